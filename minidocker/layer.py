@@ -1,0 +1,185 @@
+"""A layer: the change between two file trees.
+
+The OCI image specification calls it a *changeset*: what was added or modified, in full, and a *whiteout* for what
+was removed. Three pure functions carry all of Docker's layering:
+
+    diff(lower, upper) -> layer        what `docker commit` and each build step record
+    merge(lower, layer, …) -> tree     what a container sees
+    stack(layer, layer) -> layer       two changes as one, which is what `--squash` does
+
+    >>> base = Tree({"/etc/motd": file(b"hello"), "/tmp/junk": file(b"x" * 9)})
+    >>> now = Tree({"/etc/motd": file(b"changed"), "/tmp": directory()})
+    >>> layer = diff(base, now)
+    >>> [(path, entry.kind) for path, entry in layer.items()]
+    [('/etc', 'dir'), ('/etc/motd', 'file'), ('/tmp', 'dir'), ('/tmp/junk', 'whiteout')]
+    >>> merge(base, layer) == now
+    True
+
+On the wire a layer is a tar (`minidocker.layertar`), named by its digest, the *diff id*.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, reduce
+
+from minidocker.tree import Entry, Tree, clean, directory, file, link_groups, parents, relink, slice_below
+
+__all__ = ["WHITEOUT", "Changeset", "chain_ids", "diff", "directory", "file", "merge", "stack"]
+
+WHITEOUT = Entry("whiteout", 0)
+
+
+class Changeset(Mapping[str, Entry]):
+    """The entries of one layer: path -> `Entry` (or `WHITEOUT`), and the directories that are `opaque`.
+
+    An opaque directory hides everything that lower layers have below it. A parent that is not listed is implied:
+    it stays as the lower layers have it, or becomes a plain directory.
+
+    >>> Changeset({"/a/b": file(b"hi"), "/old": WHITEOUT})
+    Changeset(1 entry, 1 whiteout, 0 opaque, 2 bytes)
+    """
+
+    def __init__(self, entries: Mapping[str, Entry] | None = None, opaque: frozenset[str] | set[str] = frozenset()) -> None:
+        self._entries = relink({clean(path): entry for path, entry in (entries or {}).items()})
+        self.opaque = frozenset(opaque)
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """All paths, sorted: parents come before what lies in them."""
+        return sorted(self._entries)
+
+    @property
+    def size(self) -> int:
+        """Bytes of file content, each hard-linked file counted once."""
+        return sum(entry.size for path, entry in self._entries.items() if entry.link in ("", path))
+
+    def __getitem__(self, path: str) -> Entry:
+        return self._entries[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.paths)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Changeset) and self._entries == other._entries and self.opaque == other.opaque
+
+    def __hash__(self) -> int:
+        return hash((len(self), self.opaque))
+
+    def __repr__(self) -> str:
+        gone = sum(entry.kind == "whiteout" for entry in self._entries.values())
+        many = lambda n, one, more: f"{n} {one if n == 1 else more}"  # noqa: E731
+        return (
+            f"Changeset({many(len(self) - gone, 'entry', 'entries')}, {many(gone, 'whiteout', 'whiteouts')}, "
+            f"{len(self.opaque)} opaque, {self.size} bytes)"
+        )
+
+
+def diff(lower: Tree, upper: Tree) -> Changeset:
+    """The layer that turns `lower` into `upper`: `merge(lower, diff(lower, upper)) == upper`.
+
+    The result is canonical, so that equal changes have equal digests: removals are explicit whiteouts (never opaque
+    directories), every parent of a change is listed but `/`, and a hard-linked file comes with all of its names.
+    """
+    changed = {path for path, entry in upper.items() if lower.get(path) is not entry and not _same(lower.get(path), entry)}
+    changed |= _regrouped(lower, upper, changed)
+    gone = {
+        path
+        for path in lower
+        if path not in upper and (up := next(parents(path))) in upper and upper[up].is_dir and lower[up].is_dir
+    }
+    above = {up for path in changed | gone for up in parents(path) if up != "/"}
+    entries = {path: upper[path] for path in changed | above}
+    return Changeset(entries | dict.fromkeys(gone, WHITEOUT))
+
+
+def merge(lower: Tree, *layers: Changeset) -> Tree:
+    """What is seen when `layers` lie on `lower`, the last one on top."""
+    return reduce(_merge, layers, lower)
+
+
+def stack(first: Changeset, second: Changeset) -> Changeset:
+    """Both layers as one: `merge(tree, stack(a, b)) == merge(merge(tree, a), b)` for every tree."""
+    entries, opaque = dict(first.items()), set(first.opaque)
+    hidden = _hidden(first.paths, second)
+    fresh = {  # directories that come new in `second` where `first` hid whatever was below
+        path
+        for path in _directories(second)
+        if (old := first.get(path)) is not None and not old.is_dir
+    }
+    for path in hidden:
+        entries.pop(path, None)
+        opaque.discard(path)
+    for path in fresh:
+        entries[path] = directory()
+    _ungroup(first, entries, hidden | second._entries.keys() | fresh)
+    entries.update(second.items())
+    replaced = {path for path, entry in second.items() if not entry.is_dir}
+    return Changeset(entries, (opaque - replaced) | second.opaque | fresh)
+
+
+def chain_ids(diff_ids: Sequence[str]) -> list[str]:
+    """The name of each stack from the bottom up to a layer, by the OCI image configuration's formula.
+
+    >>> chain_ids(["sha256:aa", "sha256:bb"]) # doctest: +ELLIPSIS
+    ['sha256:aa', 'sha256:cd0d9d…']
+    """
+    chain: list[str] = []
+    for diff_id in diff_ids:
+        chain.append(f"sha256:{hashlib.sha256(f'{chain[-1]} {diff_id}'.encode()).hexdigest()}" if chain else diff_id)
+    return chain
+
+
+def _same(a: Entry | None, b: Entry) -> bool:
+    """Whether two entries are equal, leaving aside which hard-link group they belong to."""
+    return a is not None and (a == b or (a.link != b.link and replace(a, link=b.link) == b))
+
+
+def _regrouped(lower: Tree, upper: Tree, changed: set[str]) -> set[str]:
+    """Paths to list again because the set of names of their file is not what `merge` would leave of the lower one."""
+    again: set[str] = set()
+    old, new = link_groups(lower), link_groups(upper)
+    alone = {path: [path] for group in old.values() for path in group if path in upper and not upper[path].link}
+    for group in [*new.values(), *alone.values()]:
+        labels = {lower[path].link if path in lower else "" for path in group}
+        kept = [path for path in old.get(next(iter(labels)), group[:1]) if path in upper and path not in changed]
+        if len(labels) > 1 or kept != group:
+            again.update(group)
+    return again
+
+
+def _directories(layer: Changeset) -> set[str]:
+    """Every directory that a layer lists or implies."""
+    return {up for path in layer for up in parents(path)} | {path for path, entry in layer.items() if entry.is_dir}
+
+
+def _hidden(paths: list[str], layer: Changeset) -> set[str]:
+    """Which of the sorted lower `paths` vanish under `layer`, apart from those that it lists itself."""
+    tops = {path for path, entry in layer.items() if not entry.is_dir} | layer.opaque
+    hidden = {path for top in tops for path in slice_below(paths, top)}
+    return hidden | {path for path, entry in layer.items() if entry.kind == "whiteout"}
+
+
+def _ungroup(lower: Mapping[str, Entry], entries: dict[str, Entry], touched: set[str]) -> None:
+    """Relabel what is left of lower hard-link groups that lost names."""
+    groups = link_groups(lower).items()
+    left = [(label, [path for path in group if path not in touched]) for label, group in groups]
+    relink(entries, [(label, group) for label, group in left if group])
+
+
+def _merge(lower: Tree, layer: Changeset) -> Tree:
+    entries = lower.entries()
+    hidden = _hidden(lower.paths, layer)
+    for path in hidden:
+        entries.pop(path, None)
+    implied = _directories(layer) - layer.keys()
+    new = {up for up in implied if up not in entries or not entries[up].is_dir}
+    entries.update((up, directory()) for up in new)
+    _ungroup(lower, entries, hidden | layer.keys() | new)
+    entries.update((path, entry) for path, entry in layer.items() if entry.kind != "whiteout")
+    return Tree.trusted(entries)
