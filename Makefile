@@ -1,0 +1,51 @@
+# `make lab` opens the course, `make test` runs everything that CI runs; both need only Python and make.
+#
+#   make lab      JupyterLab on the first lesson
+#   make test     ruff, mypy, pytest (units, properties, oracles, both runtimes) and every notebook
+#   make bench    our speed beside that of runc, Docker and others, as ratios
+#   make lint     ruff and mypy alone
+#   make setup    the .venv that the others lean on
+#
+# Another Python:  make lab PYTHON=python3.12
+
+PYTHON ?= python3
+BIN := .venv/bin
+PY := $(BIN)/python
+SETUP := PYTHON="$(PYTHON)" sh .ci/setup
+ROOT_USER := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test bench lint notebooks
+
+help:
+	@sed -n '3,9s/^# \{0,1\}//p' Makefile
+
+setup:
+	@$(SETUP) course
+
+lab: setup
+	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab $(ROOT_USER) notebooks/00-start-here.ipynb
+
+test: lint
+	$(PY) -m pytest -q -n 2 --dist loadscope
+	@$(MAKE) --no-print-directory notebooks
+
+lint:
+	@$(SETUP) course,test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+# Every stored output is computed again and compared, on each runtime that this machine has.
+notebooks:
+	@$(SETUP) course,test
+	@for runtime in simulated namespaces; do \
+	  if ! $(BIN)/minidocker --runtime $$runtime --root .venv/nowhere info >/dev/null 2>&1; then \
+	    echo "notebooks: runtime $$runtime does not work here, skipped (minidocker doctor says why)"; continue; fi; \
+	  echo "notebooks: runtime $$runtime"; \
+	  MINIDOCKER_RUNTIME=$$runtime $(PY) -m pytest -q --nbval $$(ls notebooks/*.ipynb exercises/*/*.ipynb 2>/dev/null) || exit 1; \
+	done
+
+bench:
+	@$(SETUP) course,test
+	$(PY) -m pytest -q -s -o python_files='bench_*.py' tests/bench
