@@ -1,0 +1,127 @@
+"""Ask real Docker what it makes of `contexts.py`, with both of its builders, and write `recorded.json`.
+
+    DOCKER_HOST=unix:///… python tests/build/record.py [case …]
+
+The daemon must have an image `busybox` (`docker import` of busybox-static with the users that `contexts.py` names).
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+EPOCH = 1_600_000_000
+
+
+def pack(members: dict[str, str], how: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=f"w:{how}") as tar:
+        for name, text in members.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mtime = len(text), EPOCH
+            tar.addfile(info, io.BytesIO(text.encode()))
+    return out.getvalue()
+
+
+def write(root: Path, files: dict[str, Any]) -> None:
+    """Lay a context of `contexts.py` out on disk; directories' modes last."""
+    for name, what in files.items():
+        path = root / name
+        spec = what if isinstance(what, dict) else {"text": what}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if "link" in spec:
+            path.symlink_to(spec["link"])
+        elif "hard" in spec:
+            path.hardlink_to(root / spec["hard"])
+        elif "dir" in spec:
+            path.mkdir(exist_ok=True)
+        elif "tar" in spec:
+            path.write_bytes(pack(spec["tar"], spec.get("z", "")))
+        elif "gzip" in spec:
+            path.write_bytes(gzip.compress(spec["gzip"].encode(), mtime=0))
+        else:
+            path.write_text(spec["text"])
+            path.chmod(spec.get("mode", 0o644))
+    for path in sorted(root.rglob("*"), reverse=True):
+        spec = files.get(str(path.relative_to(root)))
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(spec["dir"] if isinstance(spec, dict) else 0o755)
+        os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
+
+
+def docker(*args: str, buildkit: bool = True) -> subprocess.CompletedProcess[bytes]:
+    environ = os.environ | {"DOCKER_BUILDKIT": str(int(buildkit))}
+    return subprocess.run(["/usr/bin/docker", *args], capture_output=True, env=environ)
+
+
+def build(case: dict[str, Any], buildkit: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "Dockerfile").write_text(case["dockerfile"])
+        write(root, case["files"])
+        network = [] if "--network" in case["args"] else ["--network=host" if buildkit else "--network=none"]
+        plain = ["--progress=plain"] if buildkit else []
+        done = docker("build", *plain, *network, "-t", "recorded", *case["args"], str(root), buildkit=buildkit)
+    if done.returncode:
+        text = (done.stdout + done.stderr).decode(errors="replace").strip().replace(folder, "CONTEXT")
+        return {"exit": done.returncode, "error": text.splitlines()[-1] if text else "", "log": text.splitlines()[-12:]}
+    warnings = [line for line in done.stderr.decode().splitlines() if "Warning" in line]
+    return saved(docker("save", "recorded").stdout, base_layer()) | ({"warnings": warnings} if warnings else {})
+
+
+def base_layer() -> str:
+    return docker("inspect", "--format", "{{index .RootFS.Layers 0}}", "busybox").stdout.decode().strip()
+
+
+def describe(tar: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
+    kind = {b"0": "file", b"\0": "file", b"5": "dir", b"2": "symlink", b"1": "hard", b"6": "fifo"}.get(member.type, "other")
+    what = member.linkname
+    if kind == "file" and (stream := tar.extractfile(member)):
+        what = hashlib.sha256(stream.read()).hexdigest()[:12]
+    return [kind, oct(member.mode), member.uid, member.gid, what, "then" if member.mtime == EPOCH else ""]
+
+
+def saved(archive: bytes, base: str) -> dict[str, Any]:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        read = lambda name: tar.extractfile(name).read()  # type: ignore[union-attr]  # noqa: E731
+        manifest = json.loads(read("manifest.json"))[0]
+        config = json.loads(read(manifest["Config"]))
+        layers: list[Any] = []
+        for name, diff_id in zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True):
+            if diff_id == base:
+                layers.append("busybox")
+                continue
+            with tarfile.open(fileobj=io.BytesIO(read(name))) as layer:
+                layers.append({"/" + m.name.strip("/"): describe(layer, m) for m in layer})
+    kept = {key: value for key, value in config["config"].items() if value} if config["config"] else {}
+    history = [{k: v for k, v in entry.items() if k != "created"} for entry in config["history"]]
+    top = {key: config[key] for key in ("author", "os", "architecture") if config.get(key)}
+    return {"config": kept, "history": history, "layers": layers, **top}
+
+
+def main(names: list[str]) -> None:
+    namespace: dict[str, Any] = {}
+    exec((HERE / "contexts.py").read_text(), namespace)
+    out = HERE / "recorded.json"
+    recorded = json.loads(out.read_text()) if out.exists() else {}
+    for name, case in (namespace["GOOD"] | namespace["BAD"]).items():
+        if names and name not in names:
+            continue
+        recorded[name] = {"classic": build(case, False), "buildkit": build(case, True)}
+        wrong = [how for how, result in recorded[name].items() if ("error" in result) != (name in namespace["BAD"])]
+        print(name, *wrong, flush=True)
+        out.write_text(json.dumps(recorded, indent=1, sort_keys=True))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
