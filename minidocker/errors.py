@@ -130,7 +130,13 @@ class ContainerError(DockerException):
     """A container that exited with a status other than 0 in `containers.run(…)` without `detach`."""
 
     def __init__(self, container: Any, exit_status: int, command: Any, image: Any, stderr: bytes | str | None) -> None:
-        self.container, self.exit_status, self.command, self.image, self.stderr = container, exit_status, command, image, stderr
+        self.container, self.exit_status, self.command, self.image, self.stderr = (
+            container,
+            exit_status,
+            command,
+            image,
+            stderr,
+        )
         text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
         tail = f": {text}" if text else ""
         super().__init__(f"Command '{command}' in image '{image}' returned non-zero exit status {exit_status}{tail}")

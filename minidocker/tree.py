@@ -102,7 +102,9 @@ class FileData(Data):
 
     def open(self) -> BinaryIO:
         """Open the bytes for reading from the start."""
-        return os.fdopen(os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)), "rb")
+        return os.fdopen(
+            os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)), "rb"
+        )
 
     def __repr__(self) -> str:
         return f"FileData({str(self.path)!r}, {self.size})"
@@ -172,7 +174,9 @@ class Tree(Mapping[str, Entry]):
         for path in list(full):
             for parent in parents(path):
                 if not full.setdefault(parent, directory()).is_dir:
-                    raise NotADirectoryError(errno.ENOTDIR, f"{path} lies below {parent}, which is no directory", parent)
+                    raise NotADirectoryError(
+                        errno.ENOTDIR, f"{path} lies below {parent}, which is no directory", parent
+                    )
         full.setdefault("/", directory())
         self._entries: dict[str, Entry] = relink(full)
 

@@ -1,0 +1,473 @@
+"""Blobs by digest: the store on disk is an OCI image layout, so other tools read it in place.
+
+    oci-layout  index.json  blobs/sha256/<hex>     the layout, by the OCI image specification
+    layers/<hex>.json                              a layer's members, read once from its tar
+    layers/<hex>/                                  a layer unpacked, for the kernel's overlay (Linux)
+    tmp/                                           whatever is being written
+
+What never changes is named by its digest and checked against it when written and when read; what changes is a small
+file, replaced as a whole (temp file, fsync, rename) under a lock that holds between processes.
+
+    >>> import tempfile; store = Store(Path(tempfile.mkdtemp()))
+    >>> blob = store.put(b"hello", "text/plain")
+    >>> blob.digest[:14], store.read(blob.digest)
+    ('sha256:2cf24db', b'hello')
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from minidocker.errors import APIError, CorruptBlob, InvalidArgument, NotFound
+from minidocker.layer import Changeset
+from minidocker.tree import CHUNK, Bytes, Data, Entry
+
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+HEX = frozenset("0123456789abcdef")
+MAX_JSON = 32 << 20  # bytes; a manifest or configuration larger than this is an attack
+
+
+@dataclass(frozen=True)
+class Descriptor:
+    """How one blob points to another: media type, digest and size; the OCI image specification's `descriptor.md`."""
+
+    media_type: str
+    digest: str
+    size: int
+    annotations: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """The descriptor as it stands in a manifest."""
+        note = {"annotations": self.annotations} if self.annotations else {}
+        return {"mediaType": self.media_type, "digest": self.digest, "size": self.size, **note}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Descriptor:
+        """Read one out of a manifest from outside. Raises InvalidArgument where it is none."""
+        try:
+            kind, digest, size = value["mediaType"], value["digest"], value["size"]
+            notes = value.get("annotations") or {}
+            good = isinstance(kind, str) and type(size) is int and size >= 0 and isinstance(notes, dict)
+        except (TypeError, KeyError, AttributeError):
+            good = False
+        if not good or not all(isinstance(note, str) for note in notes.values()):
+            raise InvalidArgument(f"not a valid descriptor: {str(value)[:200]}")
+        return cls(kind, check_digest(digest), size, notes)
+
+
+class FileLock:
+    """A lock on a file that holds between processes and dies with its holder. `shared` ones admit each other.
+
+    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "lock"
+    >>> with FileLock(path):
+    ...     FileLock(path).acquire(blocking=False)
+    False
+    """
+
+    def __init__(self, path: Path, shared: bool = False) -> None:
+        self.path, self.shared = path, shared
+        self._fd = -1
+
+    def acquire(self, blocking: bool = True) -> bool:
+        """Take the lock; without `blocking`, say False where somebody else has it."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            taken = _flock(fd, self.shared, blocking)
+        except BaseException:
+            os.close(fd)
+            raise
+        if taken:
+            self._fd = fd
+        else:
+            os.close(fd)
+        return taken
+
+    def release(self) -> None:
+        """Let go."""
+        os.close(self._fd)
+        self._fd = -1
+
+    def __enter__(self) -> FileLock:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+def _flock(fd: int, shared: bool, blocking: bool) -> bool:
+    try:
+        import fcntl
+    except ImportError:
+        return _lock_windows(fd, blocking)
+    how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(fd, how if blocking else how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_windows(fd: int, blocking: bool) -> bool:
+    """Windows locks a byte; it has no shared kind, so there sharers wait for each other."""
+    import time
+
+    try:
+        import msvcrt
+    except ImportError:
+        return True  # Pyodide: there is only this process
+    while True:
+        try:
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            return True
+        except OSError:
+            if not blocking:
+                return False
+            time.sleep(0.02)
+
+
+class Store:
+    """One folder of blobs. Any number of engines may work on it at the same time.
+
+    Raises APIError where the folder cannot be used: it names the folder and the way to choose another.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._mutex = threading.RLock()
+        self._depth = 0
+        self._file_lock = FileLock(root / ".lock")
+        self._layers: dict[str, tuple[list[int], Changeset]] = {}
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for name in ("blobs/sha256", "layers", "tmp"):
+                (root / name).mkdir(parents=True, exist_ok=True)
+            with self.lock():
+                if not (root / "index.json").exists():
+                    write_json(root / "index.json", {"schemaVersion": 2, "mediaType": INDEX, "manifests": []})
+                if not (root / "oci-layout").exists():
+                    write_json(root / "oci-layout", {"imageLayoutVersion": "1.0.0"})
+        except OSError as error:
+            raise APIError(
+                f"cannot use {root} as the engine's folder: {error.strerror or error}. Choose one with MINIDOCKER_ROOT"
+            ) from error
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the store for oneself, for as long as a small file is read and replaced; not for whole builds."""
+        with self._mutex:
+            if not self._depth:
+                self._file_lock.acquire()
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                if not self._depth:
+                    self._file_lock.release()
+
+    def keep(self) -> FileLock:
+        """A shared lock under which nothing is collected: whoever writes blobs that no image names yet holds it."""
+        return FileLock(self.root / ".keep", shared=True)
+
+    # Blobs
+
+    def path(self, digest: str) -> Path:
+        """Where a blob lies, or would."""
+        return self.root / "blobs" / "sha256" / check_digest(digest).partition(":")[2]
+
+    def has(self, digest: str) -> bool:
+        """Whether the blob is here (nothing is read)."""
+        return self.path(digest).exists()
+
+    def put(self, content: bytes | Iterable[bytes], media_type: str) -> Descriptor:
+        """Write a blob; nothing is visible until all of it is on disk."""
+        with self.writer(media_type) as writer:
+            for chunk in [content] if isinstance(content, bytes) else content:
+                writer.write(chunk)
+            return writer.commit()
+
+    def writer(self, media_type: str) -> BlobWriter:
+        """Write a blob piece by piece: `with store.writer(LAYER) as out: out.write(…); out.commit()`."""
+        return BlobWriter(self, media_type)
+
+    def read(self, digest: str) -> bytes:
+        """A small blob, checked against its digest. Raises NotFound and CorruptBlob."""
+        try:
+            with self.path(digest).open("rb") as blob:
+                data = blob.read(MAX_JSON + 1)
+        except FileNotFoundError:
+            raise NotFound(f"blob {digest} is not in {self.root}; load or pull its image again") from None
+        if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
+            raise self._corrupt(digest)
+        return data
+
+    def read_json(self, digest: str) -> dict[str, Any]:
+        """A blob that holds a JSON object."""
+        return parse_json(self.read(digest), digest)
+
+    def open(self, digest: str) -> Iterator[bytes]:
+        """The bytes of a blob, piece by piece; CorruptBlob at the end when they are not what the digest says."""
+        sha = hashlib.sha256()
+        try:
+            blob = self.path(digest).open("rb")
+        except FileNotFoundError:
+            raise NotFound(f"blob {digest} is not in {self.root}; load or pull its image again") from None
+        with blob:
+            while chunk := blob.read(CHUNK):
+                sha.update(chunk)
+                yield chunk
+        if f"sha256:{sha.hexdigest()}" != digest:
+            raise self._corrupt(digest)
+
+    def _corrupt(self, digest: str) -> CorruptBlob:
+        return CorruptBlob(
+            f"blob {digest} in {self.root} is corrupt: its bytes have another digest. Remove its image, load it again"
+        )
+
+    # Layers
+
+    def layer(self, descriptor: Descriptor, diff_id: str, verified: bool = False) -> Changeset:
+        """A layer as a value. Its tar is checked (unless just `verified`) and read once; then a small index answers.
+
+        Raises NotFound, CorruptBlob, and LayerError where the tar is no valid layer.
+        """
+        tar = self.layer_tar(descriptor, diff_id)
+        seal = _seal(tar)
+        known = self._layers.get(diff_id)
+        if known is None or known[0] != seal:
+            known = (seal, self._read_index(diff_id, seal, tar) or self._index(diff_id, seal, tar, verified))
+            self._layers[diff_id] = known
+        return known[1]
+
+    def layer_tar(self, descriptor: Descriptor, diff_id: str) -> Path:
+        """The layer's uncompressed tar: the blob itself, or what a compressed one holds, unpacked once."""
+        blob = self.path(descriptor.digest)
+        if not blob.exists():
+            raise NotFound(f"blob {descriptor.digest} is not in {self.root}; load or pull its image again")
+        if descriptor.digest == diff_id:
+            return blob
+        plain = self.root / "layers" / f"{check_digest(diff_id).partition(':')[2]}.tar"
+        if not plain.exists():
+            with BlobWriter(self, LAYER) as writer:
+                for chunk in decompress(self.open(descriptor.digest)):
+                    writer.write(chunk)
+                writer.commit(diff_id, plain)
+        return plain
+
+    def layer_size(self, descriptor: Descriptor, diff_id: str) -> int:
+        """Bytes of file content in a layer, from the head of its index: what Docker calls its size."""
+        try:
+            with self._index_path(diff_id).open("rb") as index:
+                return int(json.loads(index.readline())["size"])
+        except (FileNotFoundError, ValueError):
+            return self.layer(descriptor, diff_id).size
+
+    def _index(self, diff_id: str, seal: list[int], tar: Path, verified: bool) -> Changeset:
+        from minidocker import layertar
+
+        if not verified and file_digest(tar) != diff_id:
+            raise self._corrupt(diff_id)
+        changes = layertar.read(tar)
+        head = {"seal": seal, "opaque": sorted(changes.opaque), "size": changes.size}
+        rows = [[path, *_row(entry)] for path, entry in changes.items()]
+        write_atomic(self._index_path(diff_id), f"{json.dumps(head)}\n{json.dumps(rows)}\n".encode())
+        return changes
+
+    def _read_index(self, diff_id: str, seal: list[int], tar: Path) -> Changeset | None:
+        try:
+            head, rows = map(json.loads, self._index_path(diff_id).read_bytes().splitlines())
+        except (FileNotFoundError, ValueError):
+            return None
+        if head["seal"] != seal:
+            return None
+        return Changeset({row[0]: _entry(row, tar) for row in rows}, frozenset(head["opaque"]))
+
+    def _index_path(self, diff_id: str) -> Path:
+        return self.root / "layers" / f"{diff_id.partition(':')[2]}.json"
+
+
+class BlobWriter:
+    """A blob on its way to disk; hashed while it is written, gone when it is not committed."""
+
+    def __init__(self, store: Store, media_type: str) -> None:
+        self.store, self.media_type, self.size = store, media_type, 0
+        self._sha = hashlib.sha256()
+        self._path = temp_path(store.root / "tmp" / "blob")
+        self._file: BinaryIO = self._path.open("xb", buffering=CHUNK)
+
+    def write(self, data: bytes) -> int:
+        """Add bytes."""
+        self._sha.update(data)
+        self.size += len(data)
+        return self._file.write(data)
+
+    def commit(self, digest: str | None = None, path: Path | None = None) -> Descriptor:
+        """Make the blob visible, after checking that it is the one that `digest` promised."""
+        found = f"sha256:{self._sha.hexdigest()}"
+        if digest not in (None, found):
+            raise CorruptBlob(f"expected {digest}, but the content's digest is {found}")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        self._path.replace(path or self.store.path(found))
+        return Descriptor(self.media_type, found, self.size)
+
+    def __enter__(self) -> BlobWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+
+
+def check_digest(digest: object) -> str:
+    """The digest, if it is one. It becomes a file name, so nothing else may pass.
+
+    >>> check_digest("sha256:../../etc/passwd")
+    Traceback (most recent call last):
+    ...
+    minidocker.errors.InvalidArgument: invalid digest 'sha256:../../etc/passwd': expected sha256: and 64 hex digits
+    """
+    if isinstance(digest, str):
+        kind, _, value = digest.partition(":")
+        if kind == "sha256" and len(value) == 64 and HEX.issuperset(value):
+            return digest
+    raise InvalidArgument(f"invalid digest {str(digest)[:80]!r}: expected sha256: and 64 hex digits")
+
+
+def file_digest(path: Path) -> str:
+    """The digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
+
+
+def decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Uncompressed bytes of a stream that is plain, gzip (all its members) or zstd, told by its first bytes.
+
+    Raises InvalidArgument where the compressed stream is broken or cut, or has garbage after it.
+    """
+    first = next(chunks, b"")
+    while 0 < len(first) < 4 and (more := next(chunks, b"")):
+        first += more
+    if first[:2] == b"\x1f\x8b":
+        yield from _gunzip(first, chunks)
+    elif first[:4] == b"\x28\xb5\x2f\xfd":
+        yield from _unzstd(first, chunks)
+    else:
+        yield first
+        yield from chunks
+
+
+def _gunzip(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    import zlib
+
+    inflate = zlib.decompressobj(31)
+    data = first
+    try:
+        while data or (data := next(chunks, b"")):
+            if inflate.eof:
+                inflate = zlib.decompressobj(31)
+            yield inflate.decompress(data, CHUNK)
+            data = inflate.unconsumed_tail or inflate.unused_data
+    except zlib.error as error:
+        raise InvalidArgument(f"the gzip stream is broken: {error}") from error
+    while not inflate.eof and (rest := inflate.decompress(inflate.unconsumed_tail, CHUNK)):
+        yield rest
+    if not inflate.eof:
+        raise InvalidArgument("the gzip stream is cut short")
+
+
+def _unzstd(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    from minidocker.errors import Unsupported
+
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        raise Unsupported(
+            "this image has zstd layers, which need Python 3.14 or newer: save it with gzip ones"
+        ) from None
+    inflate = zstd.ZstdDecompressor()
+    yield inflate.decompress(first)
+    for chunk in chunks:
+        yield inflate.decompress(chunk)
+    if not inflate.eof:
+        raise InvalidArgument("the zstd stream is cut short")
+
+
+def temp_path(path: Path) -> Path:
+    """A name beside `path` that nobody else uses, on the same file system, so that a rename is atomic."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(6).hex()}")
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Replace a file as a whole: whoever reads it sees the old or the new bytes, also after a power cut."""
+    temp = temp_path(path)
+    try:
+        with temp.open("xb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        temp.replace(path)
+    except BaseException:
+        temp.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+    """`write_atomic` of a JSON value that a person can read."""
+    write_atomic(path, (json.dumps(value, indent=indent) + "\n").encode())
+
+
+def read_json(path: Path) -> Any:
+    """The JSON value in a file of ours."""
+    return json.loads(path.read_bytes())
+
+
+def parse_json(data: bytes, what: str) -> dict[str, Any]:
+    """A JSON object from outside. Raises InvalidArgument where it is none."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"{what} is not valid JSON: {error}") from error
+    if len(data) > MAX_JSON or not isinstance(value, dict):
+        raise InvalidArgument(f"{what} is not a JSON object of a sensible size")
+    return value
+
+
+def _seal(tar: Path) -> list[int]:
+    """What tells cheaply that a file has not been written since it was verified."""
+    stat = tar.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _row(entry: Entry) -> list[Any]:
+    data = [getattr(entry.data, "offset", 0), entry.data.size, list(getattr(entry.data, "sparse", ()))]
+    xattrs = [[name, value.hex()] for name, value in entry.xattrs]
+    fixed = [entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime]
+    return [*fixed, data, entry.target, list(entry.device), xattrs, entry.link]
+
+
+def _entry(row: list[Any], tar: Path) -> Entry:
+    from minidocker.layertar import Span
+
+    _, kind, mode, uid, gid, mtime, (offset, size, sparse), target, device, xattrs, link = row
+    data: Data = Span(tar, offset, size, tuple(map(tuple, sparse))) if kind == "file" else Bytes()
+    pairs = tuple((name, bytes.fromhex(value)) for name, value in xattrs)
+    return Entry(kind, mode, uid, gid, mtime, data, target, tuple(device), pairs, link)

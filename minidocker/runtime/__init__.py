@@ -1,0 +1,114 @@
+"""What "run" means here: one contract, two runtimes.
+
+`namespaces` starts real Linux processes behind namespaces and an overlay mount; `simulated` runs a small shell and its
+commands over the file tree, anywhere Python runs. Both keep to the same files in a container's folder:
+
+    state.json     the run state, written only by whoever runs the container
+    log.jsonl      Docker's json-file log: {"log": "hello\\n", "stream": "stdout", "time": "…Z"} a line
+    monitor.lock   locked by the container's monitor process for as long as it lives
+    stopped        present once a person asked it to stop: no restart policy applies
+    upper/ work/   the writable layer, as the runtime keeps it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from minidocker.layer import Changeset
+
+
+@dataclass(frozen=True)
+class Process:
+    """A program to run: its arguments, environment (`NAME=value`), folder and user (`app`, `1000:1000`, `""` for root)."""
+
+    args: tuple[str, ...]
+    env: tuple[str, ...] = ()
+    cwd: str = "/"
+    user: str = ""
+
+
+@dataclass(frozen=True)
+class Bind:
+    """A folder or file of the host that shows up at `target` inside."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class LayerLike(Protocol):
+    """What a runtime needs of an image's layer."""
+
+    @property
+    def diff_id(self) -> str:
+        """The digest of the layer's tar."""
+
+    @property
+    def changes(self) -> Changeset:
+        """The layer as a value."""
+
+    def path(self) -> Path:
+        """The layer unpacked as an overlayfs lower directory (Linux)."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A container as a runtime sees it: its folder, the layers (bottom first), and what to run how."""
+
+    path: Path
+    layers: Sequence[LayerLike]
+    process: Process
+    hostname: str = ""
+    binds: tuple[Bind, ...] = ()
+    read_only: bool = False
+    network: str = "none"  # "none": a network of its own with loopback up; "host": the host's
+    restart: tuple[str, int] = ("no", 0)  # Docker's restart policy and its maximum retry count
+    log: bool = True
+
+
+@dataclass(frozen=True)
+class Stdio:
+    """File descriptors that the first process is connected to; output goes to the log as well."""
+
+    stdin: int | None = None
+    stdout: int | None = None
+    stderr: int | None = None
+
+
+NO_STDIO = Stdio()
+
+
+class Runtime(Protocol):
+    """What the engine asks of a runtime. Methods raise `minidocker.errors.APIError`s, `StartError` for programs."""
+
+    name: str
+
+    def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
+        """Start the container's program and return once it runs; `StartError` says 126, 127 or 125."""
+
+    def signal(self, box: Box, signum: int) -> None:
+        """Send a signal to the container's first process."""
+
+    def pause(self, box: Box) -> None:
+        """Freeze every process of the container."""
+
+    def unpause(self, box: Box) -> None:
+        """Let them go on."""
+
+    def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
+        """Run one more process inside and return its exit code."""
+
+    def top(self, box: Box) -> list[dict[str, Any]]:
+        """The processes inside: `pid`, `ppid`, `user`, `command`."""
+
+    def changes(self, box: Box) -> Changeset:
+        """The writable layer: `diff(lower, what is seen now)`."""
+
+    def apply(self, box: Box, changes: Changeset) -> None:
+        """Write entries into the container's file system, whether it runs or not."""
+
+    def remove(self, box: Box) -> None:
+        """Delete the writable layer and whatever else the runtime keeps for the container."""

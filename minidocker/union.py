@@ -1,0 +1,291 @@
+"""Many layers, one view: who answers for a path, what hides it, and what a write copies up.
+
+This is what the kernel's overlay file system does, over values: reads fall through the layers from the top, the first
+that knows the path answers; the first write to a file that a lower layer answers for copies it up whole.
+
+    >>> view = Union([Changeset({"/etc/motd": file(b"hello")}), Changeset({"/etc/motd": WHITEOUT})])
+    >>> view.exists("/etc/motd"), [answer.verdict for answer in lookup(view.layers, "/etc/motd")]
+    (False, ['hides', 'hidden'])
+    >>> view.write("/etc/issue", b"mini")
+    >>> [(path, entry.kind) for path, entry in view.changes().items()]
+    [('/etc', 'dir'), ('/etc/issue', 'file')]
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from minidocker.layer import WHITEOUT, Changeset, diff, merge
+from minidocker.tree import Bytes, Entry, Tree, directory, file, parents, prefix, relink, resolve, symlink
+
+Verdict = Literal["answers", "hidden", "hides", "silent"]
+__all__ = ["WHITEOUT", "Answer", "Union", "Verdict", "file", "lookup"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one layer (0 is the lowest) says of a path.
+
+    `answers`: this layer's entry is what is seen. `hidden`: it has the path, but a higher layer answers or hides it.
+    `hides`: a whiteout, an opaque directory or a file in the place of a parent ends the search here.
+    `silent`: it knows nothing of the path.
+    """
+
+    layer: int
+    verdict: Verdict
+    entry: Entry | None
+
+
+def lookup(layers: Sequence[Changeset], path: str) -> list[Answer]:
+    """Follow one path down through the layers, top first: the ray that the lesson on stacking draws."""
+    answers: list[Answer] = []
+    ended = False
+    for number in reversed(range(len(layers))):
+        layer = layers[number]
+        entry = layer.get(path)
+        blocks = entry == WHITEOUT or any(
+            (up in layer and not layer[up].is_dir) or up in layer.opaque for up in parents(path)
+        )
+        if entry is not None and entry != WHITEOUT:
+            answers.append(Answer(number, "hidden" if ended else "answers", entry))
+            ended = True
+        elif blocks and not ended:
+            answers.append(Answer(number, "hides", entry))
+            ended = True
+        else:
+            answers.append(Answer(number, "silent", None))
+    return answers
+
+
+class Union:
+    """A writable view of layers (bottom first). Paths resolve inside it; failures are `OSError`s as from the kernel.
+
+    `changes()` is the writable layer. `clock` gives the whole seconds that a write stamps on what it changes.
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Changeset] = (),
+        upper: Changeset | None = None,
+        lower: Tree | None = None,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        self.layers = list(layers)
+        self.lower = merge(Tree(), *layers) if lower is None else lower
+        self._entries = (merge(self.lower, upper) if upper else self.lower).entries()
+        self._children: dict[str, set[str]] = {}
+        for path in self._entries:
+            self._adopt(path)
+        self._clock = clock or (lambda: int(time.time()))
+        self.copied_up = 0  # bytes: kept for the picture of copy-on-write
+        self.writes = 0  # how many changes this view has seen
+
+    def tree(self) -> Tree:
+        """The whole view as a value."""
+        return Tree.trusted(relink(dict(self._entries)))
+
+    def changes(self) -> Changeset:
+        """What `docker diff` and `docker commit` see: the change from the layers to the view."""
+        return diff(self.lower, self.tree())
+
+    # Reading
+
+    def resolve(self, path: str, follow: bool = True) -> str:
+        """The path with symbolic links followed, never out of the view."""
+        return resolve(self._entries, path, follow)
+
+    def stat(self, path: str, follow: bool = True) -> Entry:
+        """The entry at a path."""
+        there = self.resolve(path, follow)
+        if there not in self._entries:
+            raise _error(errno.ENOENT, path)
+        entry = self._entries[there]
+        if path.endswith("/") and not entry.is_dir:
+            raise _error(errno.ENOTDIR, path)
+        return entry
+
+    def exists(self, path: str) -> bool:
+        """Whether there is something at the path (a dangling symbolic link is nothing)."""
+        try:
+            self.stat(path)
+        except OSError:
+            return False
+        return True
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a directory, sorted."""
+        if not self.stat(path).is_dir:
+            raise _error(errno.ENOTDIR, path)
+        return sorted(self._children.get(self.resolve(path), ()))
+
+    def readlink(self, path: str) -> str:
+        """Where a symbolic link points."""
+        entry = self.stat(path, follow=False)
+        if entry.kind != "symlink":
+            raise _error(errno.EINVAL, path)
+        return entry.target
+
+    def read(self, path: str) -> bytes:
+        """The content of a file."""
+        entry = self.stat(path)
+        if entry.is_dir:
+            raise _error(errno.EISDIR, path)
+        return entry.data.read()
+
+    # Writing
+
+    def write(
+        self, path: str, data: bytes, mode: int = 0o644, append: bool = False, uid: int = 0, gid: int = 0
+    ) -> None:
+        """Create or truncate a file (or append to it); mode and owner count only when it is new."""
+        there = self._place(path, follow=True)
+        old = self._entries.get(there)
+        if old is None:
+            self._put(there, file(data, mode, uid=uid, gid=gid, mtime=self._clock()))
+            return
+        if old.is_dir:
+            raise _error(errno.EISDIR, path)
+        before = old.data.read() if append else b""
+        self.copied_up += old.size if self.lower.get(there) is old else 0
+        self._change(there, data=Bytes(before + data), mtime=self._clock())
+
+    def mkdir(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
+        """Make a directory; its parent must be there."""
+        self._new(path.rstrip("/") or "/", directory(mode, uid=uid, gid=gid, mtime=self._clock()))
+
+    def symlink(self, target: str, path: str, uid: int = 0, gid: int = 0) -> None:
+        """Make a symbolic link at `path` that points to `target`."""
+        self._new(path, symlink(target, uid=uid, gid=gid, mtime=self._clock()))
+
+    def link(self, src: str, path: str) -> None:
+        """Make one more name for the file at `src`."""
+        there = self.resolve(src, follow=False)
+        entry = self.stat(src, follow=False)
+        if entry.is_dir:
+            raise _error(errno.EPERM, src)
+        if entry.kind == "file":
+            entry = self._entries[there] = replace(entry, link=entry.link or there)
+        self._new(path, entry)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name; a lower layer's file gets a whiteout."""
+        there = self.resolve(path, follow=False)
+        if self.stat(path, follow=False).is_dir:
+            raise _error(errno.EISDIR, path)
+        self._drop(there)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory."""
+        there = self.resolve(path, follow=False)
+        if not self.stat(path, follow=False).is_dir:
+            raise _error(errno.ENOTDIR, path)
+        if there == "/":
+            raise _error(errno.EBUSY, path)
+        if self._children.get(there):
+            raise _error(errno.ENOTEMPTY, path)
+        self._drop(there)
+
+    def rename(self, src: str, dst: str) -> None:
+        """Move a file or directory; what is at `dst` is replaced as `rename(2)` would."""
+        old, new = self.resolve(src, follow=False), self._place(dst.rstrip("/") or "/", follow=False)
+        entry = self.stat(src, follow=False)
+        if old == new:
+            return
+        if new.startswith(prefix(old)):
+            raise _error(errno.EINVAL, dst)
+        if (there := self._entries.get(new)) is not None:
+            if entry.is_dir and not there.is_dir:
+                raise _error(errno.ENOTDIR, dst)
+            (self.rmdir if entry.is_dir else self.unlink)(new)
+        moved = [old, *self._below(old)]
+        taken = [(new + path[len(old) :], self._entries[path]) for path in moved]
+        for path in reversed(moved):
+            self._drop(path)
+        for path, what in taken:
+            self._put(path, what)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Change the permission bits."""
+        self._change(self._known(path), mode=mode & 0o7777)
+
+    def chown(self, path: str, uid: int, gid: int, follow: bool = True) -> None:
+        """Change the owner; an id of -1 stays as it is."""
+        there = self._known(path, follow)
+        entry = self._entries[there]
+        self._change(there, uid=entry.uid if uid < 0 else uid, gid=entry.gid if gid < 0 else gid)
+
+    def utime(self, path: str, mtime: int) -> None:
+        """Change the modification time, in whole seconds."""
+        self._change(self._known(path), mtime=mtime)
+
+    # The bookkeeping under it
+
+    def _known(self, path: str, follow: bool = True) -> str:
+        self.stat(path, follow)
+        return self.resolve(path, follow)
+
+    def _place(self, path: str, follow: bool) -> str:
+        """Where `path` would be created; its parent must be a directory."""
+        there = self.resolve(path, follow)
+        if path.endswith("/") and there not in self._entries:
+            raise _error(errno.EISDIR, path)
+        up = self._entries.get(posixpath.dirname(there))
+        if up is None:
+            raise _error(errno.ENOENT, path)
+        if not up.is_dir:
+            raise _error(errno.ENOTDIR, path)
+        return there
+
+    def _new(self, path: str, entry: Entry) -> None:
+        there = self._place(path, follow=False)
+        if there in self._entries:
+            raise _error(errno.EEXIST, path)
+        self._put(there, entry)
+
+    def _put(self, path: str, entry: Entry) -> None:
+        self._entries[path] = entry
+        self._adopt(path)
+        self._touch_parent(path)
+
+    def _drop(self, path: str) -> None:
+        label = self._entries.pop(path).link
+        self._children[posixpath.dirname(path)].discard(posixpath.basename(path))
+        if label:
+            left = sorted(other for other, entry in self._entries.items() if entry.link == label)
+            relink(self._entries, [(label, left)] if left else [])
+        self._touch_parent(path)
+
+    def _change(self, path: str, **meta: Any) -> None:
+        """Change an entry in place, and with it every other name of the same file."""
+        entry = self._entries[path]
+        names = [other for other, what in self._entries.items() if what.link == entry.link] if entry.link else [path]
+        for name in names:
+            self._entries[name] = replace(self._entries[name], **meta)
+        self.writes += 1
+
+    def _touch_parent(self, path: str) -> None:
+        """A directory's time moves when a name in it comes or goes. Not that of `/`, which is in no layer."""
+        self.writes += 1
+        up = posixpath.dirname(path)
+        if up != "/":
+            self._entries[up] = replace(self._entries[up], mtime=self._clock())
+
+    def _adopt(self, path: str) -> None:
+        if path != "/":
+            self._children.setdefault(posixpath.dirname(path), set()).add(posixpath.basename(path))
+
+    def _below(self, path: str) -> list[str]:
+        found = []
+        for name in sorted(self._children.get(path, ())):
+            found += [prefix(path) + name, *self._below(prefix(path) + name)]
+        return found
+
+
+def _error(number: int, path: str) -> OSError:
+    return OSError(number, os.strerror(number), path)
