@@ -180,9 +180,9 @@ class Store:
                 if not self._depth:
                     self._file_lock.release()
 
-    def keep(self) -> FileLock:
-        """A shared lock under which nothing is collected: whoever writes blobs that no image names yet holds it."""
-        return FileLock(self.root / ".keep", shared=True)
+    def keep(self, shared: bool = True) -> FileLock:
+        """A lock under which nothing is collected: whoever writes blobs that no image names yet holds it, shared."""
+        return FileLock(self.root / ".keep", shared)
 
     # Blobs
 
@@ -458,7 +458,7 @@ def _seal(tar: Path) -> list[int]:
 
 
 def _row(entry: Entry) -> list[Any]:
-    data = [getattr(entry.data, "offset", 0), entry.data.size, list(getattr(entry.data, "sparse", ()))]
+    data = [getattr(entry.data, "offset", 0), entry.data.size, getattr(entry.data, "sparse", None)]
     xattrs = [[name, value.hex()] for name, value in entry.xattrs]
     fixed = [entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime]
     return [*fixed, data, entry.target, list(entry.device), xattrs, entry.link]
@@ -468,6 +468,7 @@ def _entry(row: list[Any], tar: Path) -> Entry:
     from minidocker.layertar import Span
 
     _, kind, mode, uid, gid, mtime, (offset, size, sparse), target, device, xattrs, link = row
-    data: Data = Span(tar, offset, size, tuple(map(tuple, sparse))) if kind == "file" else Bytes()
+    runs = None if sparse is None else tuple(map(tuple, sparse))
+    data: Data = Span(tar, offset, size, runs) if kind == "file" else Bytes()
     pairs = tuple((name, bytes.fromhex(value)) for name, value in xattrs)
     return Entry(kind, mode, uid, gid, mtime, data, target, tuple(device), pairs, link)

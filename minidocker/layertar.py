@@ -46,7 +46,8 @@ MAX_EXTENDED = 16  # extended headers before one member
 MAX_HEADER = 1 << 20  # bytes of one of them
 MAX_FILE = 1 << 40  # bytes that a sparse member may claim
 MAX_MEMBERS = 4_000_000
-NAME_MAX, PATH_MAX = 255, 4096  # Linux's limits
+NAME_MAX, PATH_MAX, XATTR_MAX = 255, 4096, 65536  # Linux's limits
+NO_ID = (1 << 32) - 1  # what chown(2) takes for "leave the owner as it is"
 KINDS = {
     tarfile.REGTYPE: "file",
     tarfile.AREGTYPE: "file",
@@ -65,7 +66,7 @@ TYPES = {kind: flag for flag, kind in reversed(KINDS.items())}
 class Span(Data):
     """The bytes of a file inside an uncompressed tar on disk: (offset, size) runs, with zeros between sparse ones."""
 
-    def __init__(self, path: Path, offset: int, size: int, sparse: tuple[tuple[int, int], ...] = ()) -> None:
+    def __init__(self, path: Path, offset: int, size: int, sparse: tuple[tuple[int, int], ...] | None = None) -> None:
         self.path, self.offset, self.size, self.sparse = path, offset, size, sparse
 
     def open(self) -> BinaryIO:
@@ -77,7 +78,7 @@ class Span(Data):
         with self.path.open("rb") as blob:
             blob.seek(self.offset)
             at = 0
-            for start, size in self.sparse or ((0, self.size),):
+            for start, size in ((0, self.size),) if self.sparse is None else self.sparse:
                 yield from _zeros(start - at)
                 yield from _exactly(blob, size)
                 at = start + size
@@ -88,7 +89,10 @@ class Span(Data):
 
 
 def write(layer: Changeset, out: BinaryIO, clamp: int | None = None) -> None:
-    """Write a layer as a deterministic tar. No time in it is later than `clamp` (`SOURCE_DATE_EPOCH`)."""
+    """Write a layer as a deterministic tar. No time in it is later than `clamp` (`SOURCE_DATE_EPOCH`).
+
+    Raises LayerError where a name cannot be in a layer, or where a file changes while it is read.
+    """
     members = _members(layer)
     for member, data in sorted(members, key=lambda pair: pair[0].name):
         if clamp is not None:
@@ -119,6 +123,8 @@ def _members(layer: Changeset) -> Iterator[tuple[tarfile.TarInfo, Data | None]]:
     for path, entry in layer.items():
         if path == "/":
             continue
+        if f"/{PREFIX}" in path:
+            raise LayerError(f"{path!r} cannot be stored: in a layer, names that start with {PREFIX} mean whiteouts")
         yield _member(path, entry), entry.data if entry.kind == "file" and entry.link in ("", path) else None
     for path in layer.opaque:
         yield _whiteout(f"{path}/{OPAQUE}"), None
@@ -202,10 +208,10 @@ def _header(stream: BinaryIO, archive: tarfile.TarFile, start: int, end: int) ->
 
 def _check(member: tarfile.TarInfo, after: int, end: int) -> None:
     """Numbers that make no sense, and content that is not there."""
-    if not (abs(member.mtime) < 1 << 40 and 0 <= member.uid < 1 << 32 and 0 <= member.gid < 1 << 32):
+    if not (abs(member.mtime) < 1 << 40 and 0 <= member.uid < NO_ID and 0 <= member.gid < NO_ID):
         raise LayerError(f"{member.name!r} has an owner or a time that cannot be")
     at = stored = 0
-    for offset, size in _runs(member):
+    for offset, size in _runs(member) or ():
         if offset < at or size < 0:
             raise LayerError(f"{member.name!r}: the map of its sparse runs makes no sense")
         at, stored = offset + size, stored + size
@@ -217,9 +223,11 @@ def _check(member: tarfile.TarInfo, after: int, end: int) -> None:
         raise LayerError(f"{member.name!r} claims {member.size} bytes, but the archive ends before that")
 
 
-def _runs(member: tarfile.TarInfo) -> tuple[tuple[int, int], ...]:
-    """The (offset, size) runs of a sparse member; typeshed has the wrong type for them."""
-    return tuple(cast("list[tuple[int, int]]", member.sparse or ()))
+def _runs(member: tarfile.TarInfo) -> tuple[tuple[int, int], ...] | None:
+    """The (offset, size) runs of a sparse member, without the empty ones that fill up its map; None for any other."""
+    if member.sparse is None:
+        return None
+    return tuple((offset, size) for offset, size in cast("list[tuple[int, int]]", member.sparse) if size)
 
 
 def _only_zeros(stream: BinaryIO) -> None:
@@ -240,7 +248,7 @@ class _Reader:
 
     def add(self, member: tarfile.TarInfo, archive: Path) -> None:
         path = _clean(member.name, "the member")
-        if not self.lenient and path.rpartition("/")[2].startswith(PREFIX):
+        if not self.lenient and f"/{PREFIX}" in path:
             self.whiteout(path)
             return
         if path == "/" and not member.isdir():
@@ -250,11 +258,13 @@ class _Reader:
 
     def whiteout(self, path: str) -> None:
         up, _, name = path.rpartition("/")
+        if f"/{PREFIX}{PREFIX}" in path and name != OPAQUE:
+            return  # aufs left such notes to itself; they hide nothing
+        if f"/{PREFIX}" in up:
+            raise LayerError(f"{path!r} lies below a whiteout")
         self.imply(path)
         if name == OPAQUE:
             self.opaque.add(up or "/")
-        elif name.startswith(PREFIX + PREFIX):
-            return  # aufs left such notes to itself; they hide nothing
         elif (gone := name[len(PREFIX) :]) in ("", ".", ".."):
             raise LayerError(f"{path!r} is a whiteout of nothing")
         else:
@@ -321,6 +331,16 @@ def _entry(path: str, member: tarfile.TarInfo, archive: Path) -> Entry:
     kind = KINDS.get(member.type)
     if kind is None or kind == "link":
         raise LayerError(f"{path!r} is of a type that a layer cannot hold ({member.type!r})")
+    if kind == "symlink" and not 0 < len(member.linkname.encode("utf-8", "surrogateescape")) < PATH_MAX:
+        raise LayerError(f"the symbolic link {path!r} has a target of no length that Linux allows")
+    if kind == "symlink" and "\0" in member.linkname:
+        raise LayerError(f"the symbolic link {path!r} has a NUL byte in its target")
+    if kind in ("char", "block") and not (0 <= member.devmajor < 1 << 12 and 0 <= member.devminor < 1 << 20):
+        raise LayerError(f"{path!r} is a device whose number cannot be")
+    if kind == "char" and member.devmajor == member.devminor == 0:
+        raise LayerError(
+            f"{path!r} is the character device 0:0, overlayfs's mark of a whiteout; layers have .wh. names"
+        )
     return Entry(
         kind,  # type: ignore[arg-type]
         member.mode & 0o7777 if kind != "symlink" else 0o777,
@@ -336,12 +356,15 @@ def _entry(path: str, member: tarfile.TarInfo, archive: Path) -> Entry:
 
 def _xattrs(member: tarfile.TarInfo) -> tuple[tuple[str, bytes], ...]:
     """The extended attributes, but those by which overlayfs itself marks whiteouts: a layer must not fake them."""
-    found = (
-        (key[len(XATTR) :], str(value).encode("utf-8", "surrogateescape"))
-        for key, value in member.pax_headers.items()
-        if key.startswith(XATTR)
-    )
-    return tuple(sorted(pair for pair in found if ".overlay." not in f"{pair[0]}."))
+    found = []
+    for key, value in member.pax_headers.items():
+        name, raw = key.removeprefix(XATTR), str(value).encode("utf-8", "surrogateescape")
+        if name == key or ".overlay." in f"{name}.":
+            continue
+        if "\0" in name or not 0 < len(name.encode("utf-8", "surrogateescape")) <= NAME_MAX or len(raw) > XATTR_MAX:
+            raise LayerError(f"{member.name!r} has an extended attribute that Linux does not allow")
+        found.append((name, raw))
+    return tuple(sorted(found))
 
 
 class _Strict:

@@ -6,16 +6,23 @@ layer is applied step by step as the OCI specification tells it.
 
 from __future__ import annotations
 
+import io
+import os
+import shutil
+import subprocess
 from dataclasses import replace
 from hashlib import sha256
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minidocker import layertar
+from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset, chain_ids, diff, merge, stack
-from minidocker.tree import Entry, Tree, directory, file, link_groups, parents, symlink
+from minidocker.tree import Entry, FileData, Tree, directory, file, link_groups, parents, symlink
 
 NAMES = ["a", "b", "a.", "a0"]  # "." sorts before "/", "0" after it
 paths = st.sampled_from(["/" + "/".join(parts) for n in (1, 2, 3) for parts in product(NAMES, repeat=n)])
@@ -226,6 +233,112 @@ class TestOpaque:
 
 def test_whiteout_of_what_was_never_there_changes_nothing() -> None:
     assert merge(BASE, Changeset({"/never": WHITEOUT})) == BASE
+
+
+EVERYTHING = Changeset(
+    {
+        "/etc": directory(0o700, uid=3_000_000_000, gid=4_000_000_000, mtime=1_700_000_000),
+        "/etc/motd": file(b"hello\n" * 1000, mode=0o4755, mtime=-5, xattrs=(("user.note", b"\x00=\n\xff"),)),
+        "/etc/gone": WHITEOUT,
+        "/caf\udce9/\udcff": file(b"not UTF-8", xattrs=(("security.capability", bytes(range(20))),)),
+        "/caf\u00e9 \U0001f40b": file(b"UTF-8"),
+        "/" + "long/" * 60 + "n" * 255: file(b"long"),
+        "/link": symlink("/" + "t" * 4000),
+        "/\udcfflink": symlink("\udcff"),
+        "/a": file(b"shared", link="/a"),
+        "/z/b": file(b"shared", link="/a"),
+        "/" + "n" * 200: file(b"other", link="/" + "n" * 200),
+        "/z/" + "n" * 200: file(b"other", link="/" + "n" * 200),
+        "/pipe": Entry("fifo", 0o600),
+        "/null": Entry("char", 0o666, device=(1, 3)),
+        "/disk": Entry("block", 0o660, device=(4095, 1_048_575)),
+        "/empty": file(),
+        "/new\nline\\": directory(),
+        "/opaque": directory(),
+        "/opaque/new": file(b"x"),
+    },
+    {"/opaque"},
+)
+
+
+class TestTar:
+    """A layer on the wire and back; what hostile tars must not do is in test_layertar_hostile."""
+
+    def test_everything_that_a_layer_can_hold_survives(self, tmp_path: Path) -> None:
+        assert by_tar(EVERYTHING, tmp_path) == EVERYTHING
+
+    @given(layer=changesets())
+    def test_any_layer_survives(self, layer: Changeset, tmp_path_factory: pytest.TempPathFactory) -> None:
+        again = by_tar(layer, tmp_path_factory.getbasetemp())
+        assert again == Changeset({path: entry for path, entry in layer.items() if path != "/"}, layer.opaque)
+
+    def test_the_same_layer_is_the_same_bytes(self) -> None:
+        backwards = Changeset(dict(reversed(list(EVERYTHING.items()))), EVERYTHING.opaque)
+        assert tar_of(EVERYTHING) == tar_of(backwards)
+
+    def test_the_bytes_of_a_layer_never_change(self) -> None:
+        """Digests are for ever: another Python, another release, the same bytes."""
+        assert (
+            sha256(tar_of(EVERYTHING)).hexdigest() == "cc6c2014af5db24f1f1e45d1c1d29a10b2fbdb44e03220deddb7cfc35a87b803"
+        )
+
+    def test_no_time_is_later_than_the_clamp(self, tmp_path: Path) -> None:
+        (tmp_path / "l.tar").write_bytes(tar_of(EVERYTHING, clamp=1_000))
+        assert max(entry.mtime for entry in layertar.read(tmp_path / "l.tar").values()) == 1_000
+
+    def test_a_file_that_changes_under_the_writer_is_noticed(self, tmp_path: Path) -> None:
+        (tmp_path / "f").write_bytes(b"longer than it said")
+        with pytest.raises(LayerError, match="changed while it was read"):
+            tar_of(Changeset({"/f": file(FileData(tmp_path / "f", 5))}))
+
+    def test_a_name_that_would_read_as_a_whiteout_is_refused(self) -> None:
+        with pytest.raises(LayerError, match="whiteout"):
+            tar_of(Changeset({"/.wh.evil": file(b"x")}))
+
+    @pytest.mark.skipif(shutil.which("tar") is None, reason="GNU tar, the oracle, is absent")
+    def test_gnu_tar_lists_what_we_wrote(self, tmp_path: Path) -> None:
+        (tmp_path / "l.tar").write_bytes(tar_of(EVERYTHING))
+        quiet = "--warning=no-unknown-keyword"
+        listing = ["tar", "--list", "--quoting-style=literal", quiet, "-f", str(tmp_path / "l.tar")]
+        listed = subprocess.run(listing, capture_output=True, check=True)
+        assert listed.stderr == b""
+        assert listed.stdout.count(b"n" * 255) == 1
+        assert b"caf\xe9/\xff\n" in listed.stdout
+
+    @pytest.mark.skipif(shutil.which("tar") is None, reason="GNU tar, the oracle, is absent")
+    @pytest.mark.parametrize("form", ["gnu", "posix", "ustar", "v7", "oldgnu"])
+    def test_we_read_what_gnu_tar_wrote(self, form: str, tmp_path: Path) -> None:
+        src = tmp_path / "src"
+        (src / "d" / ("n" * 90)).mkdir(parents=True)
+        (src / "d" / "f").write_bytes(b"hello")
+        (src / "d" / "hard").hardlink_to(src / "d" / "f")
+        (src / "d" / "soft").symlink_to("../d/f")
+        with (src / "holes").open("wb") as holes:
+            holes.seek(1 << 20)
+            holes.write(b"end")
+            holes.truncate(3 << 20)
+        (src / "hole").touch()
+        os.truncate(src / "hole", 1 << 20)
+        sparse = ["--sparse"] if form in ("gnu", "posix", "oldgnu") else []
+        subprocess.run(["tar", f"--format={form}", *sparse, "-C", src, "-cf", tmp_path / "l.tar", "."], check=True)
+        tree = merge(Tree(), layertar.read(tmp_path / "l.tar"))
+        assert tree.below("/") == ["/d", "/d/f", "/d/hard", "/d/" + "n" * 90, "/d/soft", "/hole", "/holes"]
+        assert link_groups(tree) == {"/d/f": ["/d/f", "/d/hard"]}
+        assert tree["/d/soft"].target == "../d/f"
+        assert tree["/holes"].data.read() == (src / "holes").read_bytes()
+        assert tree["/hole"].data.read() == bytes(1 << 20)
+        assert tree["/d/f"].mtime == int((src / "d" / "f").stat().st_mtime)
+
+
+def tar_of(layer: Changeset, clamp: int | None = None) -> bytes:
+    out = io.BytesIO()
+    layertar.write(layer, out, clamp)
+    return out.getvalue()
+
+
+def by_tar(layer: Changeset, folder: Path) -> Changeset:
+    (folder / "layer.tar").write_bytes(tar_of(layer))
+    return layertar.read(folder / "layer.tar")
 
 
 def test_chain_ids_follow_the_specification() -> None:
