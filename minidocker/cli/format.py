@@ -1,0 +1,179 @@
+"""Sizes, times and tables as docker prints them.
+
+The words are those of docker's `go-units` (`1.98MB`, `About a minute`), the columns those of Go's `tabwriter` with
+docker's settings (at least 10 wide, 3 between), and a listing is printed through a template: `table {{.ID}}\\t{{.Names}}`
+with its header, any other template once a line, or `json`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from minidocker.cli.flags import Exit
+from minidocker.cli.template import ExecError, TemplateError, compile_template
+from minidocker.cli.values import Function, Struct, to_json
+
+
+def human_size(size: float, digits: int = 4) -> str:
+    """Bytes in powers of 1000, to so many digits.
+
+    >>> human_size(1984154), human_size(1984154, 3), human_size(0)
+    ('1.984MB', '1.98MB', '0B')
+    """
+    units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
+    unit = next(units)
+    while size >= 1000:
+        size, unit = size / 1000, next(units, "EB")
+    return f"{size:.{digits}g}{unit}"
+
+
+def human_duration(seconds: float) -> str:
+    """How long, as people say it.
+
+    >>> [human_duration(s) for s in (0.4, 1, 59, 60, 3599, 3600, 86400, 86400 * 30)]
+    ['Less than a second', '1 second', '59 seconds', 'About a minute', '59 minutes', 'About an hour', '24 hours', '4 weeks']
+    """
+    whole, minutes, hours = int(seconds), int(seconds / 60), int(seconds / 3600 + 0.5)
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return "1 second" if whole == 1 else f"{whole} seconds"
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    if hours < 48:
+        return "About an hour" if hours == 1 else f"{hours} hours"
+    for unit, length, limit in (("days", 24, 14 * 24), ("weeks", 24 * 7, 60 * 24), ("months", 24 * 30, 730 * 24)):
+        if hours < limit:
+            return f"{hours // length} {unit}"
+    return f"{int(seconds / 3600 / 24 / 365)} years"
+
+
+def seconds_of(stamp: str) -> float:
+    """An RFC 3339 time as seconds since the epoch; 0.0 for Docker's zero time (year 1) and for none.
+
+    >>> seconds_of("1970-01-01T00:01:00.5Z"), seconds_of("0001-01-01T00:00:00Z")
+    (60.5, 0.0)
+    """
+    from datetime import datetime
+
+    return 0.0 if not stamp or stamp.startswith("0001-") else datetime.fromisoformat(stamp).timestamp()
+
+
+def ago(stamp: str) -> str:
+    """`2 weeks ago`; `N/A` when there is no time."""
+    then = seconds_of(stamp)
+    return f"{human_duration(time.time() - then)} ago" if then else "N/A"
+
+
+def local_time(stamp: str) -> str:
+    """A time as Go prints it: `2026-11-23 06:40:31 +0000 UTC`."""
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds_of(stamp)))
+
+
+def status_of(state: Mapping[str, Any]) -> str:
+    """The STATUS column, from a container's State.
+
+    >>> status_of({"Running": False, "StartedAt": "0001-01-01T00:00:00Z"})
+    'Created'
+    """
+
+    def since(key: str) -> str:
+        return human_duration(time.time() - seconds_of(state.get(key, "")))
+
+    if state.get("Restarting"):
+        return f"Restarting ({state['ExitCode']}) {since('FinishedAt')} ago"
+    if state.get("Running"):
+        return f"Up {since('StartedAt')}" + (" (Paused)" if state.get("Paused") else "")
+    if state.get("Dead"):
+        return "Dead"
+    if not seconds_of(state.get("StartedAt", "")):
+        return "Created"
+    return f"Exited ({state['ExitCode']}) {since('FinishedAt')} ago"
+
+
+def ellipsis(text: str, width: int) -> str:
+    """Cut to `width` characters, the last one an ellipsis.
+
+    >>> ellipsis("sh -c 'echo out; echo err'", 20)
+    "sh -c 'echo out; ec…"
+    """
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def columns(lines: Iterable[str], least: int = 10, gap: int = 3) -> str:
+    """Tab-separated lines set in columns; what follows a line's last tab is not padded.
+
+    >>> print(columns(["NAMES\\tSTATUS", "a-long-name\\tUp"]))
+    NAMES         STATUS
+    a-long-name   Up
+    """
+    rows = [line.split("\t") for line in lines]
+    widths: dict[int, int] = {}
+    for row in rows:
+        for i, cell in enumerate(row[:-1]):
+            widths[i] = max(widths.get(i, least), len(cell) + gap)
+    return "\n".join("".join(cell.ljust(widths[i]) for i, cell in enumerate(row[:-1])) + row[-1] for row in rows)
+
+
+_HEADER_FUNCTIONS = {
+    name: Function(lambda value, *_: value, 1, None)
+    for name in ("json", "title", "lower", "upper", "truncate", "pad", "split", "join")
+}
+
+
+class Listing:
+    """A kind of list (of images, containers, …): its fields, their headers, and the columns shown when nobody says.
+
+    `show` prints rows in a `--format`; `kind` is the type's name in docker's own complaint about an unknown field.
+    """
+
+    def __init__(self, kind: str, default: str, headers: Mapping[str, str]) -> None:
+        self.kind, self.default, self.headers = kind, default, headers
+
+    def show(self, rows: Iterable[Mapping[str, Any]], format: str = "", quiet: bool = False, **columns_: bool) -> None:
+        """Print `rows`; with `quiet` only the ids. A keyword adds a column of that name to the default table."""
+        text = self.text(rows, format, quiet, [name for name, wanted in columns_.items() if wanted])
+        if text:
+            print(text)
+
+    def text(
+        self, rows: Iterable[Mapping[str, Any]], format: str = "", quiet: bool = False, extra: Iterable[str] = ()
+    ) -> str:
+        """What `show` prints."""
+        if format in ("", "table"):
+            format = (
+                "{{.ID}}" if quiet else "table " + "\t".join([self.default, *(f"{{{{.{name}}}}}" for name in extra)])
+            )
+        if format == "json":
+            return "\n".join(self._json(row) for row in rows)
+        is_table = format.startswith("table")
+        body = format.removeprefix("table").strip(" ").replace("\\t", "\t").replace("\\n", "\n")
+        try:
+            fill = compile_template(body, {"json": Function(lambda value: self._json(value))})
+            lines = [fill(self._row(row)) for row in rows]
+            if is_table:
+                lines.insert(0, compile_template(body, _HEADER_FUNCTIONS)(self._header()))
+        except TemplateError as error:
+            verb = "execute" if isinstance(error, ExecError) else "parse"
+            raise Exit(1, f"failed to {verb} template: {error}") from None
+        return columns(lines) if is_table else "\n".join(lines)
+
+    def _row(self, row: Mapping[str, Any]) -> Struct:
+        struct = Struct(row)
+        struct.kind = self.kind
+        return struct
+
+    def _header(self) -> Struct:
+        return self._row({**self.headers, "Label": lambda name: name})
+
+    def _json(self, value: Any) -> str:
+        """Go's JSON of a whole row: sorted, and with `<`, `>` and `&` escaped."""
+        if not isinstance(value, Mapping):
+            return to_json(value)
+        fields: dict[str, Any] = {name: value[name] for name in sorted(value) if not callable(value[name])}
+        return to_json(fields).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+Row = dict[str, str | Callable[[str], str]]
