@@ -100,6 +100,10 @@ class Union:
         """The path with symbolic links followed, never out of the view."""
         return resolve(self._entries, path, follow)
 
+    def get(self, path: str) -> Entry | None:
+        """What is at a clean path, no link followed; None where nothing is."""
+        return self._entries.get(path)
+
     def stat(self, path: str, follow: bool = True) -> Entry:
         """The entry at a path."""
         there = self.resolve(path, follow)
