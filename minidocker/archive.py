@@ -1,0 +1,284 @@
+"""Images in a tar: `docker save`, `docker load`, `docker import`.
+
+What is saved is both at once, as from Docker 25 on: an OCI image layout, and the `manifest.json` that every `docker load`
+reads. What is loaded may be either. It comes from outside, so nothing is believed: the outer tar is read by the same
+hostile-proof reader as a layer, each blob is hashed, each layer must be a valid one with the promised diff id; and the
+index is written last, when all of it is there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from minidocker import layertar
+from minidocker.content import (
+    CHUNK,
+    CONFIG,
+    INDEX,
+    LAYER,
+    MANIFEST,
+    MAX_JSON,
+    BlobWriter,
+    Descriptor,
+    Store,
+    check_digest,
+    decompress,
+    parse_json,
+    temp_path,
+)
+from minidocker.errors import InvalidArgument, LayerError
+from minidocker.image import FULL_NAME, REF_NAME, Image, Images, check_config, check_manifest, dump
+from minidocker.layer import Changeset
+from minidocker.reference import Reference
+from minidocker.tree import Data, Tree
+
+GZIP_LAYER = LAYER + "+gzip"
+MAX_DEPTH = 3  # indexes inside indexes
+
+
+def save(images: Images, chosen: Sequence[tuple[Image, Sequence[str]]], chunk_size: int = CHUNK) -> Iterator[bytes]:
+    """The tar of some images, each with the names that it shall have; piece by piece, the same bytes every time."""
+    store = images.store
+    blobs: dict[str, int] = {}
+    entries, old = [], []
+    for image, names in chosen:
+        manifest = Descriptor(MANIFEST, image.manifest_digest, store.path(image.manifest_digest).stat().st_size)
+        for blob in (manifest, Descriptor.from_json(image.manifest["config"]), *(la.descriptor for la in image.layers)):
+            blobs[blob.digest] = store.path(blob.digest).stat().st_size
+        notes = [{REF_NAME: Reference.parse(name).tag, FULL_NAME: Reference.parse(name).full} for name in names]
+        entries += [manifest.to_json() | {"annotations": note} for note in notes] or [manifest.to_json()]
+        old.append(
+            {
+                "Config": _blob_name(image.id),
+                "RepoTags": [str(Reference.parse(name)) for name in names] or None,
+                "Layers": [_blob_name(layer.descriptor.digest) for layer in image.layers],
+            }
+        )
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    for name in ("blobs", "blobs/sha256"):
+        yield _header(name, 0, tarfile.DIRTYPE)
+    for digest, size in sorted(blobs.items()):
+        yield _header(_blob_name(digest), size)
+        yield from _rechunk(store.open(digest), chunk_size)
+        yield bytes(-size % tarfile.BLOCKSIZE)
+    for name, value in (("index.json", index), ("manifest.json", old), ("oci-layout", {"imageLayoutVersion": "1.0.0"})):
+        data = dump(value)
+        yield _header(name, len(data)) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+    yield bytes(2 * tarfile.BLOCKSIZE)
+
+
+def load(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes]) -> list[tuple[Image, list[str]]]:
+    """Load every image of a tar: each with the names that it now has. Raises InvalidArgument, LayerError, CorruptBlob.
+
+    Either all of them are loaded, or nothing is.
+    """
+    store = images.store
+    try:
+        with store.keep(), _Plain(store, source) as plain:
+            try:
+                archive = layertar.read(plain.path, lenient=True)
+            except LayerError as error:
+                raise InvalidArgument(f"cannot load this archive: {error}") from error
+            loader = _Loader(images, Tree({path: entry for path, entry in archive.items() if path != "/"}))
+            return loader.load()
+    except BaseException:
+        images.collect()
+        raise
+
+
+def import_(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes], config: dict[str, Any]) -> Image:
+    """Make an image of one layer out of a plain tar of a file system, as `docker import`."""
+    store = images.store
+    try:
+        with store.keep(), _Plain(store, source) as plain:
+            changes = layertar.read(plain.path, lenient=True)
+            layer = images.add_layer(Changeset({path: entry for path, entry in changes.items() if path != "/"}))
+            return images.create(config, [layer])
+    except BaseException:
+        images.collect()
+        raise
+
+
+class _Loader:
+    """The files of one archive on their way into the store."""
+
+    def __init__(self, images: Images, tree: Tree) -> None:
+        self.images, self.store, self.tree = images, images.store, tree
+
+    def load(self) -> list[tuple[Image, list[str]]]:
+        if "/index.json" in self.tree and "/oci-layout" in self.tree:
+            found = self.from_index(parse_json(self.text("/index.json"), "index.json"))
+        elif "/manifest.json" in self.tree:
+            found = self.from_docker()
+        else:
+            raise InvalidArgument(
+                "cannot load this archive: it has neither an index.json (OCI) nor a manifest.json (Docker)"
+            )
+        if not found:
+            raise InvalidArgument("cannot load this archive: there is no image in it")
+        loaded = []
+        for config, layers, names in found:
+            image = self.images.add_manifest(config, layers)
+            for name in names:
+                self.images.tag(image, name)
+            loaded.append((image, names))
+        return loaded
+
+    def file(self, path: str) -> Data:
+        """A file of the archive; older archives link layers to each other."""
+        try:
+            entry = self.tree.get(self.tree.resolve(path))
+        except OSError:
+            entry = None
+        if entry is None or entry.kind != "file":
+            raise InvalidArgument(f"cannot load this archive: {path.lstrip('/')} is missing in it")
+        return entry.data
+
+    def text(self, path: str) -> bytes:
+        data = self.file(path)
+        if data.size > MAX_JSON:
+            raise InvalidArgument(f"cannot load this archive: {path.lstrip('/')} is too large ({data.size} bytes)")
+        return data.read()
+
+    # OCI image layout
+
+    def from_index(self, index: dict[str, Any], depth: int = 0, named: bool = True) -> list[Any]:
+        manifests = index.get("manifests")
+        if not isinstance(manifests, list) or depth > MAX_DEPTH:
+            raise InvalidArgument("cannot load this archive: its index has no list of manifests")
+        found = []
+        for entry in manifests:
+            blob = Descriptor.from_json(entry)
+            name = _full_name(blob.annotations) if named else ""
+            if "manifest.list" in blob.media_type or "image.index" in blob.media_type:
+                inner = self.from_index(parse_json(self.blob(blob), blob.digest), depth + 1, named=False)
+                found += [(config, layers, [name] if name else []) for config, layers, _ in inner]
+            elif not blob.annotations.get("vnd.docker.reference.type"):  # an attestation is no image
+                found.append((*self.manifest(blob), [name] if name else []))
+        return found
+
+    def manifest(self, blob: Descriptor) -> tuple[Descriptor, list[Descriptor]]:
+        manifest = check_manifest(parse_json(self.blob(blob), f"manifest {blob.digest}"))
+        config = Descriptor.from_json(manifest["config"])
+        raw = check_config(parse_json(self.blob(config), f"configuration {config.digest}"), len(manifest["layers"]))
+        layers = [Descriptor.from_json(layer) for layer in manifest["layers"]]
+        for layer, diff_id in zip(layers, raw["rootfs"]["diff_ids"], strict=True):
+            self.layer(self.file("/" + _blob_name(layer.digest)), layer.media_type, diff_id, layer.digest)
+        return self.store.put(self.blob(config), CONFIG), layers
+
+    def blob(self, blob: Descriptor) -> bytes:
+        data = self.text("/" + _blob_name(blob.digest))
+        found = self.file("/" + _blob_name(blob.digest)).digest
+        if found != blob.digest or len(data) != blob.size:
+            raise InvalidArgument(f"cannot load this archive: blob {blob.digest} has other bytes than its digest says")
+        return data
+
+    # docker save, before Docker 25
+
+    def from_docker(self) -> list[Any]:
+        listed = parse_json(b'{"images": %s}' % self.text("/manifest.json"), "manifest.json")["images"]
+        if not isinstance(listed, list):
+            raise InvalidArgument("manifest.json must be a list of images")
+        return [self.docker_image(item) for item in listed]
+
+    def docker_image(self, item: Any) -> tuple[Descriptor, list[Descriptor], list[str]]:
+        try:
+            config, layers, names = item["Config"], item["Layers"] or [], item.get("RepoTags") or []
+            good = all(isinstance(part, str) for part in [config, *layers, *names])
+        except (TypeError, KeyError, AttributeError):
+            good = False
+        if not good:
+            raise InvalidArgument("manifest.json: each image needs Config, Layers and RepoTags")
+        text = self.text("/" + config)
+        raw = check_config(parse_json(text, config), len(layers))
+        pairs = zip(layers, raw["rootfs"]["diff_ids"], strict=True)
+        blobs = [self.layer(self.file("/" + path), LAYER, diff_id) for path, diff_id in pairs]
+        return self.store.put(text, CONFIG), blobs, [str(Reference.parse(name)) for name in names]
+
+    def layer(self, data: Data, media_type: str, diff_id: str, digest: str | None = None) -> Descriptor:
+        """Copy a layer's blob into the store, and read it through once: hostile ones stop here."""
+        check_digest(diff_id)
+        known = Descriptor(media_type, digest or diff_id, data.size)
+        if not self.store.has(known.digest):
+            with BlobWriter(self.store, media_type) as writer:
+                gzipped = False
+                for number, chunk in enumerate(data.chunks()):
+                    gzipped = gzipped or (number == 0 and chunk[:2] == b"\x1f\x8b")
+                    writer.write(chunk)
+                expected = digest or (None if gzipped else diff_id)
+                known = writer.commit(expected)
+            if gzipped and digest is None:
+                known = Descriptor(GZIP_LAYER, known.digest, known.size)
+        self.store.layer(known, diff_id, verified=known.digest == diff_id)
+        return known
+
+
+class _Plain:
+    """A source as an uncompressed file on disk: the file itself where it is one, else a copy that is gone afterwards."""
+
+    def __init__(self, store: Store, source: BinaryIO | bytes | Path | Iterable[bytes]) -> None:
+        self.store, self.source = store, source
+        self.path = temp_path(store.root / "tmp" / "archive")
+        self.mine = True
+
+    def __enter__(self) -> _Plain:
+        name = self.source if isinstance(self.source, Path) else getattr(self.source, "name", None)
+        if isinstance(name, (str, Path)) and os.path.isfile(name) and _is_plain(Path(name), self.source):
+            self.path, self.mine = Path(name), False
+            return self
+        with self.path.open("xb") as out:
+            for chunk in decompress(_chunks(self.source)):
+                out.write(chunk)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.mine:
+            self.path.unlink(missing_ok=True)
+
+
+def _is_plain(path: Path, source: Any) -> bool:
+    """Whether the file can be read where it lies: not compressed, and not read already in part."""
+    at = source.tell() if hasattr(source, "tell") else 0
+    with path.open("rb") as stream:
+        return at == 0 and stream.read(4)[:2] not in (b"\x1f\x8b", b"\x28\xb5")
+
+
+def _chunks(source: BinaryIO | bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
+    if isinstance(source, Path):
+        with source.open("rb") as stream:
+            yield from iter(lambda: stream.read(CHUNK), b"")
+    elif isinstance(source, bytes):
+        yield from iter(lambda stream=io.BytesIO(source): stream.read(CHUNK), b"")
+    elif hasattr(source, "read"):
+        yield from iter(lambda: cast(BinaryIO, source).read(CHUNK), b"")
+    else:
+        yield from source
+
+
+def _rechunk(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        for at in range(0, len(chunk), size):
+            yield chunk[at : at + size]
+
+
+def _header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size, member.type, member.mode = size, kind, 0o755 if kind == tarfile.DIRTYPE else 0o644
+    return member.tobuf(tarfile.USTAR_FORMAT)
+
+
+def _blob_name(digest: str) -> str:
+    return f"blobs/sha256/{check_digest(digest).partition(':')[2]}"
+
+
+def _full_name(notes: dict[str, str]) -> str:
+    """The name that an index gives an image: the whole one, or a reference that is more than a tag."""
+    text = notes.get(FULL_NAME) or notes.get(REF_NAME) or ""
+    if not text or (FULL_NAME not in notes and ":" not in text and "/" not in text):
+        return ""
+    return str(Reference.parse(text))

@@ -1,0 +1,86 @@
+"""Garbage in the store: what nothing names any more, found by mark and sweep.
+
+The roots are small files: `index.json`, the configuration of each container, the records of the build cache. Whatever
+digest they mention is alive, and so is what a live JSON blob mentions. All else goes: blobs, unpacked layers, leavings.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+from minidocker.content import Store
+from minidocker.layer import chain_ids
+
+DIGEST = re.compile(rb"sha256:([0-9a-f]{64})")
+MAX_NOTE = (
+    1 << 22
+)  # bytes; manifests and configurations are smaller (4 MiB is a registry's limit), layers begin otherwise
+
+
+def collect(store: Store) -> int:
+    """Delete garbage and say how many bytes of blobs went. Does nothing while somebody is writing blobs."""
+    gate = store.keep(shared=False)
+    if not gate.acquire(blocking=False):
+        return 0
+    try:
+        with store.lock():
+            before = disk_usage(store)
+            live = reachable(store)
+            for folder in (store.root / "blobs" / "sha256", store.root / "layers", store.root / "tmp"):
+                for path in folder.iterdir():
+                    if path.name.partition(".")[0] not in live:
+                        _delete(path)
+            return before - disk_usage(store)
+    finally:
+        gate.release()
+
+
+def reachable(store: Store) -> set[str]:
+    """The hex digests that are alive: blobs, diff ids, and the chain ids that name some unpacked layers."""
+    root = store.root
+    notes = [root / "index.json", *root.glob("cache/**/*.json"), *root.glob("containers/*/config.json")]
+    todo = {name for note in notes for name in _mentions(note)}
+    live: set[str] = set()
+    while todo:
+        live.add(name := todo.pop())
+        blob = root / "blobs" / "sha256" / name
+        if _is_note(blob):
+            todo |= {*_mentions(blob), *_chains(blob)} - live
+    return live
+
+
+def disk_usage(store: Store) -> int:
+    """Bytes of all blobs."""
+    return sum(blob.stat().st_size for blob in (store.root / "blobs" / "sha256").iterdir())
+
+
+def _mentions(note: Path) -> set[str]:
+    try:
+        return {name.decode() for name in DIGEST.findall(note.read_bytes())}
+    except FileNotFoundError:  # a container or a record went away meanwhile
+        return set()
+
+
+def _is_note(blob: Path) -> bool:
+    if not blob.exists() or blob.stat().st_size > MAX_NOTE:
+        return False
+    with blob.open("rb") as stream:
+        return stream.read(1) == b"{"
+
+
+def _chains(blob: Path) -> set[str]:
+    try:
+        diff_ids = json.loads(blob.read_bytes())["rootfs"]["diff_ids"]
+        return {chain.partition(":")[2] for chain in chain_ids(diff_ids)}
+    except (ValueError, KeyError, TypeError):
+        return set()
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
