@@ -36,6 +36,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 HEX = frozenset("0123456789abcdef")
+PIECE = 32 << 10  # bytes of compressed data at a time
 MAX_JSON = 32 << 20  # bytes; a manifest or configuration larger than this is an attack
 
 
@@ -377,11 +378,14 @@ def decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def _gunzip(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     import zlib
+    from itertools import chain
 
+    # Small pieces: at each member's end what is left of one is copied, and a hostile stream is all ends.
+    pieces = (chunk[at : at + PIECE] for chunk in chain([first], chunks) for at in range(0, len(chunk), PIECE))
     inflate = zlib.decompressobj(31)
-    data = first
+    data = b""
     try:
-        while data or (data := next(chunks, b"")):
+        while data or (data := next(pieces, b"")):
             if inflate.eof:
                 inflate = zlib.decompressobj(31)
             yield inflate.decompress(data, CHUNK)
