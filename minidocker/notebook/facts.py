@@ -1,0 +1,150 @@
+"""What the pictures show, as plain values: an image as rows, a layer as marks A, M and D.
+
+A   added: the layers below have nothing at this path
+M   modified: they have, and this layer brings it again, in full
+D   deleted: a whiteout hides what they have
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from minidocker.layer import Changeset, merge
+from minidocker.tree import Entry, Tree, prefix
+
+if TYPE_CHECKING:
+    from minidocker.image import Image
+
+Letter = Literal["A", "M", "D"]
+OURS = "minidocker/"  # base images named so are made on this machine: their bytes differ from machine to machine
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One path that a layer adds (A), modifies (M) or deletes (D); `size` in bytes."""
+
+    path: str
+    letter: Letter
+    size: int = 0
+    kind: str = "file"
+
+    def __str__(self) -> str:
+        return f"{self.letter} {self.path}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of an image's history: the instruction, and the layer that it made (none: metadata only).
+
+    `number` counts the layers from the bottom, 1 first; a folded base is one row that stands for `folded` layers.
+    """
+
+    text: str
+    marks: tuple[Mark, ...] = ()
+    size: int | None = None
+    number: int = 0
+    folded: int = 0
+
+
+def marks(lower: Tree, layer: Changeset) -> list[Mark]:
+    """What `layer` does to the tree below it, by path. Directories that are only passed through are left out.
+
+    >>> from minidocker.layer import WHITEOUT, directory, file
+    >>> below = Tree({"/etc/motd": file(b"hello"), "/tmp/junk": file()})
+    >>> print(*marks(below, Changeset({"/etc/motd": file(b"hi"), "/tmp/junk": WHITEOUT, "/app": directory()})))
+    A /app M /etc/motd D /tmp/junk
+    """
+    found = [Mark(prefix(path) + "*", "D", kind="opaque") for path in layer.opaque if lower.below(path)]
+    for path, entry in layer.items():
+        if entry.kind == "whiteout":
+            found.append(Mark(path, "D", kind="whiteout"))
+        elif not _passed_through(lower, layer, path, entry):
+            found.append(Mark(path, "M" if path in lower else "A", entry.size, entry.kind))
+    return sorted(found, key=lambda mark: mark.path)
+
+
+def _passed_through(lower: Tree, layer: Changeset, path: str, entry: Entry) -> bool:
+    """Whether a directory is listed only because something in it changed."""
+    old = lower.get(path)
+    if not entry.is_dir or (old is not None and not old.is_dir):
+        return False
+    inside = any(below.startswith(prefix(path)) for below in layer)
+    same = old is not None and (old.mode, old.uid, old.gid) == (entry.mode, entry.uid, entry.gid)
+    return inside if old is None else inside or same
+
+
+def instruction(created_by: str) -> str:
+    """A history line as the Dockerfile had it.
+
+    >>> instruction("RUN /bin/sh -c echo hi # buildkit"), instruction('/bin/sh -c #(nop)  CMD ["sh"]')
+    ('RUN echo hi', 'CMD ["sh"]')
+    """
+    text = created_by.removesuffix(" # buildkit").strip()
+    if text.startswith("/bin/sh -c #(nop)"):
+        return text.removeprefix("/bin/sh -c #(nop)").strip()
+    return (
+        text.replace("RUN /bin/sh -c ", "RUN ", 1)
+        if text.startswith("RUN ")
+        else text.replace("/bin/sh -c ", "RUN ", 1)
+    )
+
+
+def history(image: Image) -> list[dict[str, object]]:
+    """The image's OCI history, oldest first, one entry for each layer at least."""
+    lines: list[dict[str, object]] = list(image.raw.get("history") or [])
+    missing = len(image.layers) - sum(not line.get("empty_layer") for line in lines)
+    unknown: list[dict[str, object]] = [{"created_by": ""}]
+    return unknown * max(missing, 0) + lines
+
+
+def rows(image: Image, base: Image | None = None) -> list[Row]:
+    """An image's history as rows, oldest first; the layers that come from `base` fold into one row without a size."""
+    made: list[Row] = []
+    skip, folded = (len(history(base)), len(base.layers)) if base else (0, 0)
+    if base:
+        made.append(Row(f"FROM {base_name(base)}", number=folded, folded=folded))
+    lower = merge(Tree(), *(layer.changes for layer in image.layers[:folded]))
+    layers = iter(image.layers[folded:])
+    number = folded
+    for line in history(image)[skip:]:
+        text = instruction(str(line.get("created_by") or "")) or str(line.get("comment") or "a layer without history")
+        layer = None if line.get("empty_layer") else next(layers, None)
+        if layer is None:
+            made.append(Row(text))
+            continue
+        number += 1
+        made.append(Row(text, tuple(marks(lower, layer.changes)), layer.changes.size, number))
+        lower = merge(lower, layer.changes)
+    return made
+
+
+def base_name(image: Image) -> str:
+    """How a Dockerfile's FROM names this image."""
+    return image.tags[0].removesuffix(":latest") if image.tags else image.short_id
+
+
+def base_of(image: Image, others: Iterable[Image]) -> Image | None:
+    """The course's own base image that `image` is built on, found among `others`: its layers are the first of ours."""
+    ids = list(image.diff_ids)
+    found = [
+        other
+        for other in others
+        if any(tag.startswith(OURS) for tag in other.tags)
+        and other.id != image.id
+        and other.diff_ids
+        and ids[: len(other.diff_ids)] == list(other.diff_ids)
+    ]
+    return max(found, key=lambda other: len(other.diff_ids), default=None)
+
+
+def count(number: int, noun: str) -> str:
+    """`count(1, "layer")` -> `1 layer`; `count(2, "layer")` -> `2 layers`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def brief(found: Sequence[Mark], limit: int = 6) -> str:
+    """Marks in one line: `A /app/hello.sh, D /tmp/junk, and 12 more`."""
+    shown = ", ".join(map(str, found[:limit]))
+    return f"{shown}, and {len(found) - limit} more" if len(found) > limit else shown

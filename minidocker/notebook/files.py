@@ -1,0 +1,100 @@
+"""A layer opened: its files as a tree, each with the letter of what the layer does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from minidocker.layer import Changeset
+from minidocker.notebook.facts import Mark, count, marks
+from minidocker.notebook.stack import LOOK
+from minidocker.notebook.svg import Figure, Markup, bytes_text, el, group, rect, text
+from minidocker.tree import Entry, Tree, parents
+
+LINE, WIDTH, LIMIT = 21, 640, 60  # height of a line, width of the picture, lines drawn at most
+KINDS = {"dir": "/", "symlink": "@", "fifo": "|", "char": " (device)", "block": " (device)"}
+
+
+def layer_figure(title: str, changes: Changeset, lower: Tree | None = None) -> Figure:
+    """Draw a layer. `lower` is what lies below it: without, nothing can be told to be *modified*."""
+    found = marks(lower or Tree(), changes)
+    return tree_figure(title, dict(changes.items()), found, f"{_tally(found)}; {bytes_text(changes.size)} of content")
+
+
+def tree_figure(title: str, entries: Mapping[str, Entry], found: Sequence[Mark] = (), subtitle: str = "") -> Figure:
+    """Draw paths as a tree; those in `found` carry their letter."""
+    letters = {mark.path: mark for mark in found}
+    lines = list(_lines(entries, letters))
+    shown, rest = lines[:LIMIT], len(lines) - LIMIT
+    drawn = [text(0, 16, title, "md-h"), text(0, 34, subtitle, "md-dim", "md-s", width=WIDTH)]
+    for index, (path, depth) in enumerate(shown):
+        drawn.append(group(_line(path, depth, entries.get(path), letters.get(path)), 0, 44.0 + index * LINE))
+    height = 44.0 + len(shown) * LINE + 6
+    if rest > 0:
+        drawn.append(text(8, height + 10, f"and {count(rest, 'path')} more", "md-dim"))
+        height += 18
+    said = ", ".join(map(str, found[:LIMIT])) or "nothing changed"
+    twin = "\n".join([f"{title}  ({subtitle})" if subtitle else title, *_twin(shown, entries, letters, rest)])
+    return Figure(title, f"{subtitle}. {said}.", "".join(drawn), WIDTH, height, twin)
+
+
+def _lines(entries: Mapping[str, Entry], letters: Mapping[str, Mark]) -> Iterator[tuple[str, int]]:
+    """Every path and the directories above it, sorted, with its depth."""
+    paths = set(entries) | set(letters)
+    paths |= {up for path in paths for up in parents(path)}
+    for path in sorted(paths - {"/"}, key=lambda path: path.split("/")):
+        yield path, path.count("/") - 1
+
+
+def _line(path: str, depth: int, entry: Entry | None, mark: Mark | None) -> list[Markup]:
+    parts, x = [], 30 + depth * 18
+    if mark:
+        look, word = LOOK[mark.letter]
+        parts += [
+            el(
+                "g",
+                el("title", f"{path}: {word}"),
+                rect(0, 1, 20, LINE - 4, look, fill="HATCH" if mark.letter == "D" else None),
+            ),
+            text(10, 14, mark.letter, "md-c", text_anchor="middle", font_weight="bold"),
+        ]
+    parts += [
+        el("path", d=f"M{30 + up * 18 + 4} 0V{LINE}", class_="md-thin", stroke_opacity=0.35) for up in range(depth)
+    ]
+    gone = "md-gone" if mark and mark.letter == "D" else "" if mark else "md-dim"
+    parts.append(text(x, 14, _name(path, entry), "md-c", gone, width=WIDTH - x - 190))
+    parts.append(text(WIDTH, 14, _meta(entry), "md-c", "md-dim", text_anchor="end"))
+    return parts
+
+
+def _twin(
+    lines: Sequence[tuple[str, int]], entries: Mapping[str, Entry], letters: Mapping[str, Mark], rest: int
+) -> Iterator[str]:
+    for path, depth in lines:
+        letter = letters[path].letter if path in letters else " "
+        name = "  " * depth + _name(path, entries.get(path))
+        yield f" {letter} {name:<44} {_meta(entries.get(path)):>26}".rstrip()
+    if rest > 0:
+        yield f"   and {count(rest, 'path')} more"
+
+
+def _name(path: str, entry: Entry | None) -> str:
+    name = path.rsplit("/", 1)[-1]
+    if entry is None:
+        return name if name == "*" else name + "/"
+    return name + KINDS.get(entry.kind, "") + (f" -> {entry.target}" if entry.kind == "symlink" else "")
+
+
+def _meta(entry: Entry | None) -> str:
+    if entry is None:
+        return ""
+    if entry.kind == "whiteout":
+        return "whiteout"
+    owner = f" {entry.uid}:{entry.gid}" if entry.uid or entry.gid else ""
+    size = f" {bytes_text(entry.size):>7}" if entry.kind == "file" else f"{'':>8}"
+    return f"{entry.mode:04o}{owner}{size}"
+
+
+def _tally(found: Sequence[Mark]) -> str:
+    words = {"A": "added", "M": "modified", "D": "deleted"}
+    tally = [(sum(mark.letter == letter for mark in found), word) for letter, word in words.items()]
+    return ", ".join(f"{number} {word}" for number, word in tally if number) or "nothing changed"

@@ -1,0 +1,181 @@
+"""Every object of Docker's draws itself: from the engine's public state to a figure, and nothing else.
+
+`figure(thing)` knows trees, layers, images, builds, containers and engines; `mimebundle(thing)` is what their
+`_repr_mimebundle_` gives a notebook, `text(thing)` what `print` shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from minidocker.layer import Changeset
+from minidocker.notebook.facts import Mark, base_of, instruction, marks, rows
+from minidocker.notebook.files import layer_figure, tree_figure
+from minidocker.notebook.graph import Graph, Node
+from minidocker.notebook.ladder import ladder
+from minidocker.notebook.life import Life, container_figure
+from minidocker.notebook.stack import core_sample
+from minidocker.notebook.svg import Figure, bytes_text
+from minidocker.notebook.walk import Journey, walk_figure
+from minidocker.tree import Tree
+
+if TYPE_CHECKING:
+    from minidocker.build import Build
+    from minidocker.container import Container
+    from minidocker.engine import Engine
+    from minidocker.image import Image, Layer
+
+
+def figure(thing: Any) -> Figure:
+    """The picture of a Tree, Changeset, Layer, Image, Build, Container or Engine.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(thing, Figure):
+        return thing
+    for kind in type(thing).__mro__:
+        draw = PICTURES.get(kind.__name__)
+        if draw and kind.__module__.startswith("minidocker."):
+            return draw(thing)
+    raise TypeError(f"there is no picture of a {type(thing).__name__}; there is one of: {', '.join(PICTURES)}")
+
+
+def mimebundle(thing: Any) -> dict[str, str]:
+    """The picture and its text twin, as a notebook wants them: `{"text/plain": …, "text/html": …}`."""
+    return figure(thing)._repr_mimebundle_()
+
+
+def text(thing: Any) -> str:
+    """The text twin of a thing's picture, for terminals and logs."""
+    return figure(thing).twin
+
+
+def draw_tree(tree: Tree) -> Figure:
+    """A tree of files."""
+    return tree_figure("a file tree", dict(tree.items()), (), repr(tree))
+
+
+def draw_changes(changes: Changeset) -> Figure:
+    """A layer as a value, with nothing known of what lies below."""
+    return layer_figure("a layer", changes)
+
+
+def draw_layer(layer: Layer) -> Figure:
+    """A layer of an image."""
+    return layer_figure(f"layer {layer.diff_id[:19]}  {instruction(layer.created_by)}".strip(), layer.changes)
+
+
+def draw_image(image: Image, base: Image | None = None) -> Figure:
+    """An image as a core sample; with `base`, the layers that come from there are one folded slab."""
+    name = ", ".join(image.tags) or "an image without a tag"
+    platform = f"{image.raw.get('os', '')}/{image.raw.get('architecture', '')}"
+    known = "" if base else f"{image.short_id}  {platform}"
+    return core_sample(f"image {name}", rows(image, base), known)
+
+
+def draw_build(build: Build) -> Figure:
+    """A build as a cache ladder."""
+    tags = ", ".join(build.image.tags) if build.image else ""
+    return ladder(f"build of {tags}" if tags else "build", build.steps)
+
+
+def draw_container(container: Container) -> Figure:
+    """A container: the shared stack, its own layer, its place in life."""
+    return container_figure(life_of(container))
+
+
+def draw_engine(engine: Engine, ids: bool = True) -> Figure:
+    """All that an engine holds, as a graph; without `ids` no digests and sizes, which differ between machines."""
+    images = sorted(engine.images.list(all=True), key=lambda image: (image.tags or ["~"])[0])
+    containers = sorted(engine.containers.list(all=True), key=lambda container: container.name)
+    nodes: dict[str, Node] = {}
+    edges: list[tuple[str, str, str]] = []
+    for image in images:
+        own = f"image {image.id}"
+        for tag in image.tags:
+            nodes[f"tag {tag}"] = Node(f"tag {tag}", "tag", tag)
+            edges.append((f"tag {tag}", own, ""))
+        nodes[own] = Node(own, "image", "image", image.short_id if ids else f"{len(image.layers)} layers")
+        for number, layer in enumerate(image.layers, 1):
+            key = f"layer {layer.diff_id}"
+            note = f"{layer.diff_id[:19]}  {bytes_text(layer.size)}" if ids else ""
+            nodes.setdefault(key, Node(key, "layer", instruction(layer.created_by) or "a layer", note))
+            edges.append((own, key, str(number)))
+    for container in containers:
+        key = f"container {container.name}"
+        nodes[key] = Node(key, "container", container.name, container.status)
+        if f"image {container.image.id}" in nodes:
+            edges.append((key, f"image {container.image.id}", ""))
+    return Graph(f"engine: {len(images)} images, {len(containers)} containers", list(nodes.values()), edges).figure()
+
+
+def life_of(container: Container, base: Image | None = None) -> Life:
+    """What is shown of a container."""
+    image = container.image
+    attrs = container.attrs
+    return Life(
+        name=container.name,
+        image=(image.tags or [image.short_id])[0],
+        command=" ".join([attrs.get("Path", ""), *attrs.get("Args", [])]).strip(),
+        status=container.status,
+        exit_code=int(attrs["State"]["ExitCode"]),
+        layers=tuple(row for row in rows(image, base) if row.number),
+        changes=tuple(own_changes(container)),
+    )
+
+
+def own_changes(container: Container) -> list[Mark]:
+    """What a container wrote: the marks of its writable layer over its image."""
+    return marks(container.image.tree(), container.changes())
+
+
+def walk(engine: Engine, name: str, dockerfile: str = "") -> Figure:
+    """The walk of one image, as far as it went in this engine: text, layers, image, containers.
+
+    `dockerfile` is its text, for as long as nothing is built of it. The picture depends on the engine's state alone.
+    """
+    found = next((image for image in engine.images.list() if {name, f"{name}:latest"} & set(image.tags)), None)
+    if found is None:
+        lines = tuple(
+            line.strip() for line in dockerfile.splitlines() if line.strip() and not line.lstrip().startswith("#")
+        )
+        return walk_figure(Journey(name, lines))
+    base = base_of(found, engine.images.list())
+    made = rows(found, base)
+    containers = [
+        life_of(container, base) for container in engine.containers.list(all=True) if container.image.id == found.id
+    ]
+    return walk_figure(
+        Journey(
+            name=next(tag for tag in found.tags if tag in (name, f"{name}:latest")),
+            lines=tuple(row.text for row in made),
+            rows=tuple(made),
+            config=tuple(config_lines(found.config)),
+            containers=tuple(sorted(containers, key=lambda life: life.name)),
+        )
+    )
+
+
+def config_lines(config: dict[str, Any]) -> list[str]:
+    """The settings of an image that a container starts with: `Cmd sh /app/hello.sh`."""
+    words = {"Entrypoint": " ", "Cmd": " ", "WorkingDir": "", "User": "", "Env": "\n"}
+    lines = []
+    for key, joint in words.items():
+        value = config.get(key)
+        if not value:
+            continue
+        parts = [value] if isinstance(value, str) else value if joint == "\n" else [joint.join(value)]
+        lines += [f"{key} {part}" for part in parts if not (key == "Env" and part.startswith("PATH="))]
+    return lines
+
+
+PICTURES: dict[str, Callable[[Any], Figure]] = {
+    "Tree": draw_tree,
+    "Changeset": draw_changes,
+    "Layer": draw_layer,
+    "Image": draw_image,
+    "Build": draw_build,
+    "Container": draw_container,
+    "Engine": draw_engine,
+}

@@ -1,0 +1,132 @@
+"""The core sample: an image as a stack of slabs, newest on top, beside a core that is true to scale.
+
+Each slab is a layer: its instruction at the left edge, in it the files that it adds (A), modifies (M) and deletes (D,
+hatched: a whiteout). Slabs are as high as their text needs; the core at the right shows how many bytes each one really
+holds, and wedges lead from the one to the other. Instructions that only write metadata are a dashed line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from minidocker.notebook.facts import Mark, Row, brief, count
+from minidocker.notebook.svg import MONO, Figure, Markup, bytes_text, el, group, rect, text
+
+LEFT, SLAB, CORE, WIDTH = 232, 360, 44, 790  # where slabs start, how wide they are, how wide the core is, all in all
+ROW, GAP = 34, 6
+LOOK = {"A": ("md-a", "added"), "M": ("md-m", "modified"), "D": ("md-d", "deleted by a whiteout")}
+
+
+def core_sample(title: str, rows: Sequence[Row], subtitle: str = "") -> Figure:
+    """Draw an image's rows (oldest first) as a stack, newest on top."""
+    drawn, y, spans = [], 48.0, []
+    for row in reversed(rows):
+        height = ROW if row.number else 20
+        drawn.append(group(_slab(row) if row.number else _metadata(row), 0, y))
+        if row.number and not row.folded:
+            spans.append((row, y, y + height))
+        y += height + GAP
+    drawn += [text(0, 16, title, "md-h"), text(0, 34, subtitle, "md-dim", "md-s", width=LEFT + SLAB)]
+    drawn += _core(spans, 48.0, y - GAP)
+    layers = sum(row.folded or 1 for row in rows if row.number)
+    told = "; ".join(f"{row.text}: {_told(row)}" for row in reversed(rows))
+    return Figure(
+        title, f"{count(layers, 'layer')}, newest first. {told}", "".join(drawn), WIDTH, y + 14, stack_text(title, rows)
+    )
+
+
+def stack_text(title: str, rows: Sequence[Row]) -> str:
+    """The same stack for a terminal or a log."""
+    wide = min(max((len(row.text) for row in rows), default=0), 48)
+    lines = [title]
+    for row in reversed(rows):
+        edge = f"{row.number:>3} ██" if row.number else "    --"
+        lines.append(f"{edge} {row.text[:wide]:<{wide}}  {_told(row)}".rstrip())
+    return "\n".join(lines)
+
+
+def cells(found: Sequence[Mark], width: float, height: float = 22) -> list[Markup]:
+    """Files side by side in a slab, as many as fit; the rest is counted."""
+    drawn, x, shown = [], 0.0, 0
+    for mark in sorted(found, key=lambda mark: -mark.size):
+        name = mark.path.rsplit("/", 1)[-1] or "/"
+        name = name if mark.kind != "dir" else name + "/"
+        wide = (min(len(name), 20) + 2) * 11 * MONO + 12
+        if x + wide > width - (52 if len(found) - shown > 1 else 0):
+            break
+        drawn.append(group(cell(mark, name, wide, height), x))
+        x, shown = x + wide + 5, shown + 1
+    if shown < len(found):
+        drawn.append(text(x + 2, height / 2 + 4, f"+{len(found) - shown}", "md-dim"))
+    return drawn
+
+
+def cell(mark: Mark, name: str, width: float, height: float = 22) -> list[Markup]:
+    """One file: its letter, its name; a deleted one is hatched, dashed and struck through."""
+    look, word = LOOK[mark.letter]
+    tip = f"{mark.path}: {word}" + (f", {bytes_text(mark.size)}" if mark.size else "")
+    box = rect(0, 0, width, height, look, rx=4, fill="HATCH" if mark.letter == "D" else None)
+    edge = [rect(2, 3, 2.5, height - 6, "md-m", rx=0)] if mark.letter == "M" else []
+    gone = "md-gone" if mark.letter == "D" else ""
+    letter = el("tspan", mark.letter, font_weight="bold")
+    words = el("tspan", name if len(name) <= 20 else name[:19] + "…", class_=gone or None)
+    label = el("text", Markup(letter + el("tspan", " ", words)), class_="md-c", x=7, y=height / 2 + 4)
+    return [el("g", el("title", tip), box, *edge, label)]
+
+
+def _slab(row: Row) -> list[Markup]:
+    parts = [text(LEFT - 10, ROW / 2 + 4, row.text, "md-c", width=LEFT - 34, text_anchor="end")]
+    if row.folded:
+        teeth = "".join(f"L{LEFT + x} {ROW - 5 + (x // 10) % 2 * 6}" for x in range(SLAB, -1, -10))
+        parts.append(el("path", d=f"M{LEFT} 0H{LEFT + SLAB}{teeth}Z", class_="md-slab"))
+        parts.append(
+            text(LEFT + 8, ROW / 2 + 1, f"{count(row.folded, 'layer')} of the base image (not to scale)", "md-dim")
+        )
+        return parts
+    parts.append(rect(LEFT, 0, SLAB, ROW, "md-slab"))
+    parts.append(text(LEFT + 12, ROW / 2 + 4, str(row.number), "md-dim", "md-h", text_anchor="middle"))
+    if row.marks:
+        parts.append(group(cells(row.marks, SLAB - 30), LEFT + 24, 6))
+    else:
+        parts.append(text(LEFT + 26, ROW / 2 + 4, "an empty layer", "md-dim"))
+    return parts
+
+
+def _metadata(row: Row) -> list[Markup]:
+    return [
+        text(LEFT - 10, 14, row.text, "md-c", "md-dim", width=LEFT - 34, text_anchor="end"),
+        el("line", x1=LEFT, y1=10, x2=LEFT + SLAB, y2=10, class_="md-thin md-dash"),
+        rect(LEFT + 80, 2, 200, 16, "md-box", rx=8),
+        text(LEFT + 180, 14, "no layer: a line in the config", "md-dim", "md-s", text_anchor="middle"),
+    ]
+
+
+def _core(spans: Sequence[tuple[Row, float, float]], top: float, bottom: float) -> list[Markup]:
+    """The true-to-scale column and the wedges that lead to it."""
+    total = sum(row.size or 0 for row, _, _ in spans)
+    if not total:
+        return []
+    x, y, drawn = LEFT + SLAB + 54, top, []
+    for row, slab_top, slab_bottom in spans:
+        height = (bottom - top) * (row.size or 0) / total
+        wedge = f"M{LEFT + SLAB + 2} {slab_top}L{x} {y:.1f}V{y + height:.1f}L{LEFT + SLAB + 2} {slab_bottom}Z"
+        drawn.append(el("path", d=wedge, class_="md-slab", fill_opacity=0.35, stroke_opacity=0.35))
+        drawn.append(rect(x, y, CORE, max(height, 0.8), "md-slab", rx=0))
+        if height > 14:
+            drawn.append(
+                text(x + CORE / 2, y + height / 2 + 4, str(row.number), "md-dim", "md-h", text_anchor="middle")
+            )
+        drawn.append(
+            text(x + CORE + 46, (slab_top + slab_bottom) / 2 + 4, bytes_text(row.size or 0), "md-s", text_anchor="end")
+        )
+        y += height
+    heading = text(x + CORE / 2, top - 8, "to scale", "md-dim", "md-s", text_anchor="middle")
+    return [*drawn, heading, text(x + CORE + 46, bottom + 14, f"= {bytes_text(total)}", "md-s", text_anchor="end")]
+
+
+def _told(row: Row) -> str:
+    if row.folded:
+        return f"{count(row.folded, 'layer')} of the base image"
+    if not row.number:
+        return "no layer, only metadata"
+    return f"{bytes_text(row.size or 0):>6}  {brief(row.marks) or 'empty'}"

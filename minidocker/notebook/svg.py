@@ -1,0 +1,193 @@
+"""Figures: small SVG drawings that follow the notebook's theme, each with its twin in plain text.
+
+A `Figure` is a value: a title, a description for those who cannot see it, a drawing, and the same facts as text.
+JupyterLab shows the drawing (as HTML, since only inline SVG sees the theme's colours), a terminal or a log the text.
+
+    >>> figure = Figure("a box", "one box", el("rect", width=10, height=5), 10, 5, "[]")
+    >>> print(figure)
+    []
+    >>> el("text", "a < b", class_="md-c", x=1.50)
+    '<text class="md-c" x="1.5">a &lt; b</text>'
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+MONO = 0.602  # width of one character of a code font, in ems; so that text in it can be measured without a browser
+SANS = 0.53  # the same for a proportional font, on average
+
+STYLE = (
+    ".md-fig text{font:12px var(--jp-ui-font-family,Arial,sans-serif);fill:var(--jp-ui-font-color1,CanvasText)}"
+    ".md-fig .md-c{font-family:var(--jp-code-font-family,'DejaVu Sans Mono',monospace);font-size:11px}"
+    ".md-fig .md-h{font-weight:600;font-size:13px}"
+    ".md-fig .md-s{font-size:10.5px}"
+    ".md-fig .md-dim{fill:var(--jp-ui-font-color2,GrayText)}"
+    ".md-fig .md-box{fill:var(--jp-layout-color1,Canvas);stroke:var(--jp-border-color0,#888)}"
+    ".md-fig .md-slab{fill:var(--jp-layout-color2,#8882);stroke:var(--jp-border-color0,#888)}"
+    ".md-fig .md-thin{fill:none;stroke:var(--jp-border-color0,#888)}"
+    ".md-fig .md-ink{fill:none;stroke:var(--jp-ui-font-color2,#777);stroke-width:1.3}"
+    ".md-fig .md-tip{fill:var(--jp-ui-font-color2,#777)}"
+    ".md-fig .md-a{fill:#009e7338;stroke:#009e73}"
+    ".md-fig .md-m{fill:#4a90d938;stroke:#4a90d9}"
+    ".md-fig .md-d{stroke:#d55e00;stroke-dasharray:4 2}"
+    ".md-fig .md-on{fill:#e69f0040;stroke:#e69f00;stroke-width:2}"
+    ".md-fig .md-dash{stroke-dasharray:5 3}"
+    ".md-fig .md-gone{text-decoration:line-through}"
+)
+
+
+class Markup(str):
+    """Text that is SVG already; whatever is not, `el` escapes."""
+
+    __slots__ = ()
+
+
+def el(tag: str, *children: str, **attributes: Any) -> Markup:
+    """Make one element. `class_` stands for `class`, `stroke_width` for `stroke-width`; None leaves one out."""
+    named = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(_value(value))}"'
+        for name, value in attributes.items()
+        if value is not None
+    )
+    inner = "".join(child if isinstance(child, Markup) else escape(printable(child), quote=False) for child in children)
+    return Markup(f"<{tag}{named}>{inner}</{tag}>" if inner else f"<{tag}{named}/>")
+
+
+def group(parts: Iterable[str], x: float = 0, y: float = 0, **attributes: Any) -> Markup:
+    """Elements that move together."""
+    move = f"translate({_value(x)} {_value(y)})" if x or y else None
+    return el("g", *parts, transform=move, **attributes)
+
+
+def text(x: float, y: float, words: str, *classes: str, width: float = 0, **attributes: Any) -> Markup:
+    """A line of text; with `width` it is cut to fit, and the whole of it shows under the mouse."""
+    size = 11 * MONO if "md-c" in classes else 12 * SANS
+    shown = clip(words, int(width / size)) if width else words
+    tip = [el("title", words)] if shown != words else []
+    return el("text", *tip, shown, class_=" ".join(classes) or None, x=x, y=y, **attributes)
+
+
+def rect(x: float, y: float, width: float, height: float, *classes: str, rx: float = 4, **attributes: Any) -> Markup:
+    """A box with round corners."""
+    return el("rect", class_=" ".join(classes), x=x, y=y, width=width, height=height, rx=rx or None, **attributes)
+
+
+def arrow(x1: float, y1: float, x2: float, y2: float, *classes: str) -> Markup:
+    """A line with a tip: it bends softly from left to right, and runs straight where it goes up, down or back."""
+    forward = x2 > x1
+    away = 0.0 if forward else math.atan2(y2 - y1, x2 - x1)
+    cos, sin = math.cos(away), math.sin(away)
+    end = (x2 - 5 * cos, y2 - 5 * sin)
+    middle = (x1 + x2) / 2
+    curve = f"C{_value(middle)} {_value(y1)} {_value(middle)} {_value(y2)} " if forward else "L"
+    line = f"M{_value(x1)} {_value(y1)}{curve}{_value(end[0])} {_value(end[1])}"
+    tip = [(x2, y2), *((x2 - 7 * cos - side * sin, y2 - 7 * sin + side * cos) for side in (4, -4))]
+    points = " ".join(f"{_value(float(x))},{_value(float(y))}" for x, y in tip)
+    return Markup(
+        el("path", d=line, class_=" ".join(["md-ink", *classes])) + el("polygon", points=points, class_="md-tip")
+    )
+
+
+def clip(words: str, length: int) -> str:
+    """Cut text to `length` characters. `clip("COPY app.py .", 8)` -> `COPY ap…`."""
+    words = printable(words)
+    return words if len(words) <= length else words[: max(length - 1, 0)] + "…"
+
+
+def printable(words: str) -> str:
+    r"""Text with whatever cannot be seen spelled out: a file may be named by a stranger.
+
+    >>> printable("a\x1b[2Jb\u202e")
+    'a\\x1b[2Jb\\u202e'
+    """
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
+
+
+def bytes_text(size: int) -> str:
+    """A size as Docker writes it: powers of 1000. `bytes_text(1234)` -> `1.23kB`.
+
+    >>> bytes_text(0), bytes_text(999), bytes_text(1234), bytes_text(2_100_000)
+    ('0B', '999B', '1.23kB', '2.1MB')
+    """
+    value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
+    while value >= 1000 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.3g}{units[0]}"
+
+
+def _value(value: Any) -> str:
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture and its text twin. In a notebook it draws itself; `print(figure)` gives the twin.
+
+    `body` is SVG in a box of `width` by `height`; what it calls `HATCH` becomes this figure's own hatching, whose
+    id depends on the drawing alone, so that equal figures are equal bytes and different ones never share an id.
+    """
+
+    title: str
+    description: str
+    body: str
+    width: float
+    height: float
+    twin: str
+
+    def __str__(self) -> str:
+        return self.twin
+
+    def __repr__(self) -> str:
+        return self.twin
+
+    def svg(self) -> str:
+        """The drawing as one `<svg>` element, with a title and a description for screen readers."""
+        name = "md" + hashlib.sha256(self.body.encode()).hexdigest()[:8]
+        hatch = Markup(
+            f'<defs><pattern id="{name}h" width="6" height="6" patternUnits="userSpaceOnUse" '
+            'patternTransform="rotate(45)">'
+            '<path d="M0 0V6" stroke="#d55e00" stroke-width="2" stroke-opacity=".55"/></pattern></defs>'
+        )
+        return el(
+            "svg",
+            el("title", self.title),
+            el("desc", self.description),
+            hatch if "HATCH" in self.body else "",
+            Markup(self.body.replace("HATCH", f"url(#{name}h)")),
+            xmlns="http://www.w3.org/2000/svg",
+            class_="md-fig",
+            role="img",
+            viewBox=f"0 0 {_value(float(self.width))} {_value(float(self.height))}",
+            style=f"width:100%;max-width:{_value(float(self.width))}px;height:auto",
+        )
+
+    def html(self) -> str:
+        """The drawing with its style, for a page or a notebook's output."""
+        return f"<style>{STYLE}</style>{self.svg()}"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+        return {"text/plain": self.twin, "text/html": self.html()}
+
+
+def stacked(title: str, figures: Iterable[Figure]) -> Figure:
+    """Several figures as one, below each other."""
+    figures, y, parts = list(figures), 0.0, []
+    for figure in figures:
+        parts.append(group([Markup(figure.body)], 0, y))
+        y += figure.height + 12
+    return Figure(
+        title,
+        " ".join(figure.description for figure in figures),
+        "".join(parts),
+        max(figure.width for figure in figures),
+        y,
+        "\n\n".join(figure.twin for figure in figures),
+    )
