@@ -1,0 +1,97 @@
+"""What some instructions ask of their arguments: ports, times, signals; and the word that was probably meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+SIGNALS = re.compile(
+    "ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM|TRAP|"
+    r"TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?"
+)
+UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+SIZES = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([^\d.]*)", re.ASCII)
+MAX_DURATION = (1 << 63) - 1
+
+
+def exposed_ports(spec: str) -> list[str]:
+    """Return the ports that one word of EXPOSE names; ValueError when it is none.
+
+    >>> exposed_ports("80"), exposed_ports("8000-8002/udp"), exposed_ports("127.0.0.1:5000:50/TCP")
+    (['80/tcp'], ['8000/udp', '8001/udp', '8002/udp'], ['50/tcp'])
+    """
+    whole, slash, protocol = spec.partition("/")
+    host, _, ports = whole.rpartition(":")
+    if not ports:
+        raise ValueError(f"No port specified: {spec}<empty>")
+    first, last = _port_range(ports, "containerPort")
+    if host.rpartition(":")[2]:
+        _port_range(host.rpartition(":")[2], "hostPort")
+    protocol = (protocol if slash else "tcp").lower() or "tcp"
+    if protocol not in PROTOCOLS:
+        raise ValueError(f"Invalid proto: {protocol}")
+    return [f"{port}/{protocol}" for port in range(first, last + 1)]
+
+
+def _port_range(text: str, what: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    numbers = [first, last] if dash else [first, first]
+    if not all(number.isascii() and number.isdigit() and int(number[:6]) <= 65535 for number in numbers):
+        raise ValueError(f"Invalid {what}: {text}; a port is a number up to 65535, or a range of two")
+    if int(numbers[0]) > int(numbers[1]):
+        raise ValueError(f"Invalid range specified for the {what}: {text}")
+    return int(numbers[0]), int(numbers[1])
+
+
+def duration(text: str) -> int:
+    """Return nanoseconds for a time as Go writes it; ValueError when it is none.
+
+    >>> duration("1m30s"), duration("1.5ms")
+    (90000000000, 1500000)
+    """
+    unsigned = text[1:] if text[:1] in ("-", "+") else text
+    if unsigned == "0":
+        return 0
+    if not unsigned or not re.fullmatch(f"(?:{SIZES.pattern})+", unsigned, re.ASCII):
+        raise ValueError(f'time: invalid duration "{text}"')
+    total = 0
+    for number, unit in SIZES.findall(unsigned):
+        if not unit:
+            raise ValueError(f'time: missing unit in duration "{text}", as in 30s or 1m30s')
+        if unit not in UNITS:
+            raise ValueError(f'time: unknown unit "{unit}" in duration "{text}", known are {", ".join(UNITS)}')
+        whole, _, fraction = number.partition(".")
+        total += int(whole or 0) * UNITS[unit] + int(fraction or 0) * UNITS[unit] // 10 ** len(fraction)
+    if total > MAX_DURATION:
+        raise ValueError(f'time: invalid duration "{text}"')
+    return -total if text[0] == "-" else total
+
+
+def check_signal(text: str) -> None:
+    """Raise ValueError unless `text` is a signal: a number, or a name with or without SIG."""
+    if re.fullmatch(r"[+-]?\d+", text, re.ASCII):
+        if int(text) == 0:
+            raise ValueError(f"invalid signal: {text}")
+    elif not SIGNALS.fullmatch(text.upper().removeprefix("SIG")):
+        raise ValueError(f"invalid signal: {text}")
+
+
+def meant(word: str, known: Iterable[str]) -> str:
+    """Return " (did you mean X?)" for the known word that is at most two typing errors away, or nothing.
+
+    >>> meant("RUNN", ["RUN", "COPY"])
+    ' (did you mean RUN?)'
+    """
+    distances = sorted((_distance(word.lower(), other.lower()), other) for other in known)
+    return f" (did you mean {distances[0][1]}?)" if distances and 0 < distances[0][0] <= 2 else ""
+
+
+def _distance(one: str, other: str) -> int:
+    """Return the Levenshtein distance: how many letters to add, drop or change."""
+    row = list(range(len(other) + 1))
+    for i, left in enumerate(one[:40], 1):
+        previous, row[0] = row[0], i
+        for j, right in enumerate(other, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (left != right))
+    return row[-1]
