@@ -1,7 +1,7 @@
 """Images in a tar: `docker save`, `docker load`, `docker import`.
 
-What is saved is both at once, as from Docker 25 on: an OCI image layout, and the `manifest.json` that every `docker load`
-reads. What is loaded may be either. It comes from outside, so nothing is believed: the outer tar is read by the same
+What is saved is both at once, as from Docker 25 on: an OCI image layout, and the `manifest.json` that all of Docker's
+versions read. What is loaded may be either. It comes from outside, so nothing is believed: the outer tar is read by the same
 hostile-proof reader as a layer, each blob is hashed, each layer must be a valid one with the promised diff id; and the
 index is written last, when all of it is there.
 """
@@ -9,7 +9,6 @@ index is written last, when all of it is there.
 from __future__ import annotations
 
 import io
-import os
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any, BinaryIO, cast
 
 from minidocker import layertar
 from minidocker.content import (
-    CHUNK,
     CONFIG,
     INDEX,
     LAYER,
@@ -35,7 +33,7 @@ from minidocker.errors import InvalidArgument, LayerError
 from minidocker.image import FULL_NAME, REF_NAME, Image, Images, check_config, check_manifest, dump
 from minidocker.layer import Changeset
 from minidocker.reference import Reference
-from minidocker.tree import Data, Tree
+from minidocker.tree import CHUNK, Data, Tree
 
 GZIP_LAYER = LAYER + "+gzip"
 MAX_DEPTH = 3  # indexes inside indexes
@@ -219,7 +217,7 @@ class _Loader:
 
 
 class _Plain:
-    """A source as an uncompressed file on disk: the file itself where it is one, else a copy that is gone afterwards."""
+    """A source as an uncompressed file on disk: the file itself where it is one, else a copy, gone afterwards."""
 
     def __init__(self, store: Store, source: BinaryIO | bytes | Path | Iterable[bytes]) -> None:
         self.store, self.source = store, source
@@ -228,7 +226,7 @@ class _Plain:
 
     def __enter__(self) -> _Plain:
         name = self.source if isinstance(self.source, Path) else getattr(self.source, "name", None)
-        if isinstance(name, (str, Path)) and os.path.isfile(name) and _is_plain(Path(name), self.source):
+        if isinstance(name, (str, Path)) and Path(name).is_file() and _is_plain(Path(name), self.source):
             self.path, self.mine = Path(name), False
             return self
         with self.path.open("xb") as out:
@@ -251,11 +249,12 @@ def _is_plain(path: Path, source: Any) -> bool:
 def _chunks(source: BinaryIO | bytes | Path | Iterable[bytes]) -> Iterator[bytes]:
     if isinstance(source, Path):
         with source.open("rb") as stream:
-            yield from iter(lambda: stream.read(CHUNK), b"")
+            yield from _chunks(stream)
     elif isinstance(source, bytes):
-        yield from iter(lambda stream=io.BytesIO(source): stream.read(CHUNK), b"")
+        yield from _chunks(io.BytesIO(source))
     elif hasattr(source, "read"):
-        yield from iter(lambda: cast(BinaryIO, source).read(CHUNK), b"")
+        while chunk := cast(BinaryIO, source).read(CHUNK):
+            yield chunk
     else:
         yield from source
 

@@ -295,9 +295,7 @@ class Images:
         """Write a layer's blob; no time in it is later than `clamp` (seconds)."""
         from minidocker import layertar
 
-        with self.store.writer(LAYER) as writer:
-            layertar.write(changes, writer, clamp)  # type: ignore[arg-type]
-            blob = writer.commit()
+        blob = self.store.put(layertar.chunks(changes, clamp), LAYER)
         return Layer(self.store, blob, blob.digest, created_by)
 
     def create(self, config: Mapping[str, Any], layers: Sequence[Layer]) -> Image:

@@ -29,7 +29,7 @@ from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset
 from minidocker.tree import CHUNK, Data, Entry, clean, directory, file, parents
 
-__all__ = ["Span", "file", "read", "write"]
+__all__ = ["Span", "chunks", "file", "read", "write"]
 
 PREFIX = ".wh."
 OPAQUE = ".wh..wh..opq"
@@ -88,19 +88,21 @@ class Span(Data):
         return f"Span({self.path.name[:12]!r}, {self.offset}, {self.size})"
 
 
-def write(layer: Changeset, out: BinaryIO, clamp: int | None = None) -> None:
-    """Write a layer as a deterministic tar. No time in it is later than `clamp` (`SOURCE_DATE_EPOCH`).
-
-    Raises LayerError where a name cannot be in a layer, or where a file changes while it is read.
-    """
-    members = _members(layer)
-    for member, data in sorted(members, key=lambda pair: pair[0].name):
+def chunks(layer: Changeset, clamp: int | None = None) -> Iterator[bytes]:
+    """The bytes of a layer's deterministic tar. No time in it is later than `clamp` (`SOURCE_DATE_EPOCH`)."""
+    for member, data in sorted(_members(layer), key=lambda pair: pair[0].name):
         if clamp is not None:
             member.mtime = min(member.mtime, clamp)
-        out.write(member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape"))
+        yield member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         if data is not None:
-            _copy(data, member, out)
-    out.write(bytes(2 * BLOCK))
+            yield from _content(data, member)
+    yield bytes(2 * BLOCK)
+
+
+def write(layer: Changeset, out: BinaryIO, clamp: int | None = None) -> None:
+    """Write `chunks(layer)` to a file."""
+    for chunk in chunks(layer, clamp):
+        out.write(chunk)
 
 
 def read(path: Path, *, lenient: bool = False) -> Changeset:
@@ -152,14 +154,14 @@ def _member(path: str, entry: Entry) -> tarfile.TarInfo:
     return member
 
 
-def _copy(data: Data, member: tarfile.TarInfo, out: BinaryIO) -> None:
+def _content(data: Data, member: tarfile.TarInfo) -> Iterator[bytes]:
     written = 0
     for chunk in data.chunks():
-        out.write(chunk)
         written += len(chunk)
+        yield chunk
     if written != member.size:
         raise LayerError(f"/{member.name} changed while it was read: it had {member.size} bytes and now {written}")
-    out.write(bytes(-written % BLOCK))
+    yield bytes(-written % BLOCK)
 
 
 # Reading
