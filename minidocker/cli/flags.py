@@ -166,7 +166,7 @@ class Command:
                 raise Exit(0, self.help(call.path))
             if flag is None:
                 raise self._misuse(call, f"unknown shorthand flag: '{letter}' in -{letters}")
-            if tail.startswith("="):
+            if tail.startswith("=") and len(tail) > 1:
                 value, letters = tail[1:], ""
             elif not flag.kind:
                 value, letters = "true", tail

@@ -1,8 +1,8 @@
 """Sizes, times and tables as docker prints them.
 
 The words are those of docker's `go-units` (`1.98MB`, `About a minute`), the columns those of Go's `tabwriter` with
-docker's settings (at least 10 wide, 3 between), and a listing is printed through a template: `table {{.ID}}\\t{{.Names}}`
-with its header, any other template once a line, or `json`.
+docker's settings (at least 10 wide, 3 between), and a listing is printed through a template: one that starts with
+`table` with its header, any other once a line, or `json`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def human_size(size: float, digits: int = 4) -> str:
 def human_duration(seconds: float) -> str:
     """How long, as people say it.
 
-    >>> [human_duration(s) for s in (0.4, 1, 59, 60, 3599, 3600, 86400, 86400 * 30)]
-    ['Less than a second', '1 second', '59 seconds', 'About a minute', '59 minutes', 'About an hour', '24 hours', '4 weeks']
+    >>> [human_duration(s) for s in (0.4, 1, 59, 60, 3600, 86400, 86400 * 30)]
+    ['Less than a second', '1 second', '59 seconds', 'About a minute', 'About an hour', '24 hours', '4 weeks']
     """
     whole, minutes, hours = int(seconds), int(seconds / 60), int(seconds / 3600 + 0.5)
     if whole < 1:

@@ -19,6 +19,7 @@ import re
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from minidocker.cli.values import FUNCTIONS, Function, Struct, text_of
@@ -380,7 +381,7 @@ class _Parser:
         def early(scope: Scope, piped: tuple[Any, ...]) -> Any:
             """`and` and `or` do not look at what cannot matter any more."""
             value: Any = None
-            for value in (*(operand(scope) for operand, _ in operands), *piped):
+            for value in chain((operand(scope) for operand, _ in operands), piped):
                 if bool(value) == (name.text == "or"):
                     break
             return value
@@ -461,13 +462,13 @@ class _Parser:
         while self.tokens and self.tokens[0].kind == "field":
             names.append(self.tokens.pop(0))
 
-        def chain(scope: Scope) -> Any:
+        def walk(scope: Scope) -> Any:
             found = value(scope)
             for token in names:
                 found = self.field(found, token, start, names[-1])
             return found
 
-        return chain if names else value
+        return walk if names else value
 
     def field(self, value: Any, token: _Token, start: int, last: _Token) -> Any:
         name, said = token.text[1:], self.source[start : last.at + len(last.text)]
