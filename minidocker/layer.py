@@ -23,7 +23,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, reduce
 
 from minidocker.tree import Entry, Tree, clean, directory, file, link_groups, parents, relink, slice_below
 
@@ -103,10 +103,23 @@ def merge(lower: Tree, *layers: Changeset) -> Tree:
     return reduce(_merge, layers, lower)
 
 
-@lru_cache(maxsize=16)
 def view(layers: tuple[Changeset, ...]) -> Tree:
-    """What is seen through a whole stack, bottom first. Remembered, so that each further layer costs only itself."""
-    return merge(view(layers[:-1]), layers[-1]) if layers else Tree()
+    """What is seen through a whole stack, bottom first. Remembered, so that each further layer costs only itself.
+
+    Remembered by identity: of two equal layers, the data of one may lie in a blob that is gone meanwhile.
+    """
+    if not layers:
+        return Tree()
+    key = tuple(map(id, layers))
+    known = _views.get(key)
+    if known is None:
+        known = _views[key] = layers, merge(view(layers[:-1]), layers[-1])
+        for old in list(_views)[:-16]:
+            _views.pop(old, None)
+    return known[1]
+
+
+_views: dict[tuple[int, ...], tuple[tuple[Changeset, ...], Tree]] = {}  # keeps the layers too, so that ids stay theirs
 
 
 def stack(first: Changeset, second: Changeset) -> Changeset:

@@ -69,7 +69,7 @@ def _check_manifest(root: Path, entry: dict[str, Any]) -> dict[str, Any]:
 def _blob(root: Path, descriptor: dict[str, Any]) -> bytes:
     assert re.fullmatch("sha256:[0-9a-f]{64}", descriptor["digest"])
     assert all(isinstance(note, str) for note in descriptor.get("annotations", {}).values())
-    data = (root / "blobs" / "sha256" / descriptor["digest"][7:]).read_bytes()
+    data: bytes = (root / "blobs" / "sha256" / descriptor["digest"][7:]).read_bytes()
     assert type(descriptor["size"]) is int
     assert descriptor["size"] == len(data)
     return data

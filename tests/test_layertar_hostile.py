@@ -8,11 +8,14 @@ exception, nothing written outside, nothing half-loaded, no hang, no explosion o
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import io
+import json
 import signal
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +23,11 @@ from typing import Any
 
 import pytest
 
-from minidocker import layertar
-from minidocker.errors import LayerError
+from minidocker import archive, layertar
+from minidocker.content import CONFIG, MANIFEST, Store
+from minidocker.content import LAYER as OCI_LAYER
+from minidocker.errors import APIError, LayerError
+from minidocker.image import Images
 from minidocker.layer import merge
 from minidocker.tree import Tree
 
@@ -563,3 +569,143 @@ def drain(layer: Any) -> None:
         if entry.kind == "file" and entry.size < 1 << 24:
             for _ in entry.data.chunks():
                 pass
+
+
+# The store's door: docker load of an image whose layer is hostile
+
+
+def digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def dump(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def described(data: bytes, media_type: str) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": digest(data), "size": len(data)}
+
+
+def oci_archive(layer: bytes, *, plain: bytes | None = None, name: str = "hostile:latest") -> bytes:
+    """`skopeo copy … oci-archive:`: a layout in a tar. With `plain`, `layer` is its compressed form."""
+    media_type = OCI_LAYER if plain is None else OCI_LAYER + "+gzip"
+    config = dump(config_of(layer if plain is None else plain))
+    manifest = dump(
+        {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "config": described(config, CONFIG),
+            "layers": [described(layer, media_type)],
+        }
+    )
+    entry = described(manifest, MANIFEST) | {"annotations": {"org.opencontainers.image.ref.name": name}}
+    files = {"oci-layout": dump({"imageLayoutVersion": "1.0.0"}), "index.json": dump(index_of(entry))}
+    files |= {f"blobs/sha256/{digest(blob)[7:]}": blob for blob in (config, manifest, layer)}
+    return b"".join(member(path, data) for path, data in files.items()) + END
+
+
+def docker_archive(layer: bytes) -> bytes:
+    """`docker save` before Docker 25: manifest.json, a configuration, and `<id>/layer.tar`."""
+    config = dump(config_of(layer))
+    listed = [{"Config": "config.json", "RepoTags": ["hostile:latest"], "Layers": ["l/layer.tar"]}]
+    return b"".join(
+        [member("config.json", config), member("l/layer.tar", layer), member("manifest.json", dump(listed)), END]
+    )
+
+
+def config_of(*layers: bytes) -> dict[str, Any]:
+    rootfs = {"type": "layers", "diff_ids": [digest(layer) for layer in layers]}
+    return {"architecture": "amd64", "os": "linux", "config": {"Cmd": ["true"]}, "rootfs": rootfs}
+
+
+def index_of(*entries: dict[str, Any]) -> dict[str, Any]:
+    return {"schemaVersion": 2, "manifests": list(entries)}
+
+
+def snapshot(root: Path) -> dict[str, bytes]:
+    """Everything that a store holds, but its locks."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Images:
+    return Images(Store(tmp_path_factory.mktemp("root")))
+
+
+class TestLoad:
+    """`docker load`: all or nothing."""
+
+    @pytest.mark.parametrize(
+        ("hostile", "form"),
+        [*((hostile, oci_archive) for hostile in CASES), *((hostile, docker_archive) for hostile in CASES[::4])],
+        ids=lambda value: getattr(value, "__name__", str(value)),
+    )
+    def test_a_hostile_layer(self, hostile: Case, form: Callable[[bytes], bytes], images: Images) -> None:
+        before = snapshot(images.store.root)
+        with limits():
+            try:
+                loaded = archive.load(images, form(hostile.tar))
+            except APIError as error:
+                assert hostile.kept is REFUSED or hostile.kept is EITHER, error
+            else:
+                assert hostile.kept is not REFUSED
+                image = loaded[0][0]
+                assert image.tags == ["hostile:latest"]
+                assert not any(".." in path.split("/") for path in image.tree())
+                images.remove("hostile:latest")
+        assert snapshot(images.store.root) == before
+
+    @all_cases
+    def test_a_hostile_file_system(self, hostile: Case, images: Images) -> None:
+        """`docker import`: an image of one layer made of any tar."""
+        before = snapshot(images.store.root)
+        with limits():
+            try:
+                image = archive.import_(images, hostile.tar, {})
+            except APIError:
+                pass
+            else:
+                assert not any(".." in path.split("/") for path in image.tree())
+                images.remove(image.id)
+        assert snapshot(images.store.root) == before
+
+    @pytest.mark.parametrize(
+        ("name", "layer"),
+        [
+            ("cut short", gzip.compress(member("x", EVIL) + END)[:-9]),
+            ("wrong checksum", gzip.compress(member("x", EVIL) + END)[:-8] + bytes(8)),
+            ("garbage after it", gzip.compress(member("x", EVIL) + END) + b"garbage"),
+            ("garbage inside", gzip.compress(member("x", EVIL) + END)[:30] + b"garbage" * 9),
+            ("another member that makes garbage", gzip.compress(member("x", EVIL) + END) + gzip.compress(b"garbage")),
+            ("only a head", b"\x1f\x8b\x08"),
+            ("a header and nothing", gzip.compress(b"")[:10]),
+        ],
+    )
+    def test_a_broken_gzip_stream(self, name: str, layer: bytes, images: Images) -> None:
+        before = snapshot(images.store.root)
+        with limits(), pytest.raises(APIError):
+            archive.load(images, oci_archive(layer, plain=member("x", EVIL) + END))
+        assert snapshot(images.store.root) == before, name
+
+    def test_a_layer_in_two_gzip_members_is_a_layer(self, images: Images) -> None:
+        plain = member("x", EVIL) + END
+        packed = gzip.compress(plain[:700]) + gzip.compress(plain[700:])
+        image = archive.load(images, oci_archive(packed, plain=plain))[0][0]
+        assert image.tree()["/x"].data.read() == EVIL
+        images.remove(image.id)
+
+    def test_a_gzip_bomb_does_not_fill_the_memory(self, images: Images) -> None:
+        plain = member("x", bytes(80 << 20)) + END
+        bomb = oci_archive(gzip.compress(plain), plain=plain)
+        assert len(bomb) < 1 << 18
+        del plain
+        before = snapshot(images.store.root)
+        with limits(memory=40 << 20):
+            image = archive.load(images, bomb)[0][0]
+        assert image.size == 80 << 20
+        images.remove(image.id)
+        assert snapshot(images.store.root) == before
