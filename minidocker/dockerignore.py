@@ -1,0 +1,209 @@
+r"""What `.dockerignore` leaves out of a build context.
+
+    >>> ignore = Ignore.parse("*.log\n!keep.log\n**/tmp\n")
+    >>> [ignore.excludes(path) for path in ("a.log", "keep.log", "src/tmp/x", "src/a.log")]
+    [True, False, True, False]
+
+One pattern a line, from the root of the context. Of those that match a path, or a directory above it, the last one
+decides; `!` makes it an exception. In a pattern
+
+    *      is any text within one name          ?      any one character of a name
+    **     any number of directories            [a-z]  one character of a set, [^a-z] one outside of it
+    \x     the character x itself
+
+Docker's rules are those of Go's `filepath.Match`, which `match` is, with `**` added; described in the Docker
+documentation under "Build context", ".dockerignore files".
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from .errors import DockerfileError
+
+BAD_PATTERN = "syntax error in pattern"
+WILD = re.compile(r"[*?\[\\]")
+
+
+def match(pattern: str, path: str) -> bool:
+    """Whether the whole path matches, as Go's `filepath.Match`: `*` and `?` stop at a slash; `**` is nothing special.
+
+    Raises ValueError, in Go's words, for a malformed pattern.
+
+    >>> match("src/*.py", "src/a.py"), match("*", "src/a.py"), match("[^a]?", "bc")
+    (True, False, True)
+    """
+    return bool(re.fullmatch(_regex(_terms(pattern)), path, re.DOTALL))
+
+
+def has_wildcard(pattern: str) -> bool:
+    """Whether `match` would read anything but a plain path in it."""
+    return bool(WILD.search(pattern))
+
+
+def _terms(pattern: str) -> Iterator[str]:
+    """Yield the terms of a pattern: `*`, or a regular expression for one character."""
+    chars = iter(pattern)
+    for char in chars:
+        if char == "*":
+            yield char
+        elif char == "?":
+            yield "[^/]"
+        elif char == "[":
+            yield _class(chars)
+        else:
+            yield re.escape(_escaped(char, chars))
+
+
+def _escaped(char: str, chars: Iterator[str]) -> str:
+    """Return the character, or the one after a backslash; the end of the pattern is no character."""
+    char = next(chars, "") if char == "\\" else char
+    if not char:
+        raise ValueError(BAD_PATTERN)
+    return char
+
+
+def _class(chars: Iterator[str]) -> str:
+    """Read `[a-z]`, after its bracket."""
+    char = next(chars, "")
+    negated = char == "^"
+    if negated:
+        char = next(chars, "")
+    ranges: list[tuple[str, str]] = []
+    while char != "]" or not ranges:
+        low = high = _member(char, chars)
+        char = next(chars, "")
+        if char == "-":
+            high = _member(next(chars, ""), chars)
+            char = next(chars, "")
+        ranges.append((low, high))
+    members = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
+    if not members:
+        return r"[\s\S]" if negated else r"(?!)"
+    return f"[{'^' if negated else ''}{members}]"
+
+
+def _member(char: str, chars: Iterator[str]) -> str:
+    if char in ("", "-", "]"):
+        raise ValueError(BAD_PATTERN)
+    return _escaped(char, chars)
+
+
+def _regex(terms: Iterable[str]) -> str:
+    """Join terms; all stars but the last take the first place that fits and stay there, so that none tries for ever."""
+    chunks: list[str] = [""]
+    for term in terms:
+        chunks[len(chunks) :] = [""] if term == "*" else []
+        chunks[-1] += "" if term == "*" else term
+    first, *others = chunks
+    middle = "".join(f"(?>[^/]*?{chunk})" for chunk in others[:-1])
+    return first + middle + "".join(f"[^/]*{chunk}" for chunk in others[-1:])
+
+
+def _deep_regex(pattern: str) -> str:
+    """Return the regular expression for a pattern in which `**` or `**/` is any number of directories."""
+    if pattern.startswith("**") and not has_wildcard(pattern[2:]):
+        rest = re.escape(pattern[2:])
+        return f"(?:.*/)?{rest[1:]}" if rest.startswith("/") else f".*{rest}"
+    pieces: list[list[str]] = [[]]
+    for term in _terms(pattern):
+        if term == "*" and pieces[-1][-1:] == ["*"]:
+            pieces[-1].pop()
+            pieces.append([])
+        elif term != "/" or pieces[-1] or len(pieces) == 1:  # the slash after ** belongs to it
+            pieces[-1].append(term)
+    first, *others = pieces
+    parts = [first, *(piece for piece in others if piece)]
+    return "(?:.*/)?".join(map(_regex, parts)) + ("" if pieces[-1] or not others else ".*")
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One line of a `.dockerignore`, cleaned; `exception` when it began with `!`."""
+
+    text: str
+    exception: bool
+    regex: re.Pattern[str] = field(compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, line: str) -> Pattern:
+        """Read a line that is neither blank nor a comment; ValueError when it is malformed."""
+        exception = line.startswith("!")
+        text = line.removeprefix("!").strip()
+        if not text:
+            raise ValueError('illegal exclusion pattern: "!"')
+        text = posixpath.normpath(text).replace("//", "/", 1)  # normpath keeps two slashes at the start
+        text = text.removeprefix("/") or "/"
+        match(text, ".")  # Docker checks a pattern so, and so `**` counts as two stars here
+        return cls(text, exception, re.compile(_deep_regex(text), re.DOTALL))
+
+    def reaches(self, directory: str) -> bool:
+        """Whether it could match something below the directory; in doubt, it could."""
+        if "**" in self.text or "[" in self.text:
+            return True
+        names, above = self.text.split("/"), directory.split("/")
+        return len(names) > len(above) and all(map(match, names, above))
+
+
+@dataclass(frozen=True)
+class Ignore:
+    """The patterns of a `.dockerignore`, in order."""
+
+    patterns: tuple[Pattern, ...] = ()
+    _matches: dict[str, tuple[bool, ...]] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str, name: str = ".dockerignore") -> Ignore:
+        """Read the file; DockerfileError, with its name and the line, for a malformed pattern."""
+        return cls(tuple(_patterns(text.removeprefix("\ufeff").split("\n"), name)))
+
+    def excludes(self, path: str) -> bool:
+        """Whether the path, relative to the context and with slashes, is left out.
+
+        That of a directory says nothing yet about what lies in it: see `skips`.
+        """
+        return self._excluded(self._matched(path.strip("/")))
+
+    def skips(self, directory: str) -> bool:
+        """Whether the directory is left out with all that is in it, so that nobody need look.
+
+        >>> Ignore.parse("docs\\n!docs/*.md").skips("docs"), Ignore.parse("docs\\n!src/x").skips("docs")
+        (False, True)
+        """
+        directory = directory.strip("/")
+        return self.excludes(directory) and not any(
+            pattern.exception and pattern.reaches(directory) for pattern in self.patterns
+        )
+
+    def _excluded(self, matches: tuple[bool, ...]) -> bool:
+        decided = [not pattern.exception for pattern, matched in zip(self.patterns, matches, strict=True) if matched]
+        return decided[-1] if decided else False
+
+    def _matched(self, path: str) -> tuple[bool, ...]:
+        """Return which patterns match the path, or matched its directory: those need no second look.
+
+        An exception counts only where something was excluded before it, as Docker has it.
+        """
+        parent = posixpath.dirname(path)
+        if parent and parent not in self._matches:
+            self._matches[parent] = self._matched(parent)
+        above = self._matches[parent] if parent else (False,) * len(self.patterns)
+        excluded, matches = False, []
+        for pattern, inherited in zip(self.patterns, above, strict=True):
+            matched = inherited or (pattern.exception == excluded and bool(pattern.regex.fullmatch(path)))
+            excluded = not pattern.exception if matched else excluded
+            matches.append(matched)
+        return tuple(matches)
+
+
+def _patterns(lines: Iterable[str], name: str) -> Iterator[Pattern]:
+    for number, line in enumerate(lines, 1):
+        if line.startswith("#") or not line.strip():
+            continue
+        try:
+            yield Pattern.parse(line.strip())
+        except ValueError as error:
+            raise DockerfileError(f"{error}: {line.strip()}", name, number) from None
