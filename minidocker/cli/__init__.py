@@ -1,0 +1,233 @@
+"""`minidocker …`: docker's command line over an engine in this process.
+
+    __init__     main(): global options, which command, errors into words and exit codes
+    flags        the grammar of options; a command is declared by its help text
+    template     --format: Go's templates        values   how Go prints what they hold
+    format       sizes, times, tables
+    building  images  containers  running  copying  inspecting  system  tour  doctor     the commands
+
+A module of commands is imported when one of its commands is called, so that `minidocker version` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
+from typing import Any
+
+from minidocker.cli.flags import COMMANDS, Call, Command, Exit, command, options_table
+from minidocker.errors import APIError, DockerException
+
+PROGRAM = "minidocker"
+
+MODULES = {
+    "building": ("build", "builder prune"),
+    "images": ("images", "history", "tag", "rmi", "save", "load", "import", "image prune"),
+    "containers": ("ps", "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "top"),
+    "running": ("run", "create", "exec", "logs", "attach"),
+    "copying": ("cp", "diff", "commit", "export", "container prune"),
+    "inspecting": ("inspect", "image inspect", "container inspect"),
+    "system": ("info", "version", "system df", "system prune"),
+    "tour": ("tour",),
+    "doctor": ("doctor",),
+}
+WHERE = {name: module for module, names in MODULES.items() for name in names}
+
+_IMAGE = ("build", "history", "import", "load", "save", "tag")
+_CONTAINER = ("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "ps", "rename")
+_CONTAINER += ("restart", "rm", "run", "start", "stop", "top", "unpause", "wait")
+GROUPS: dict[str, tuple[str, dict[str, str]]] = {
+    "builder": ("Manage builds", {"build": "build", "prune": "builder prune"}),
+    "container": (
+        "Manage containers",
+        {name: name for name in _CONTAINER}
+        | {"ls": "ps", "list": "ps", "remove": "rm", "inspect": "container inspect", "prune": "container prune"},
+    ),
+    "image": (
+        "Manage images",
+        {name: name for name in _IMAGE}
+        | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"}
+        | {"inspect": "image inspect", "prune": "image prune"},
+    ),
+    "system": ("Manage minidocker", {"df": "system df", "prune": "system prune", "info": "info"}),
+}
+COMMON = ("run", "exec", "ps", "build", "images", "version", "info", "tour", "doctor")
+LATER = {
+    "pull push login logout search": "there is no registry yet; `minidocker save` and `load` carry images",
+    "network port": "networks are not here yet; a container has none, or with `--network host` the host's",
+    "volume plugin": "volumes are not here yet; `run -v /path/on/host:/path/inside` shares a folder",
+    "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
+    "swarm service stack node config secret events stats update checkpoint context manifest trust": (
+        "minidocker does not have this part of docker"
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code: docker's, 125 to 127 included, or the program's own."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(words)
+    except Exit as leaving:
+        if leaving.text:
+            print(leaving.text, file=sys.stderr if leaving.code else sys.stdout)
+        return leaving.code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        if argv is None:  # nobody reads any more; keep Python from complaining about it when it closes stdout
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    with suppress(BrokenPipeError, ValueError):
+        sys.stdout.flush()
+
+
+def _main(words: list[str]) -> int:
+    top = _top()
+    options = top.parse(PROGRAM, words)
+    if options.version:
+        words = ["version", "--format", "Minidocker version {{.Client.Version}}"]
+        return _call(find("version"), "minidocker version", words[1:], options)
+    if not options.args:
+        print(help_text(top))
+        return 0
+    name, *rest = options.args
+    if name == "help":
+        name, *rest = [*rest, "--help"]
+        if name == "--help":
+            print(help_text(top))
+            return 0
+    if name in GROUPS:
+        return _group(name, rest, options)
+    if name not in WHERE:
+        raise unknown(name)
+    return _call(find(name), f"{PROGRAM} {name}", rest, options)
+
+
+def _group(name: str, words: list[str], options: Call) -> int:
+    """`minidocker image ls`: docker's management spelling."""
+    title, members = GROUPS[name]
+    if not words or words[0] == "--help":
+        print(f"Usage:  {PROGRAM} {name} COMMAND\n\n{title}\n\nCommands:")
+        hidden = {"list", "remove"} | ({"ps"} if "ls" in members else set())
+        print(
+            "\n".join(f"  {word:<11} {find(members[word]).summary}" for word in sorted(members) if word not in hidden)
+        )
+        print(f"\nRun '{PROGRAM} {name} COMMAND --help' for more information on a command.")
+        return 0
+    if words[0].startswith("-"):
+        flag = f"unknown flag: {words[0].partition('=')[0]}"
+        raise Exit(125, f"{flag}\n\nUsage:  {PROGRAM} {name}\n\nRun '{PROGRAM} {name} --help' for more information")
+    if words[0] not in members:
+        path = f"{PROGRAM} {name}"
+        raise Exit(
+            1,
+            f"{PROGRAM}: unknown command: {path} {words[0]}\n\nUsage:  {path}\n\nRun '{path} --help' for more information",
+        )
+    return _call(find(members[words[0]]), f"{PROGRAM} {name} {words[0]}", words[1:], options)
+
+
+def find(name: str) -> Command:
+    """The command of a name, its module imported."""
+    import_module(f"minidocker.cli.{WHERE[name]}")
+    return COMMANDS[name]
+
+
+def unknown(name: str) -> Exit:
+    """What to say about a command that is not here; of docker's own we know why."""
+    for names, why in LATER.items():
+        if name in names.split():
+            return Exit(1, f"{PROGRAM}: '{name}' is not a {PROGRAM} command: {why}.\nSee '{PROGRAM} --help'")
+    return Exit(1, f"{PROGRAM}: '{name}' is not a {PROGRAM} command.\nSee '{PROGRAM} --help'")
+
+
+def _call(chosen: Command, path: str, words: list[str], options: Call) -> int:
+    call = chosen.parse(path, words)
+    prefix, otherwise = (f"{PROGRAM}: ", 125) if chosen.name == "run" else ("", 1)
+    try:
+        if chosen.needs_engine:
+            from minidocker import connect
+
+            call.engine = connect(options.root or None, options.runtime or None)
+        return chosen.run(call)
+    except (DockerException, OSError) as error:
+        if isinstance(error, BrokenPipeError) or (options.debug and not isinstance(error, APIError)):
+            raise
+        hint = f"\n\nRun '{path} --help' for more information" if chosen.name == "run" else ""
+        raise Exit(_exit_code(error, otherwise), f"{prefix}{complaint(error)}{hint}") from None
+    finally:
+        if call.engine is not None:
+            call.engine.close()
+
+
+def complaint(error: Exception) -> str:
+    """An error in the words of docker's command line."""
+    if isinstance(error, APIError):
+        return f"Error response from daemon: {error.explanation}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"open {error.filename}: {(error.strerror or str(error)).lower()}"
+    return str(error)
+
+
+def _exit_code(error: Exception, otherwise: int) -> int:
+    own: Any = getattr(error, "exit_code", 1)
+    return int(own) if own != 1 else otherwise
+
+
+def _top() -> Command:
+    """`minidocker [OPTIONS] COMMAND`: the options before the command."""
+    if "" not in COMMANDS:
+        command(_TOP, refused=_TOP_REFUSED)(lambda _call: 0)
+        COMMANDS[""] = COMMANDS.pop("minidocker")
+    return COMMANDS[""]
+
+
+_TOP = """
+minidocker [OPTIONS] [COMMAND] [ARG...]
+
+A Docker small enough to read in a weekend
+
+  -D, --debug            Show Python's traceback of an error that is minidocker's own
+      --root string      Folder that holds images and containers (default: $MINIDOCKER_ROOT,
+                         else the user's data folder)
+      --runtime string   What "run" means: "namespaces" or "simulated" (default: $MINIDOCKER_RUNTIME,
+                         else what works here)
+  -v, --version          Print version information and quit
+"""
+_TOP_REFUSED = """
+-H, --host list        minidocker has no daemon yet, so no socket to connect to; --root DIR chooses another engine
+-c, --context string   minidocker has no daemon yet, so there are no contexts; --root DIR chooses another engine
+    --config string    minidocker keeps no settings
+-l, --log-level string   minidocker has no log of its own
+    --tls              minidocker has no daemon yet
+"""
+
+
+def help_text(top: Command) -> str:
+    """What `minidocker` alone prints."""
+    for module in MODULES:
+        import_module(f"minidocker.cli.{module}")
+    listed = {name: COMMANDS[name].summary for name in WHERE if " " not in name}
+
+    def rows(names: Sequence[str]) -> str:
+        return "\n".join(f"  {name:<11} {listed[name]}" for name in names)
+
+    groups = "\n".join(f"  {name:<11} {title}" for name, (title, _) in GROUPS.items())
+    parts = [
+        f"Usage:  {PROGRAM} [OPTIONS] COMMAND",
+        top.summary,
+        "Common Commands:\n" + rows(COMMON),
+        "Management Commands:\n" + groups,
+        "Commands:\n" + rows(sorted(set(listed) - set(COMMON))),
+        "Global Options:\n" + options_table(top.flags.values()),
+        f"Run '{PROGRAM} COMMAND --help' for more information on a command.",
+    ]
+    return "\n\n".join(parts)

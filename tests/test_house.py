@@ -1,0 +1,204 @@
+"""The house is as CONTRIBUTING.md draws it: rooms look only upwards, the core is light, both package lists agree."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parent.parent
+PACKAGE = HOME / "minidocker"
+LINUX_ONLY = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curses", "spwd"}
+LINUX_PROGRAMS = {"runtime/launcher.py"}  # what a process of the namespaces runtime runs
+LATER_PYTHON = {"compression"}  # 3.14
+CORE_ENDS_AT = "cli"
+
+
+def rooms() -> list[str]:
+    """The rooms in CONTRIBUTING.md's picture, ground floor first."""
+    text = (HOME / "CONTRIBUTING.md").read_text()
+    picture = text.split("    minidocker/\n", 1)[1].split("\n\n", 1)[0]
+    return re.findall(r"^      (\w+)(?:\.py|/)", picture, re.MULTILINE)
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def here(path: Path) -> str:
+    """The room that a source is in."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def room_of(module: str) -> str:
+    """`minidocker.build.cache` -> `build`."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def imports(path: Path, top_only: bool = False) -> set[str]:
+    """The modules that a source imports; with `top_only`, just by being imported itself."""
+    package = ("minidocker", *path.relative_to(PACKAGE).parts[:-1])
+    return set(_imports(ast.parse(path.read_text()), package, top_only))
+
+
+def _imports(tree: ast.AST, package: tuple[str, ...], top_only: bool) -> Iterator[str]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else ()
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield module
+            if module == "minidocker":
+                yield from (f"minidocker.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        elif not (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
+            yield from _imports(node, package, top_only)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
+    order, room = rooms(), here(path)
+    if room == "__init__":
+        return
+    assert room in order, f"{room} is not in CONTRIBUTING.md's picture of the house"
+    for module in imports(path, top_only=True):
+        there = room_of(module) if module.startswith("minidocker.") else ""
+        if (PACKAGE / f"{there}.py").is_file() or (there and (PACKAGE / there).is_dir()):
+            assert order.index(there) <= order.index(room), f"{room} imports {module}, which lies below it"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_nothing_linux_only_is_imported_at_the_top(path: Path) -> None:
+    """…but in the programs of the Linux runtime, which nothing else imports at its top either."""
+    top = imports(path, top_only=True)
+    if name_of(path) not in LINUX_PROGRAMS:
+        modules = {"minidocker." + name.removesuffix(".py").replace("/", ".") for name in LINUX_PROGRAMS}
+        assert not top & (LINUX_ONLY | modules)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_the_core_needs_nothing_but_python(path: Path) -> None:
+    order, room = rooms(), here(path)
+    if room == "__init__" or order.index(room) < order.index(CORE_ENDS_AT):
+        foreign = {module.split(".")[0] for module in imports(path)} - {"minidocker"}
+        assert foreign <= sys.stdlib_module_names | LATER_PYTHON
+
+
+def loaded_by(code: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; before = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - before))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        cwd=HOME,
+    )
+    return {name.split(".")[0] for name in done.stdout.split()}
+
+
+HEAVY = {"asyncio", "http", "argparse", "logging", "multiprocessing"}
+ONLY_WHERE_USED = {"urllib", "tarfile", "tempfile", "subprocess", "shutil"}
+FOREIGN = {"IPython", "jupyter_client", "nbformat", "graphviz", "ipywidgets", "pytest", "hypothesis"}
+
+
+def test_importing_minidocker_brings_nothing_heavy() -> None:
+    assert not loaded_by("import minidocker") & (HEAVY | ONLY_WHERE_USED | FOREIGN)
+
+
+def test_the_version_command_brings_nothing_heavy() -> None:
+    quietly = "with contextlib.redirect_stdout(io.StringIO()): minidocker.cli.main(['version'])"
+    assert not loaded_by(f"import io, contextlib, minidocker.cli\n{quietly}") & (HEAVY | FOREIGN)
+
+
+# --- the two lists of packages --------------------------------------------------------------------------------------
+
+CONDA_NAMES = {"graphviz": "python-graphviz"}  # PyPI's graphviz is the Python binding; conda's is the program
+ONLY_PIP = {"graphviz-pure"}  # in place of conda's graphviz
+ONLY_CONDA = {"python", "pip", "graphviz"}
+
+
+def pip_packages() -> dict[str, str]:
+    project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    asked = [*project["dependencies"], *extras["course"], *extras["test"]]
+    return {match[1]: match[2] for line in asked if (match := re.fullmatch(r"([\w-]+)(.*)", line))}
+
+
+def conda_packages() -> dict[str, str]:
+    lines = (HOME / "environment.yml").read_text().split("dependencies:\n")[1].splitlines()
+    asked = [re.match(r"  - ([\w-]+)(?: ([^#]*))?(?: *#.*)?$", line) for line in lines]
+    return {match[1]: (match[2] or "").strip() for match in asked if match}
+
+
+def test_conda_and_pip_ask_for_the_same_packages() -> None:
+    pip, conda = pip_packages(), conda_packages()
+    assert {CONDA_NAMES.get(name, name) for name in set(pip) - ONLY_PIP} == set(conda) - ONLY_CONDA
+    assert set(conda) >= ONLY_CONDA
+
+
+def test_conda_and_pip_ask_for_the_same_versions() -> None:
+    conda = conda_packages()
+    for name, versions in pip_packages().items():
+        if name not in ONLY_PIP:
+            assert conda[CONDA_NAMES.get(name, name)] == versions, name
+
+
+def test_conda_has_the_python_that_we_need_and_installs_us() -> None:
+    project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
+    assert conda_packages()["python"] == project["requires-python"]
+    assert (HOME / "environment.yml").read_text().rstrip().endswith("- pip:\n      - -e .")
+
+
+# --- set-up ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell script")
+@pytest.mark.parametrize(
+    ("fake", "says"),
+    [
+        ('echo "Python 3.8.1"; case "$2" in *version_info*) exit 1;; esac', "needs Python 3.11 or newer"),
+        ('case "$2" in *ensurepip*) exit 1;; esac; echo "Python 3.12.1"', "sudo apt install python3-venv"),
+    ],
+)
+def test_set_up_tells_what_to_do_about_a_python_that_will_not_do(tmp_path: Path, fake: str, says: str) -> None:
+    project = tmp_path / "project"
+    (project / ".ci").mkdir(parents=True)
+    (project / ".ci/setup").write_text((HOME / ".ci/setup").read_text())
+    (project / "pyproject.toml").write_text("")
+    python = tmp_path / "python3"
+    python.write_text(f"#!/bin/sh\n{fake}\n")
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", ".ci/setup", "course"],
+        cwd=project,
+        env={"PYTHON": str(python), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert not (project / ".venv").exists()
+
+
+def test_set_up_without_any_python_says_so(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["/bin/sh", str(HOME / ".ci/setup"), "course"],
+        cwd=tmp_path,
+        env={"PYTHON": str(tmp_path / "none"), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert (done.returncode, "Install Python 3.11 or newer" in done.stderr) == (1, True)
