@@ -1,0 +1,230 @@
+"""The build context: the one door through which files of this machine come into a build.
+
+A folder (or a tar, or nothing at all) as a `Tree`, without what `.dockerignore` names. The walk only asks for
+metadata; a file is read when a COPY needs it, and its digest is remembered between builds for as long as its size,
+times and inode stay what they were. Links are never followed out of the context: they are links in the tree.
+
+    >>> import tempfile; folder = Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a.txt").write_text("hello")
+    >>> Context.folder(folder).tree["/a.txt"].data.read()
+    b'hello'
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO
+
+from minidocker.content import read_json, temp_path
+from minidocker.errors import BuildError
+from minidocker.tree import CHUNK, Data, Entry, Kind, Tree, directory, parents, relink, symlink
+
+Seal = tuple[int, int, int, int]  # size, mtime, ctime (ns) and inode: while they stay, so does the content
+RACY = 50_000_000  # ns; a file touched so short before may be written again within the clock's tick
+KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFIFO: "fifo", stat.S_IFCHR: "char", stat.S_IFBLK: "block"}
+
+
+class Digests:
+    """The digests of a folder's files from build to build: `{"a.py": [size, mtime, ctime, inode, "sha256:…"]}`."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self.known: dict[str, list[int | str]] = {}
+        self.fresh: dict[str, list[int | str]] = {}
+        if path is not None:
+            try:
+                self.known = read_json(path)
+            except (OSError, ValueError):
+                self.known = {}
+
+    def get(self, name: str, seal: Seal) -> str | None:
+        """The digest of a file that has not been touched since."""
+        row = self.known.get(name)
+        return str(row[4]) if row is not None and tuple(row[:4]) == seal else None
+
+    def put(self, name: str, seal: Seal, digest: str) -> None:
+        """Remember a digest, unless the file is so new that a later write could go unnoticed."""
+        if max(seal[1], seal[2]) < time.time_ns() - RACY:
+            self.fresh[name] = [*seal, digest]
+
+    def save(self) -> None:
+        """Write what is new. A lost file of digests costs only time, so this one is not forced to the disk."""
+        import json
+
+        if self.path is None or not self.fresh:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temp = temp_path(self.path)
+        temp.write_text(json.dumps(self.known | self.fresh))
+        temp.replace(self.path)
+        self.known, self.fresh = self.known | self.fresh, {}
+
+
+class ContextFile(Data):
+    """A file of the context. It must still be the one that the walk saw when it is read."""
+
+    def __init__(self, path: str, name: str, seal: Seal, digests: Digests) -> None:
+        self.path, self.name, self.seal, self.digests = path, name, seal, digests
+        self.size = seal[0]
+
+    @cached_property
+    def digest(self) -> str:
+        """The content's digest: remembered, or computed now."""
+        known = self.digests.get(self.name, self.seal)
+        if known is None:
+            import hashlib
+
+            sha = hashlib.sha256()
+            for chunk in self.chunks():
+                sha.update(chunk)
+            known = f"sha256:{sha.hexdigest()}"
+            self.digests.put(self.name, self.seal, known)
+        return known
+
+    def open(self) -> BinaryIO:
+        """Open it for reading. Raises BuildError when it changed or went away since the walk."""
+        return io.BytesIO(b"".join(self.chunks()))
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the content piece by piece; an unchanged seal after the last one proves that it is of one piece."""
+        try:
+            fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise BuildError(f"{self.name}: {error.strerror} (it was there when the build began)") from error
+        try:
+            left = self.size
+            while left > 0 and (chunk := os.read(fd, min(left, CHUNK))):
+                left -= len(chunk)
+                yield chunk
+            if left or seal_of(os.fstat(fd)) != self.seal:
+                raise BuildError(f"{self.name} changed while it was being read: build again when it is quiet")
+        finally:
+            os.close(fd)
+
+    def __repr__(self) -> str:
+        return f"ContextFile({self.name!r}, {self.size})"
+
+
+class Context:
+    """What COPY and ADD can see. `name` tells one context from another from build to build."""
+
+    def __init__(self, read: Callable[[], Tree], name: str = "", digests: Digests | None = None) -> None:
+        self._read, self.name = read, name
+        self.digests = digests or Digests()
+
+    @classmethod
+    def folder(
+        cls,
+        path: Path,
+        ignore: Callable[[str], bool] | None = None,
+        exceptions: bool = False,
+        cache: Path | None = None,
+    ) -> Context:
+        """A folder. `ignore` says of a relative path whether it stays out; with `exceptions` (`!` patterns) something
+        below an ignored directory may still come in. `cache` is where the digests of its files are kept."""
+        digests = Digests(cache)
+        return cls(lambda: _walk(str(path), ignore, exceptions, digests), str(path), digests)
+
+    @classmethod
+    def tar(cls, stream: BinaryIO, scratch: Path, name: str = "-") -> Context:
+        """A tar, plain or compressed, read from a stream into a file in the folder `scratch`; it is hostile."""
+        from minidocker.build.unpack import expand, read
+
+        tree = Tree(dict(read(expand(iter(lambda: stream.read(CHUNK), b"")), scratch).items()))
+        return cls(lambda: tree, name)
+
+    @classmethod
+    def empty(cls) -> Context:
+        """No files: a Dockerfile alone."""
+        return cls(Tree, "-")
+
+    @cached_property
+    def tree(self) -> Tree:
+        """The files, walked once, when somebody asks. Raises BuildError where the folder cannot be read."""
+        return self._read()
+
+    def without(self, ignore: Callable[[str], bool], exceptions: bool = False) -> Context:
+        """The same context less what `ignore` names; for tars, which come whole."""
+        return Context(lambda: _filtered(self.tree, ignore, exceptions), self.name, self.digests)
+
+
+def seal_of(found: os.stat_result) -> Seal:
+    """What tells cheaply that a file has not been written since."""
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+
+
+# The walk
+
+
+def _walk(root: str, ignore: Callable[[str], bool] | None, exceptions: bool, digests: Digests) -> Tree:
+    entries: dict[str, Entry] = {"/": directory()}
+    links: dict[tuple[int, int], list[str]] = {}
+    try:
+        for name, found in _scan(root, "", ignore, exceptions):
+            kind = stat.S_IFMT(found.st_mode)
+            if kind == stat.S_IFSOCK:
+                continue  # a socket is no file: Docker leaves it out too
+            entries["/" + name] = _entry(root, name, kind, found, digests)
+            if kind == stat.S_IFREG and found.st_nlink > 1:
+                links.setdefault((found.st_dev, found.st_ino), []).append("/" + name)
+        for name in {up[1:] for path in entries for up in parents(path)} if exceptions else ():
+            if "/" + name not in entries:  # ignored itself, but something below it is not
+                entries["/" + name] = _entry(root, name, stat.S_IFDIR, os.lstat(f"{root}/{name}"), digests)
+    except OSError as error:
+        raise BuildError(f"error from sender: {error.filename}: {error.strerror}") from error
+    return Tree.trusted(_link(entries, links.values()))
+
+
+def _scan(
+    root: str, below: str, ignore: Callable[[str], bool] | None, exceptions: bool
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Every name below, with its metadata. An ignored directory is not even opened, unless there are exceptions."""
+    with os.scandir(f"{root}/{below}" if below else root) as found:
+        items = list(found)
+    for item in items:
+        name = f"{below}/{item.name}" if below else item.name
+        out = ignore is not None and ignore(name)
+        if not out:
+            yield name, item.stat(follow_symlinks=False) if os.name == "posix" else os.lstat(item.path)
+        if item.is_dir(follow_symlinks=False) and (exceptions or not out):
+            yield from _scan(root, name, ignore, exceptions)
+
+
+def _entry(root: str, name: str, kind: int, found: os.stat_result, digests: Digests) -> Entry:
+    """Owner 0:0, as Docker has it: who owns a file on this machine means nothing in an image."""
+    mode = stat.S_IMODE(found.st_mode) if os.name == "posix" else 0o755
+    mtime = found.st_mtime_ns // 1_000_000_000
+    if kind == stat.S_IFREG:
+        return Entry("file", mode, 0, 0, mtime, ContextFile(f"{root}/{name}", name, seal_of(found), digests))
+    if kind == stat.S_IFDIR:
+        return directory(mode, mtime=mtime)
+    if kind == stat.S_IFLNK:
+        return symlink(os.fsdecode(Path(root, name).readlink()), mtime=mtime)
+    device = (os.major(found.st_rdev), os.minor(found.st_rdev)) if kind in (stat.S_IFCHR, stat.S_IFBLK) else (0, 0)
+    return Entry(KINDS[kind], mode, mtime=mtime, device=device)
+
+
+def _link(entries: dict[str, Entry], groups: Iterable[list[str]]) -> dict[str, Entry]:
+    for paths in map(sorted, groups):
+        for path in paths if len(paths) > 1 else ():
+            entries[path] = replace(entries[path], link=paths[0])
+    return entries
+
+
+def _filtered(tree: Tree, ignore: Callable[[str], bool], exceptions: bool) -> Tree:
+    kept: dict[str, Entry] = {}
+    out: set[str] = set()
+    for path, entry in tree.items():
+        if path != "/" and (ignore(path[1:]) or (not exceptions and any(up in out for up in parents(path)))):
+            out.add(path)
+        else:
+            kept[path] = entry
+    kept.update({up: tree[up] for path in list(kept) for up in parents(path)})
+    return Tree.trusted(relink(kept))

@@ -1,0 +1,296 @@
+"""COPY and ADD as a function: a tree that files come from, a tree that they go to, and out comes a layer.
+
+Nothing is mounted and nothing of the image is unpacked. The rules are BuildKit's: of a directory the contents are
+copied; a destination is a directory when it ends in a slash or is one; it is found through the symbolic links of the
+image; parents that are missing are made.
+
+    >>> request = Copy(("app",), "/srv/", now=0)
+    >>> source = Tree({"/app/main.py": file(b"print(1)")})
+    >>> [(path, entry.kind) for path, entry in copy(source, request, Tree()).items()]
+    [('/srv', 'dir'), ('/srv/main.py', 'file')]
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from minidocker.errors import BuildError
+from minidocker.layer import Changeset
+from minidocker.tree import MAX_SYMLINKS, Data, Entry, Tree, clean, directory, file, parents, prefix, slice_below
+
+__all__ = ["Copy", "Found", "contents", "copy", "file", "select"]
+
+Owner = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What an instruction asks for, once its variables are known. `to` is absolute; a slash at its end counts.
+
+    `owner` and `mode` are `--chown` and `--chmod`; None leaves them as they are. ADD has an `unpack` that gives what
+    is in an archive, and None for a file that is none.
+    """
+
+    sources: tuple[str, ...]
+    to: str
+    owner: Owner | None = None
+    mode: int | None = None
+    unpack: Callable[[Data, str], Changeset | None] | None = None
+    now: int = 0  # the time of the directories that are made on the way
+
+
+class Found(NamedTuple):
+    """A source: the path that was asked for, and the one that it leads to in the tree."""
+
+    asked: str
+    path: str
+
+
+def select(tree: Tree, sources: tuple[str, ...]) -> list[Found]:
+    """What the sources name: through links, which stay inside the tree, and for wildcards in sorted order.
+
+    Raises BuildError where one names nothing.
+
+    >>> tree = Tree({"/a.txt": file(), "/b.txt": file(), "/c.md": file()})
+    >>> [found.path for found in select(tree, ("*.txt", "./x/../c.md"))]
+    ['/a.txt', '/b.txt', '/c.md']
+    """
+    found = [one for source in sources for one in _select(tree, source)]
+    if sources and not found:
+        raise BuildError(f"COPY failed: no source files were specified: nothing matches {' '.join(sources)}")
+    return found
+
+
+def contents(tree: Tree, selected: list[Found]) -> dict[str, str]:
+    """What a copy of these would take: path -> kind, mode, owner and digest; no times. This is the cache's evidence."""
+    rows: dict[str, str] = {}
+    for found in selected:
+        entry = tree[found.path]
+        if not entry.is_dir:
+            rows[found.asked[1:]] = _evidence(entry)
+            continue
+        rows[prefix(found.asked)[1:] or "."] = "dir"
+        skip, start = len(prefix(found.path)), prefix(found.asked)[1:]
+        rows.update((start + path[skip:], _evidence(tree[path])) for path in tree.below(found.path))
+    return rows
+
+
+def copy(source: Tree, request: Copy, lower: Mapping[str, Entry], selected: list[Found] | None = None) -> Changeset:
+    """The layer that the copy makes upon `lower`. Raises BuildError in BuildKit's words."""
+    selected = select(source, request.sources) if selected is None else selected
+    target = Target(lower, request)
+    if len(selected) > 1 and not request.to.endswith("/") and not target.is_dir(request.to):
+        raise BuildError(
+            "When using COPY with more than one source file, the destination must be a directory and end with a /"
+        )
+    for number, found in enumerate(selected):
+        target.add(source, found, str(number))
+    return target.changeset()
+
+
+class Target:
+    """The file system that is copied to: what is below, and what this step has put there."""
+
+    def __init__(self, lower: Mapping[str, Entry], request: Copy) -> None:
+        self.lower, self.request = lower, request
+        self.entries: dict[str, Entry] = {}
+
+    def get(self, path: str) -> Entry | None:
+        """What is at a clean path."""
+        return self.entries.get(path) or self.lower.get(path)
+
+    def is_dir(self, path: str) -> bool:
+        """Whether the path leads to a directory."""
+        entry = self.get(self.place(path))
+        return entry is not None and entry.is_dir
+
+    def place(self, path: str) -> str:
+        """Where a path leads, through links, as after `chroot`; what does not exist yet is taken as written."""
+        todo, here, links = path.split("/")[::-1], "/", 0
+        while todo:
+            name = todo.pop()
+            if name in ("", ".", ".."):
+                here = posixpath.dirname(here) if name == ".." else here
+                continue
+            there = prefix(here) + name
+            entry = self.get(there)
+            if entry is None or entry.kind != "symlink":
+                here = there
+                continue
+            links += 1
+            if links > MAX_SYMLINKS:
+                raise BuildError(f"too many symlinks: {path}")
+            here = "/" if entry.target.startswith("/") else here
+            todo += entry.target.split("/")[::-1]
+        return here
+
+    def add(self, source: Tree, found: Found, group: str) -> None:
+        """Copy one source: a directory's contents, an archive's, or a file."""
+        to, entry = self.request.to, source[found.path]
+        if entry.is_dir:
+            self.below(source, found.path, self.folder(to, "cannot copy to non-directory: {}"), group)
+            return
+        unpack = self.request.unpack if entry.kind == "file" else None
+        if unpack and (archive := unpack(entry.data, found.asked)) is not None:
+            self.archive(archive, self.folder(to))
+        else:
+            self.put(self.name(to, found.asked), entry, group)
+
+    def name(self, to: str, asked: str) -> str:
+        """What a file will be called: `to` itself, or its own name in the directory `to`."""
+        if to.endswith("/"):
+            return prefix(self.folder(to)) + posixpath.basename(asked)
+        if self.is_dir(to):
+            return prefix(self.place(to)) + posixpath.basename(asked)
+        there = self.place(to)
+        self.folder(posixpath.dirname(there))
+        return there
+
+    def folder(self, path: str, message: str = "mkdir {}: not a directory") -> str:
+        """Make a directory and its parents where they are missing, with the owner that was asked for."""
+        there = self.place(path)
+        for up in reversed([there, *parents(there)]):
+            entry = self.get(up)
+            if entry is None:
+                uid, gid = self.request.owner or (0, 0)
+                self.entries[up] = directory(0o755, uid=uid, gid=gid, mtime=self.request.now)
+            elif not entry.is_dir:
+                raise BuildError(message.format(up))
+        return there
+
+    def below(self, source: Tree, top: str, to: str, group: str) -> None:
+        """Everything below a directory; directories that are there already get the mode and owner of the source."""
+        skip, to = len(prefix(top)), prefix(to)
+        for path in source.below(top):
+            self.put(to + path[skip:], source[path], group)
+
+    def put(self, path: str, entry: Entry, group: str) -> None:
+        """One entry at a path whose parent is there."""
+        old = self.get(path)
+        if old is not None and old.is_dir != entry.is_dir:
+            kind = "cannot copy to non-directory: {}" if entry.is_dir else "cannot replace to directory {} with file"
+            raise BuildError(kind.format(path))
+        _check_name(path)
+        self.entries[path] = self.as_asked(entry, group)
+
+    def as_asked(self, entry: Entry, group: str) -> Entry:
+        """The entry with the owner and mode of the request, and hard links among the files of one source only."""
+        uid, gid = self.request.owner or (entry.uid, entry.gid)
+        mode = entry.mode if self.request.mode is None or entry.kind == "symlink" else self.request.mode
+        link = f"{group}:{entry.link}" if entry.link else ""
+        if (uid, gid, mode, link) == (entry.uid, entry.gid, entry.mode, entry.link):
+            return entry
+        return replace(entry, uid=uid, gid=gid, mode=mode, link=link)
+
+    def archive(self, archive: Changeset, to: str) -> None:
+        """An archive's members: their own owners and modes, and like `tar` they replace what is in their way."""
+        for path, entry in archive.items():
+            if path == "/":
+                continue
+            up, name = posixpath.split(path)
+            there = prefix(self.place(prefix(to) + up[1:])) + name
+            _check_name(there)
+            self.lead(posixpath.dirname(there))
+            if not entry.is_dir and (old := self.get(there)) and old.is_dir:
+                for gone in slice_below(sorted(self.entries), there):
+                    del self.entries[gone]
+            link = f"{to}:{entry.link}" if entry.link else ""
+            self.entries[there] = replace(entry, link=link)
+
+    def lead(self, path: str) -> None:
+        """Make the directories that an archive implies; a file in their place gives way."""
+        for up in [path, *parents(path)]:
+            if (entry := self.get(up)) and entry.is_dir:
+                return
+            self.entries[up] = directory(0o755, mtime=self.request.now)
+
+    def changeset(self) -> Changeset:
+        """The layer: what was put, with every directory above it, as the image has it."""
+        for up in {up for path in self.entries for up in parents(path)} - self.entries.keys() - {"/"}:
+            self.entries[up] = self.lower[up]
+        self.entries.pop("/", None)
+        return Changeset(self.entries)
+
+
+def _select(tree: Tree, source: str) -> Iterator[Found]:
+    path = clean(source)
+    if not _is_pattern(path):
+        yield Found(path, _lead(tree, path, source))
+        return
+    parts = path.split("/")
+    first = next(number for number, part in enumerate(parts) if _is_pattern(part))
+    try:
+        top = tree.resolve("/".join(parts[:first]) or "/")
+        pattern = re.compile("/".join(_regex(part) for part in parts[first:]) + r"\Z", re.DOTALL)
+    except (OSError, re.error):
+        return
+    skip = len(prefix(top))
+    for found in tree.below(top):
+        if pattern.match(found, skip):
+            asked = prefix("/".join(parts[:first])) + found[skip:]
+            yield Found(asked, _lead(tree, asked, source))
+
+
+def _lead(tree: Tree, path: str, source: str) -> str:
+    """Where a source leads to, or the error that says that it leads nowhere."""
+    try:
+        there = tree.resolve(path)
+    except OSError as error:
+        raise BuildError(_missing(path, source, error.strerror or "")) from None
+    if there not in tree:
+        raise BuildError(_missing(path, source, "file does not exist"))
+    return there
+
+
+def _missing(path: str, source: str, why: str) -> str:
+    if posixpath.normpath(source.lstrip("/") or ".").split("/")[0] == "..":
+        return f'failed to compute cache key: "{path}" not found: forbidden path outside the build context: {source} ()'
+    return (
+        f'failed to compute cache key: "{path}" not found: '
+        f"file not found in build context or excluded by .dockerignore: stat {source}: {why}"
+    )
+
+
+def _check_name(path: str) -> None:
+    if posixpath.basename(path).startswith(".wh."):
+        raise BuildError(f"{path}: a name that begins with .wh. means a removed file in a layer; rename the file")
+
+
+def _is_pattern(path: str) -> bool:
+    return bool(re.search(r"[*?\[]", re.sub(r"\\.", "", path)))
+
+
+def _regex(pattern: str) -> str:
+    """A regular expression for a part of a path in Go's `filepath.Match`."""
+    out, rest = "", pattern
+    while rest:
+        char, rest = rest[0], rest[1:]
+        if char == "*":
+            out += "[^/]*"
+        elif char == "?":
+            out += "[^/]"
+        elif char == "[":
+            inside, rest = _char_class(rest)
+            out += inside
+        elif char == "\\" and rest:
+            out, rest = out + re.escape(rest[0]), rest[1:]
+        else:
+            out += re.escape(char)
+    return out
+
+
+def _char_class(rest: str) -> tuple[str, str]:
+    found = re.match(r"(\^?)((?:\\.|[^\]\\])+)\]", rest)
+    if found is None:
+        raise re.error("syntax error in pattern")
+    inside = re.sub(r"\\.|[\[&~|]", lambda char: "\\" + char[0][-1], found[2])
+    return f"[{found[1]}{inside}]" if not found[1] else f"(?!/)[^{inside}]", rest[found.end() :]
+
+
+def _evidence(entry: Entry) -> str:
+    what = entry.data.digest if entry.kind == "file" else entry.target
+    return f"{entry.kind} {entry.mode:o} {entry.uid}:{entry.gid} {what}"
