@@ -1,8 +1,8 @@
 """Images in a tar: `docker save`, `docker load`, `docker import`.
 
 What is saved is both at once, as from Docker 25 on: an OCI image layout, and the `manifest.json` that all of Docker's
-versions read. What is loaded may be either. It comes from outside, so nothing is believed: the outer tar is read by the same
-hostile-proof reader as a layer, each blob is hashed, each layer must be a valid one with the promised diff id; and the
+versions read. What is loaded may be either. It comes from outside, so nothing is believed: the outer tar is read by the
+same hostile-proof reader as a layer, each blob is hashed, each layer must be a valid one with the promised diff id; and the
 index is written last, when all of it is there.
 """
 
@@ -77,7 +77,7 @@ def load(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes]) -> l
     """
     store = images.store
     try:
-        with store.keep(), _Plain(store, source) as plain:
+        with store.keep(), open_plain(store, source) as plain:
             try:
                 archive = layertar.read(plain.path, lenient=True)
             except LayerError as error:
@@ -93,7 +93,7 @@ def import_(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes], c
     """Make an image of one layer out of a plain tar of a file system, as `docker import`."""
     store = images.store
     try:
-        with store.keep(), _Plain(store, source) as plain:
+        with store.keep(), open_plain(store, source) as plain:
             changes = layertar.read(plain.path, lenient=True)
             layer = images.add_layer(Changeset({path: entry for path, entry in changes.items() if path != "/"}))
             return images.create(config, [layer])
@@ -166,7 +166,10 @@ class _Loader:
         raw = check_config(parse_json(self.blob(config), f"configuration {config.digest}"), len(manifest["layers"]))
         layers = [Descriptor.from_json(layer) for layer in manifest["layers"]]
         for layer, diff_id in zip(layers, raw["rootfs"]["diff_ids"], strict=True):
-            self.layer(self.file("/" + _blob_name(layer.digest)), layer.media_type, diff_id, layer.digest)
+            data = self.file("/" + _blob_name(layer.digest))
+            if data.size != layer.size:
+                raise InvalidArgument(f"cannot load this archive: blob {layer.digest} is not {layer.size} bytes long")
+            self.layer(data, layer.media_type, diff_id, layer.digest)
         return self.store.put(self.blob(config), CONFIG), layers
 
     def blob(self, blob: Descriptor) -> bytes:
@@ -216,7 +219,7 @@ class _Loader:
         return known
 
 
-class _Plain:
+class open_plain:
     """A source as an uncompressed file on disk: the file itself where it is one, else a copy, gone afterwards."""
 
     def __init__(self, store: Store, source: BinaryIO | bytes | Path | Iterable[bytes]) -> None:
@@ -224,7 +227,7 @@ class _Plain:
         self.path = temp_path(store.root / "tmp" / "archive")
         self.mine = True
 
-    def __enter__(self) -> _Plain:
+    def __enter__(self) -> open_plain:
         name = self.source if isinstance(self.source, Path) else getattr(self.source, "name", None)
         if isinstance(name, (str, Path)) and Path(name).is_file() and _is_plain(Path(name), self.source):
             self.path, self.mine = Path(name), False

@@ -447,7 +447,7 @@ def read_json(path: Path) -> Any:
 def parse_json(data: bytes, what: str) -> dict[str, Any]:
     """A JSON object from outside. Raises InvalidArgument where it is none."""
     try:
-        value = json.loads(data)
+        value = json.loads(data.decode())
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"{what} is not valid JSON: {error}") from error
     if len(data) > MAX_JSON or not isinstance(value, dict):

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from minidocker.content import CONFIG, LAYER, MANIFEST, Descriptor, Store, check_digest, read_json, write_json
@@ -37,6 +38,12 @@ LAYER_TYPE = re.compile(
     r"application/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?"
     r"|docker\.image\.rootfs\.(diff|foreign\.diff)\.tar(\.gzip)?)"
 )
+SHAPES: dict[type, str] = {
+    str: "architecture os created author created_by comment User WorkingDir StopSignal",
+    list: "Env Cmd Entrypoint OnBuild Shell",
+    dict: "Labels ExposedPorts Volumes Healthcheck",
+    bool: "empty_layer",
+}
 MAX_LAYERS = 127  # as Docker's overlay2
 
 
@@ -255,7 +262,7 @@ class Images:
             raise ImageNotFound(f"No such image: {name if '@' in name or ':' in name else name + ':latest'}")
         return Image(self, entry["digest"])
 
-    def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> Found:  # noqa: ARG002
+    def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> Found:
         """All images, newest first; `name` is a repository; `filters`: dangling, label, reference, before, since."""
         seen = {entry["digest"]: entry for entry in self._entries()}
         images = {image.id: image for image in (Image(self, digest) for digest in seen)}.values()
@@ -338,7 +345,7 @@ class Images:
 
     # Removing
 
-    def remove(self, image: str, force: bool = False, noprune: bool = False) -> Records:  # noqa: ARG002
+    def remove(self, image: str, force: bool = False, noprune: bool = False) -> Records:
         """Remove a name, and with its last one the image: `[{"Untagged": …}, {"Deleted": …}]`; as `docker rmi`."""
         entry = self.find(image)
         if entry is None:
@@ -516,13 +523,27 @@ def check_config(value: dict[str, Any], layers: int) -> dict[str, Any]:
         raise InvalidArgument(f"invalid image configuration: it must list one diff id for each of the {layers} layers")
     for diff_id in diff_ids:
         check_digest(diff_id)
-    history = value.get("history")
-    shapes = ((value.get("config"), dict), (history, list))
-    if any(part is not None and not isinstance(part, kind) for part, kind in shapes):
+    history, run = value.get("history"), value.get("config")
+    if not isinstance(run, (dict, NoneType)) or not isinstance(history, (list, NoneType)):
         raise InvalidArgument("invalid image configuration: config must be an object and history a list")
-    if not all(isinstance(line, dict) for line in history or []):
-        raise InvalidArgument("invalid image configuration: history must be a list of objects")
+    for where in (value, run or {}, *(history or [])):
+        _check_shapes(where)
     return value
+
+
+def _check_shapes(value: Any) -> None:
+    """Each field of the OCI image configuration that is there must be of its kind; no other code looks again."""
+    if not isinstance(value, dict):
+        raise InvalidArgument("invalid image configuration: history must be a list of objects")
+    for kind, names in SHAPES.items():
+        for name in names.split():
+            if not isinstance(found := value.get(name), (kind, NoneType)):
+                raise InvalidArgument(
+                    f"invalid image configuration: {name} is {str(found)[:80]!r}, not a {kind.__name__}"
+                )
+            words = found if kind is list else found.values() if name == "Labels" and found else []
+            if not all(isinstance(word, str) for word in words or []):
+                raise InvalidArgument(f"invalid image configuration: {name} must hold strings only")
 
 
 def dump(value: Any) -> bytes:

@@ -1,0 +1,251 @@
+"""The engine: one folder on disk, and the surface of Docker's SDK for Python over it.
+
+>>> import tempfile, minidocker
+>>> engine = minidocker.connect(tempfile.mkdtemp(), runtime="simulated")
+>>> engine.containers.run("minidocker/base", "echo hello", remove=True)
+b'hello\\n'
+>>> engine.close()
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidocker.container import LIVE, Containers
+from minidocker.content import Store
+from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
+from minidocker.image import Image, Images, architecture
+from minidocker.reference import Reference
+from minidocker.runtime import Runtime
+
+if TYPE_CHECKING:
+    from minidocker.build import Build
+
+API_VERSION = "1.41"
+
+
+class Engine:
+    """One root folder with its images and containers. Use `minidocker.connect()` to get one."""
+
+    def __init__(self, root: Path, runtime: Runtime) -> None:
+        self.root, self.runtime = root, runtime
+        self.store = Store(root)
+        self.images = ImageCollection(self)
+        self.containers = Containers(self.store, self.images, runtime)
+
+    def version(self) -> dict[str, Any]:
+        """What `docker version` prints of the server."""
+        from minidocker import __version__
+
+        return {
+            "Platform": {"Name": "minidocker"},
+            "Version": __version__,
+            "ApiVersion": API_VERSION,
+            "MinAPIVersion": "1.24",
+            "Os": "linux",
+            "Arch": architecture(),
+            "KernelVersion": platform.release(),
+            "PythonVersion": platform.python_version(),
+            "Runtime": self.runtime.name,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """What `docker info` prints."""
+        from minidocker import __version__
+
+        states = [container.status for container in self.containers.list(all=True)]
+        return {
+            "ID": str(self.root),
+            "Containers": len(states),
+            "ContainersRunning": states.count("running"),
+            "ContainersPaused": states.count("paused"),
+            "ContainersStopped": sum(state not in LIVE for state in states),
+            "Images": len(self.images.list()),
+            "Driver": "overlay2" if self.runtime.name == "namespaces" else "tree",
+            "DefaultRuntime": self.runtime.name,
+            "DockerRootDir": str(self.root),
+            "OSType": "linux",
+            "OperatingSystem": platform.platform(),
+            "KernelVersion": platform.release(),
+            "Architecture": platform.machine(),
+            "NCPU": os.cpu_count() or 1,
+            "Name": platform.node(),
+            "ServerVersion": __version__,
+            "Swarm": {"LocalNodeState": "inactive"},
+        }
+
+    def df(self) -> dict[str, Any]:
+        """What takes how much room: `docker system df`."""
+        from minidocker.build.cache import usage
+
+        containers = self.containers.list(all=True)
+        return {
+            "LayersSize": self.images.disk_usage(),
+            "Images": [self.images.summary(image) for image in self.images.list()],
+            "Containers": [container.summary(size=True) for container in containers],
+            "Volumes": [],
+            "BuildCache": usage(self.store),
+        }
+
+    def ping(self) -> bool:
+        """Whether the engine answers."""
+        return (self.root / "oci-layout").exists()
+
+    def close(self) -> None:
+        """Let go of the processes that belong to this engine; containers run on."""
+        closing = getattr(self.runtime, "close", None)
+        if closing is not None:
+            closing()
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Engine: {self.root} ({self.runtime.name})>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from minidocker.notebook import mimebundle
+
+        return mimebundle(self)
+
+    def __str__(self) -> str:
+        from minidocker.notebook import text
+
+        return text(self)
+
+
+class ImageCollection(Images):
+    """The images of an engine: those in the store, those to be built, and this course's own bases."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine.store)
+        self.engine = engine
+
+    def get(self, name: str) -> Image:
+        """The image of a name or id. One of this course's base images is made right here. Raises ImageNotFound."""
+        from minidocker import base
+
+        try:
+            return super().get(name)
+        except ImageNotFound:
+            if (made := base.ensure(self, name)) is not None:
+                return made
+            raise
+
+    def build(self, **options: Any) -> tuple[Image, Any]:
+        """Build an image, as Docker's SDK: `(image, log)`; the log is a `Build`, events that draw themselves."""
+        from minidocker.build import build_image
+
+        build: Build = build_image(self.engine, **options)
+        return build.image, build
+
+    def in_use(self) -> dict[str, tuple[str, bool]]:
+        """Container id -> (image id, whether it runs)."""
+        return self.engine.containers.in_use()
+
+    def summary(self, image: Image) -> dict[str, Any]:
+        """What `docker images` has of one image (the API's `GET /images/json`)."""
+        from minidocker.image import unix_time
+
+        users = [used for used, _ in self.in_use().values() if used == image.id]
+        return {
+            "Id": image.id,
+            "ParentId": "",
+            "RepoTags": image.tags,
+            "RepoDigests": [],
+            "Created": unix_time(image.raw.get("created")),
+            "Size": image.size,
+            "VirtualSize": image.size,
+            "SharedSize": -1,
+            "Labels": image.labels,
+            "Containers": len(users),
+        }
+
+    def load(self, data: Any) -> list[Image]:
+        """Load the images of a tar (`docker save`'s, or an OCI layout's): bytes, an open file, or chunks."""
+        from minidocker.archive import load
+
+        return [image for image, _ in load(self, data)]
+
+    def import_image(
+        self, src: Any, repository: str = "", tag: str = "", changes: Any = None, message: str = ""
+    ) -> Image:
+        """Make an image of one layer out of a tar of a file system, as `docker import`."""
+        from minidocker.archive import import_
+        from minidocker.build.config import apply_changes
+        from minidocker.logs import now
+        from minidocker.spec import lines
+
+        moment = now()
+        config = apply_changes({}, lines(changes))
+        history = [{"created": moment, "comment": message or "Imported from -"}]
+        if repository:
+            Reference.parse(f"{repository}:{tag}" if tag else repository)
+        image = import_(self, src, {"created": moment, "config": config, "history": history})
+        if repository:
+            image.tag(repository, tag)
+        return image
+
+    def pull(self, repository: str, tag: str | None = None, **_: Any) -> Image:
+        """Fetch an image from a registry. Only this course's bases can be had without one."""
+        from minidocker import base
+
+        name = f"{repository}:{tag}" if tag else repository
+        if (made := base.ensure(self, name)) is not None:
+            return made
+        raise Unsupported(f"cannot pull {name}: minidocker does not talk to registries yet. {base.HINT}")
+
+    def push(self, repository: str, tag: str | None = None, **_: Any) -> None:
+        """Send an image to a registry: not there yet."""
+        raise Unsupported(f"cannot push {repository}: minidocker does not talk to registries yet; use save and load")
+
+    def search(self, term: str, **_: Any) -> None:
+        """Search a registry: not there."""
+        raise Unsupported(f"cannot search for {term!r}: minidocker does not talk to registries yet")
+
+
+def connect(root: str | os.PathLike[str] | None = None, runtime: str | None = None) -> Engine:
+    """Open the engine on a folder (`$MINIDOCKER_ROOT`, else the user's data folder), made where it is not there.
+
+    `runtime` is `namespaces` or `simulated` (`$MINIDOCKER_RUNTIME`); else the best that this machine can do.
+    """
+    text = str(root) if root is not None else os.environ.get("MINIDOCKER_ROOT") or str(data_folder())
+    if text.startswith(("unix://", "tcp://", "http://", "https://", "npipe://", "ssh://")):
+        raise Unsupported(
+            f"cannot connect to {text}: minidocker has no daemon and no client for one yet; give a folder"
+        )
+    folder = Path(text).expanduser().absolute()
+    return Engine(folder, choose_runtime(runtime or os.environ.get("MINIDOCKER_RUNTIME") or ""))
+
+
+def choose_runtime(name: str = "") -> Runtime:
+    """The runtime of a name, or the best that this machine can do. Raises InvalidArgument, Unsupported."""
+    from minidocker.runtime import probe
+
+    name = name or probe.choose()
+    if name == "namespaces":
+        from minidocker.runtime.namespaces import Namespaces
+
+        return Namespaces()
+    if name == "simulated":
+        from minidocker.runtime.simulated import Simulated
+
+        return Simulated()
+    raise InvalidArgument(f"unknown runtime {name!r}: use namespaces or simulated")
+
+
+def data_folder() -> Path:
+    """Where this user's programs keep their data, by the habits of the system."""
+    home = Path.home()
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "minidocker"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "minidocker"
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "minidocker"
