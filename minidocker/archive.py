@@ -2,8 +2,8 @@
 
 What is saved is both at once, as from Docker 25 on: an OCI image layout, and the `manifest.json` that all of Docker's
 versions read. What is loaded may be either. It comes from outside, so nothing is believed: the outer tar is read by the
-same hostile-proof reader as a layer, each blob is hashed, each layer must be a valid one with the promised diff id; and the
-index is written last, when all of it is there.
+same hostile-proof reader as a layer, each blob is hashed, each layer must be a valid one with the promised diff id; and
+the index is written last, when all of it is there.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from minidocker.content import (
     Store,
     check_digest,
     decompress,
+    file_digest,
     parse_json,
     temp_path,
 )
@@ -190,7 +191,8 @@ class _Loader:
     def docker_image(self, item: Any) -> tuple[Descriptor, list[Descriptor], list[str]]:
         try:
             config, layers, names = item["Config"], item["Layers"] or [], item.get("RepoTags") or []
-            good = all(isinstance(part, str) for part in [config, *layers, *names])
+            good = isinstance(layers, list) and isinstance(names, list)
+            good = good and all(isinstance(part, str) for part in [config, *layers, *names])
         except (TypeError, KeyError, AttributeError):
             good = False
         if not good:
@@ -199,13 +201,13 @@ class _Loader:
         raw = check_config(parse_json(text, config), len(layers))
         pairs = zip(layers, raw["rootfs"]["diff_ids"], strict=True)
         blobs = [self.layer(self.file("/" + path), LAYER, diff_id) for path, diff_id in pairs]
-        return self.store.put(text, CONFIG), blobs, [str(Reference.parse(name)) for name in names]
+        return self.store.put(text, CONFIG), blobs, [_tag(name) for name in names]
 
     def layer(self, data: Data, media_type: str, diff_id: str, digest: str | None = None) -> Descriptor:
         """Copy a layer's blob into the store, and read it through once: hostile ones stop here."""
         check_digest(diff_id)
         known = Descriptor(media_type, digest or diff_id, data.size)
-        if not self.store.has(known.digest):
+        if not self.store.has(known.digest) or file_digest(self.store.path(known.digest)) != known.digest:
             with BlobWriter(self.store, media_type) as writer:
                 gzipped = False
                 for number, chunk in enumerate(data.chunks()):
@@ -278,9 +280,17 @@ def _blob_name(digest: str) -> str:
     return f"blobs/sha256/{check_digest(digest).partition(':')[2]}"
 
 
+def _tag(name: str) -> str:
+    reference = Reference.parse(name)
+    if reference.digest:
+        raise InvalidArgument(f"cannot load this archive: {name!r} cannot be the name of an image in it")
+    return str(reference)
+
+
 def _full_name(notes: dict[str, str]) -> str:
-    """The name that an index gives an image: the whole one, or a reference that is more than a tag."""
+    """The name that an index gives an image: the whole one, or a reference that is more than a tag; no digest."""
     text = notes.get(FULL_NAME) or notes.get(REF_NAME) or ""
     if not text or (FULL_NAME not in notes and ":" not in text and "/" not in text):
         return ""
-    return str(Reference.parse(text))
+    reference = Reference.parse(text)
+    return "" if reference.digest else str(reference)

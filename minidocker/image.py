@@ -508,6 +508,10 @@ def check_manifest(value: dict[str, Any]) -> dict[str, Any]:
         raise InvalidArgument("this is an index of several images, not one image's manifest")
     if value.get("schemaVersion") != 2 or not isinstance(value.get("layers"), list):
         raise InvalidArgument("not a valid image manifest: schemaVersion 2 and a list of layers are expected")
+    if len(value["layers"]) > MAX_LAYERS:
+        raise InvalidArgument(
+            f"max depth exceeded: {len(value['layers'])} layers, but at most {MAX_LAYERS} are allowed"
+        )
     Descriptor.from_json(value.get("config"))
     for layer in value["layers"]:
         if not LAYER_TYPE.fullmatch(Descriptor.from_json(layer).media_type):
@@ -537,12 +541,11 @@ def _check_shapes(value: Any) -> None:
         raise InvalidArgument("invalid image configuration: history must be a list of objects")
     for kind, names in SHAPES.items():
         for name in names.split():
-            if not isinstance(found := value.get(name), (kind, NoneType)):
-                raise InvalidArgument(
-                    f"invalid image configuration: {name} is {str(found)[:80]!r}, not a {kind.__name__}"
-                )
-            words = found if kind is list else found.values() if name == "Labels" and found else []
-            if not all(isinstance(word, str) for word in words or []):
+            found: Any = value.get(name)
+            if found is not None and type(found) is not kind:
+                raise InvalidArgument(f"invalid image configuration: {name} must be a {kind.__name__}")
+            words: Any = found if kind is list else found.values() if name == "Labels" and found else None
+            if not all(isinstance(word, str) for word in words or ()):
                 raise InvalidArgument(f"invalid image configuration: {name} must hold strings only")
 
 
