@@ -129,8 +129,7 @@ def instruction(line: Line) -> Instruction:
         line.keyword, line.text, line.line, line.end, heredocs=line.heredocs, escape=line.escape, name=line.name
     )
     try:
-        parsed = PARSERS[line.keyword](bare, line)
-        return replace(parsed, flags=parse_flags(line.keyword, line.flags))
+        return PARSERS[line.keyword](replace(bare, flags=parse_flags(line.keyword, line.flags)), line)
     except ValueError as error:
         raise line.error(str(error)) from None
 
@@ -154,12 +153,17 @@ FLAGS: dict[str, dict[str, type]] = {
 }
 
 
+FLAGS_IGNORED = ("ARG", "STOPSIGNAL")  # Docker forgot to look at theirs, so whatever stands there works
+
+
 def parse_flags(keyword: str, words: tuple[str, ...]) -> dict[str, Flag]:
     """Return the flags of an instruction; ValueError for one that it does not have, or has twice, or without value.
 
     >>> parse_flags("COPY", ("--from=build", "--link"))
     {'from': 'build', 'link': True}
     """
+    if keyword in FLAGS_IGNORED:
+        return {}
     flags: dict[str, Flag] = {}
     known = FLAGS.get(keyword, {})
     for word in words:
@@ -197,12 +201,19 @@ def _command(bare: Instruction, line: Line) -> Instruction:
     words = json_list(line.rest)
     if words is not None:
         return replace(bare, args=tuple(words), json=True)
-    return replace(bare, args=(line.rest,) if line.rest else ())
+    return replace(bare, args=(line.rest,))
+
+
+def _run(bare: Instruction, line: Line) -> Instruction:
+    run = _command(bare, line)
+    if not run.args:
+        raise ValueError("No command specified: the list after RUN is empty")
+    return run
 
 
 def _shell(bare: Instruction, line: Line) -> Instruction:
     shell = _command(bare, line)
-    if not shell.args:
+    if not any(shell.args):
         raise ValueError("SHELL requires at least one argument")
     if not shell.json:
         raise ValueError('SHELL requires the arguments to be in JSON form, as in SHELL ["/bin/bash", "-c"]')
@@ -307,14 +318,13 @@ def _healthcheck(bare: Instruction, line: Line) -> Instruction:
         if rest:
             raise ValueError("HEALTHCHECK NONE takes no arguments")
         return replace(bare, health={"Test": ["NONE"]})
-    flags = parse_flags("HEALTHCHECK", line.flags)
     if kind != "CMD":
         raise ValueError(f"Unknown type {quoted(kind)} in HEALTHCHECK (try CMD)")
     words = json_list(rest)
     if not rest or words == []:
         raise ValueError("Missing command after HEALTHCHECK CMD")
     test = ["CMD", *words] if words else ["CMD-SHELL", rest]
-    return replace(bare, health={"Test": test, **_times(flags)}, json=words is not None)
+    return replace(bare, health={"Test": test, **_times(bare.flags)}, json=words is not None)
 
 
 TIMES = {"interval": "Interval", "timeout": "Timeout", "start-period": "StartPeriod", "start-interval": "StartInterval"}
@@ -367,7 +377,7 @@ PARSERS: dict[str, Callable[[Instruction, Line], Instruction]] = {
     "LABEL": _pairs,
     "MAINTAINER": _one,
     "ONBUILD": _onbuild,
-    "RUN": _command,
+    "RUN": _run,
     "SHELL": _shell,
     "STOPSIGNAL": _one,
     "USER": _one,

@@ -205,7 +205,9 @@ class _Lexer:
             return self.replace(name)
         if modifier == ":":
             modifier += self.next()
-        if not modifier or modifier[-1] not in MODIFIERS or modifier in (":#", ":%"):
+        if not modifier:
+            raise ValueError("syntax error: missing '}'")
+        if modifier[-1] not in MODIFIERS or modifier in (":#", ":%"):
             raise ValueError(f"unsupported modifier ({modifier}) in substitution")
         word = self.inner("}", "syntax error: missing '}'", raw_escapes=modifier in "#%")
         if self.raw:
