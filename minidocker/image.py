@@ -544,8 +544,8 @@ def _check_shapes(value: Any) -> None:
             found: Any = value.get(name)
             if found is not None and type(found) is not kind:
                 raise InvalidArgument(f"invalid image configuration: {name} must be a {kind.__name__}")
-            words: Any = found if kind is list else found.values() if name == "Labels" and found else None
-            if not all(isinstance(word, str) for word in words or ()):
+            words = (found.values() if kind is dict else found) if found and (kind is list or name == "Labels") else ()
+            if not all(isinstance(word, str) for word in words):
                 raise InvalidArgument(f"invalid image configuration: {name} must hold strings only")
 
 
