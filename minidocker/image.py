@@ -542,10 +542,10 @@ def _check_shapes(value: Any) -> None:
     for kind, names in SHAPES.items():
         for name in names.split():
             found: Any = value.get(name)
-            if found is not None and type(found) is not kind:
+            if found is not None and not issubclass(type(found), kind):
                 raise InvalidArgument(f"invalid image configuration: {name} must be a {kind.__name__}")
-            words = (found.values() if kind is dict else found) if found and (kind is list or name == "Labels") else ()
-            if not all(isinstance(word, str) for word in words):
+            words = () if kind is not list and name != "Labels" else found.values() if kind is dict and found else found
+            if not all(isinstance(word, str) for word in words or ()):
                 raise InvalidArgument(f"invalid image configuration: {name} must hold strings only")
 
 
