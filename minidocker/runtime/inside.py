@@ -1,0 +1,415 @@
+"""What the first process of a container does between its birth and the program: it builds the walls, then steps in.
+
+The process is born into new namespaces (`launcher`), as root of a user namespace of its own. In order: the overlay
+mount, the new root (pivot_root), /proc, /dev and /sys, the bind mounts, the host name; then the user, the
+capabilities, and `execve`. Masked paths, devices and capabilities are the defaults of Docker's OCI runtime spec.
+
+Everything in the image is hostile: paths resolve through `linux.open_inside` only, so no link in it leads out.
+"""
+
+# ruff: noqa: PTH
+from __future__ import annotations
+
+import os
+import posixpath
+import signal
+import socket
+import stat
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from minidocker.runtime import linux
+
+PLACEHOLDER = "user.minidocker.mountpoint"  # marks what is there only for something to be mounted on
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "core": "/proc/kcore",
+    "ptmx": "pts/ptmx",
+}
+MASKED = (
+    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
+    *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),
+    *("/sys/devices/virtual/powercap", "/sys/firmware"),
+)
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+CAPABILITIES = {  # what root in a container may do; the numbers are those of capabilities(7)
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "FOWNER": 3,
+    "FSETID": 4,
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "NET_BIND_SERVICE": 10,
+    "NET_RAW": 13,
+    "SYS_CHROOT": 18,
+    "MKNOD": 27,
+    "AUDIT_WRITE": 29,
+    "SETFCAP": 31,
+}
+DEFAULT_CAPABILITIES = sum(1 << number for number in CAPABILITIES.values())
+SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+MAX_ID = (1 << 31) - 1
+MAX_TABLE = 1 << 20  # bytes of /etc/passwd or /etc/group that are read
+
+
+class Refusal(Exception):
+    """Why the program cannot start, in Docker's words, and the exit code that Docker gives for it."""
+
+    def __init__(self, message: str, exit_code: int = 125) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+# The walls
+
+
+def build(box: Mapping[str, Any]) -> None:
+    """Make this process's new namespaces into the container's: root file system, host name, network."""
+    os.umask(0)
+    if box["hostname"]:
+        socket.sethostname(box["hostname"])
+    if box["network"] == "none":
+        loopback_up()
+    linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    binds = [(bind, os.open(bind["source"], os.O_PATH)) for bind in box["binds"]]
+    mount_overlay(box)
+    outside = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    os.chdir(box["path"])
+    linux.pivot_root(".", ".")  # the old root now lies over the new one, until it is detached below
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    mount_kernel(root, outside, box["network"])
+    mount_devices(root, outside, "" if box["rootless"] else ",gid=5")
+    for wanted, source in sorted(binds, key=lambda pair: pair[0]["target"].count("/")):
+        mount_bind(root, source, wanted)
+    os.umask(0o022)
+    make_directories(root, box["process"]["cwd"])
+    seal(root, outside, box["network"])
+    if box["read_only"]:
+        linux.set_read_only(root, recursive=False)
+    os.fchdir(outside)
+    linux.detach(".")
+    os.chdir("/")
+
+
+def loopback_up() -> None:
+    """Switch on the loopback interface, which a new network namespace has, but down."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        flags = fcntl_ioctl(any_socket.fileno(), SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
+        (up,) = struct.unpack_from("H", flags, 16)
+        fcntl_ioctl(any_socket.fileno(), SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", up | IFF_UP))
+
+
+def fcntl_ioctl(fd: int, request: int, argument: bytes) -> bytes:
+    """`fcntl.ioctl`, whose module exists on Unix only."""
+    import fcntl
+
+    return fcntl.ioctl(fd, request, argument)
+
+
+def mount_overlay(box: Mapping[str, Any]) -> None:
+    """Mount layers and writable layer over the container's folder, where only this mount namespace sees it.
+
+    The directories are named by their descriptors: 127 layers fit into the one page that mount options may take, and
+    no character in a path needs quoting. `volatile` spares a sync of the whole disk at every container's end.
+    """
+    layers = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in reversed(box["layers"])]
+    upper, work = (os.open(f"{box['path']}/{name}", os.O_PATH | os.O_DIRECTORY) for name in ("upper", "work"))
+    with suppress(
+        FileNotFoundError
+    ):  # what a volatile mount before this one left, to warn after a crash of the machine
+        os.unlink("work/incompat/volatile/dirty", dir_fd=work)
+        os.rmdir("work/incompat/volatile", dir_fd=work)
+    os.chdir("/proc/self/fd")
+    options = f"lowerdir={':'.join(map(str, layers))},upperdir={upper},workdir={work},userxattr,volatile"
+    try:
+        linux.mount("overlay", box["path"], "overlay", linux.MS_NODEV, options)
+    except OSError as error:
+        text = f"cannot mount the overlay of {len(layers)} layers: {error.strerror}; see `minidocker doctor`"
+        raise Refusal(text) from None
+
+
+def mount_kernel(root: int, outside: int, network: str) -> None:
+    """Mount /proc and /sys: the kernel's own file systems, as these namespaces see them."""
+    mount_on(root, "/proc", "proc", SAFE)
+    try:
+        if network == "host":
+            raise PermissionError  # a sysfs belongs to a network namespace, and this one is not ours
+        mount_on(root, "/sys", "sysfs", SAFE | linux.MS_RDONLY)
+    except PermissionError:
+        bind(outside, "sys", place(root, "/sys"), read_only=True)
+        return
+    if exists(outside, "sys/fs/cgroup/cgroup.controllers"):
+        mount_on(root, "/sys/fs/cgroup", "cgroup2", SAFE | linux.MS_RDONLY)
+
+
+def mount_devices(root: int, outside: int, terminal_group: str) -> None:
+    """Mount /dev: the harmless devices of the host, bound one by one, and a few file systems of its own."""
+    mount_on(root, "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=65536k")
+    dev = linux.open_inside(root, "/dev", os.O_RDONLY | os.O_DIRECTORY)
+    os.fchdir(dev)
+    for name in DEVICES:
+        if exists(outside, f"dev/{name}"):
+            os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o666))
+            bind(outside, f"dev/{name}", os.open(name, os.O_PATH))
+    for name, target in LINKS.items():
+        os.symlink(target, name)
+    for name in ("pts", "shm", "mqueue"):
+        os.mkdir(name, 0o755)
+    quiet = linux.MS_NOSUID | linux.MS_NOEXEC
+    linux.mount("devpts", "pts", "devpts", quiet, f"newinstance,ptmxmode=0666,mode=0620{terminal_group}")
+    linux.mount("shm", "shm", "tmpfs", SAFE, "mode=1777,size=65536k")
+    linux.mount("mqueue", "mqueue", "mqueue", SAFE)
+
+
+def mount_bind(root: int, source: int, wanted: Mapping[str, Any]) -> None:
+    """Mount what lies behind the descriptor `source` at a target inside."""
+    is_dir = stat.S_ISDIR(os.fstat(source).st_mode)
+    try:
+        bind(source, "", place(root, wanted["target"], is_dir), wanted["read_only"])
+    except NotADirectoryError:
+        text = f"error mounting {wanted['source']!r} to rootfs at {wanted['target']!r}: not a directory: "
+        text += "Are you trying to mount a directory onto a file (or vice-versa)? "
+        text += "Check if the specified host path exists and is the expected type"
+        raise Refusal(text, 127) from None
+
+
+def seal(root: int, outside: int, network: str) -> None:
+    """Hide what /proc and /sys tell about the host, and make what changes the host read-only."""
+    if network == "none":  # in a network of its own, any user may open any port and ping, as with Docker
+        write_setting(root, "/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0")
+        write_setting(root, "/proc/sys/net/ipv4/ping_group_range", b"0 2147483647")
+    for path in READ_ONLY:
+        with suppress(FileNotFoundError):
+            there = linux.open_inside(root, path, os.O_PATH)
+            bind(there, "", there, read_only=True)
+    for path in MASKED:
+        with suppress(FileNotFoundError):
+            there = linux.open_inside(root, path, os.O_PATH)
+            if stat.S_ISDIR(os.fstat(there).st_mode):
+                os.fchdir(there)
+                linux.mount("tmpfs", ".", "tmpfs", SAFE | linux.MS_RDONLY, "size=0k")
+            else:
+                bind(outside, "dev/null", there)
+
+
+def write_setting(root: int, path: str, value: bytes) -> None:
+    """Write a sysctl, where this kernel has it and lets us."""
+    with suppress(OSError):
+        fd = linux.open_inside(root, path, os.O_WRONLY)
+        os.write(fd, value)
+        os.close(fd)
+
+
+# Mounting, without ever following a link out
+
+
+def bind(source: int, path: str, target: int, read_only: bool = False) -> None:
+    """Bind-mount `path` (from the descriptor `source`) with all that is mounted below it on the descriptor `target`."""
+    tree = linux.open_tree(source, path)
+    if read_only:
+        linux.set_read_only(tree)
+    linux.move_mount(tree, target)
+    os.close(tree)
+
+
+def mount_on(root: int, path: str, fstype: str, flags: int, options: str = "") -> None:
+    """Mount a new file system on a directory inside."""
+    os.fchdir(place(root, path))
+    linux.mount(fstype, ".", fstype, flags, options)
+
+
+def place(root: int, path: str, is_dir: bool = True) -> int:
+    """Open what is at `path` for something to be mounted on it.
+
+    Where nothing is, an empty placeholder is made. It must not show in the container's changes, so it is marked, and
+    its parent's time is put back.
+    """
+    with suppress(FileNotFoundError):
+        return linux.open_inside(root, path, os.O_PATH)
+    above, name = posixpath.split(path.rstrip("/"))
+    os.close(place(root, above))
+    parent = linux.open_inside(root, above, os.O_RDONLY | os.O_DIRECTORY)
+    before = os.fstat(parent)
+    if is_dir:
+        os.mkdir(name, 0o755, dir_fd=parent)
+    else:
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o755, dir_fd=parent))
+    made = linux.open_inside(root, path, os.O_RDONLY)
+    with suppress(OSError):
+        os.setxattr(made, PLACEHOLDER, b"")
+    os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+    os.close(parent)
+    return made
+
+
+def make_directories(root: int, path: str) -> None:
+    """Make the working directory where the image has none, as Docker does."""
+    try:
+        os.close(linux.open_inside(root, path, os.O_PATH | os.O_DIRECTORY))
+    except FileNotFoundError:
+        above, name = posixpath.split(path.rstrip("/"))
+        make_directories(root, above)
+        parent = linux.open_inside(root, above, os.O_PATH | os.O_DIRECTORY)
+        os.mkdir(name, 0o755, dir_fd=parent)
+    except NotADirectoryError:
+        raise Refusal(f"Cannot mkdir: {path} is not a directory") from None
+
+
+def exists(fd: int, path: str) -> bool:
+    """Whether a path, seen from a directory's descriptor, is there."""
+    try:
+        os.stat(path, dir_fd=fd)
+    except OSError:
+        return False
+    return True
+
+
+# The user
+
+
+class Identity(NamedTuple):
+    """Whom the program runs as."""
+
+    uid: int = 0
+    gid: int = 0
+    groups: tuple[int, ...] = ()
+    home: str = "/"
+
+
+def identify(root: int, spec: str) -> Identity:
+    """Look up `user[:group]`, names or numbers, in the container's own tables, by Docker's rules. Raises Refusal."""
+    user, _, group = spec.partition(":")
+    user_id = number(user or "0")
+    users = rows(root, "/etc/passwd", 7)
+    row = next((row for row in users if (row[0] == user if user_id is None else row[2] == str(user_id))), None)
+    if row is None and user_id is None:
+        raise Refusal(f"unable to find user {user}: no matching entries in passwd file")
+    name, uid, gid, home = (row[0], int(row[2]), int(row[3]), row[5]) if row else ("", user_id or 0, 0, "/")
+    groups = list(rows(root, "/etc/group", 4))
+    if not group:
+        extra = tuple(int(line[2]) for line in groups if name and name in line[3].split(","))
+        return Identity(uid, gid, extra, home)
+    group_id = number(group)
+    if group_id is None:
+        group_id = next((int(line[2]) for line in groups if line[0] == group), None)
+    if group_id is None:
+        raise Refusal(f"unable to find group {group}: no matching entries in group file")
+    return Identity(uid, group_id, (), home)
+
+
+def number(text: str) -> int | None:
+    """The id that a text spells, None where it is a name. Raises Refusal where no id can be that large."""
+    if not text.isdecimal():
+        return None
+    if int(text) > MAX_ID:
+        raise Refusal(f"uids and gids must be in range 0-{MAX_ID}")
+    return int(text)
+
+
+def rows(root: int, path: str, fields: int) -> Iterator[list[str]]:
+    """The well-formed lines of a colon-separated table inside the container; none where there is no such file."""
+    try:
+        fd = linux.open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return
+    with os.fdopen(fd, "rb") as table:
+        text = table.read(MAX_TABLE) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+    for line in text.decode(errors="surrogateescape").splitlines():
+        row = line.strip().split(":")
+        if len(row) >= fields and row[2].isdecimal() and (fields < 7 or row[3].isdecimal()):
+            yield row
+
+
+# The program
+
+
+def step_in(process: Mapping[str, Any], rootless: bool) -> None:
+    """Become the program: user, capabilities, folder, signals, `execve`. Never returns; raises Refusal."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    who = identify(root, process["user"])
+    if rootless and (who.uid or who.gid):
+        text = f"unable to run as user {process['user']}: started without root, a container has only the user 0; "
+        raise Refusal(text + "start minidocker as root, or leave the user out")
+    change_directory(root, process["cwd"])
+    for stream in range(3):
+        if stat.S_ISFIFO(os.fstat(stream).st_mode):
+            with suppress(OSError):
+                os.fchown(stream, who.uid, who.gid)  # so that it may open /dev/stdout
+    linux.drop_bounding(DEFAULT_CAPABILITIES)
+    if not rootless:
+        os.setgroups(who.groups)
+    os.setresgid(who.gid, who.gid, who.gid)
+    os.setresuid(who.uid, who.uid, who.uid)
+    linux.set_capabilities(0 if who.uid else DEFAULT_CAPABILITIES)
+    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+    env = dict(text.split("=", 1) for text in process["env"] if "=" in text)
+    env.setdefault("HOME", who.home)
+    path = find(process["args"][0], env.get("PATH", ""))
+    for signum in range(1, signal.NSIG):
+        if signum not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
+            signal.signal(signum, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    linux.close_on_exec(3)
+    execute(path, process["args"], env)
+
+
+def change_directory(root: int, path: str) -> None:
+    """Go to the working directory. Nothing there leads out: not even a link to another process's folder in /proc."""
+    try:
+        os.fchdir(linux.open_inside(root, path, os.O_PATH | os.O_DIRECTORY))
+    except OSError as error:
+        text = f'chdir to cwd ("{path}") set in config.json failed: {reason(error)}'
+        raise Refusal(text, exit_code(error)) from None
+
+
+def find(name: str, search: str) -> str:
+    """Find a program as Docker's runtime does: with a slash in its name there, else in the folders of `PATH`."""
+    if "/" in name:
+        try:
+            check_program(name)
+        except FileNotFoundError as error:
+            raise Refusal(f'exec: "{name}": stat {name}: {reason(error)}', 127) from None
+        except OSError as error:
+            raise Refusal(f'exec: "{name}": {reason(error)}', exit_code(error)) from None
+        return name
+    for folder in search.split(":") if search else ():
+        with suppress(OSError):
+            check_program(f"{folder or '.'}/{name}")
+            return f"{folder or '.'}/{name}"
+    raise Refusal(f'exec: "{name}": executable file not found in $PATH', 127)
+
+
+def check_program(path: str) -> None:
+    """Raise the OSError that says why a path is no program."""
+    if stat.S_ISDIR(os.stat(path).st_mode):
+        raise IsADirectoryError(21, "is a directory")
+    if not os.access(path, os.X_OK):
+        raise PermissionError(13, "permission denied")
+
+
+def execute(path: str, args: list[str], env: Mapping[str, str]) -> None:
+    """`execve`; what the kernel says against it becomes a Refusal."""
+    try:
+        os.execve(path, args, env)
+    except OSError as error:
+        raise Refusal(f"exec {path}: {reason(error)}", exit_code(error)) from None
+
+
+def reason(error: OSError) -> str:
+    """The kernel's words in Go's spelling, which is without a capital: `permission denied`."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]
+
+
+def exit_code(error: OSError) -> int:
+    """Docker's exit code for a program that did not start: 127 not found, 126 found but not to be run."""
+    return 127 if isinstance(error, FileNotFoundError) else 126

@@ -1,0 +1,170 @@
+"""The system calls of Linux that Python 3.11 has no function for: mounts, namespaces, capabilities.
+
+Each function is one call, with the kernel's own name and arguments, and raises OSError. Numbers are needed only where
+the C library has no wrapper. See namespaces(7), mount(2), mount_setattr(2), openat2(2), capabilities(7).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+from functools import cache
+
+# clone(2), setns(2)
+NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
+    0x00020000,
+    0x02000000,
+    0x04000000,
+    0x08000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
+SIGCHLD = 17
+# mount(2)
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
+MNT_DETACH = 2
+# open_tree(2), move_mount(2), mount_setattr(2)
+AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, OPEN_TREE_CLONE = -100, 0x1000, 0x8000, 1
+MOVE_EMPTY_PATHS = 0x04 | 0x40  # both ends are the descriptors themselves
+# openat2(2)
+RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
+# prctl(2)
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 1, 4, 24, 47, 4
+CAP_LAST = 63
+CLOSE_RANGE_CLOEXEC = 4
+
+_NEWER = {"close_range": 436, "openat2": 437, "open_tree": 428, "move_mount": 429, "mount_setattr": 442}
+_NUMBERS = {  # since 2019 a new call has one number on all machines
+    "x86_64": {"clone": 56, "pivot_root": 155} | _NEWER,
+    "aarch64": {"clone": 220, "pivot_root": 41} | _NEWER,
+    "riscv64": {"clone": 220, "pivot_root": 41} | _NEWER,
+}
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+@cache
+def _number(name: str) -> int:
+    try:
+        return _NUMBERS[platform.machine()][name]
+    except KeyError:
+        raise OSError(38, f"the number of {name} is not known on {platform.machine()}") from None
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def _syscall(name: str, *args: int | bytes | ctypes.Structure | None) -> int:
+    wide = [
+        ctypes.c_long(arg) if isinstance(arg, int) else ctypes.byref(arg) if isinstance(arg, ctypes.Structure) else arg
+        for arg in args
+    ]
+    return _check(_libc().syscall(ctypes.c_long(_number(name)), *wide))
+
+
+def clone(flags: int) -> int:
+    """Fork into new namespaces; 0 in the child. Only for a process with a single thread: it is a bare system call."""
+    return _syscall("clone", flags | SIGCHLD, 0, 0, 0, 0)
+
+
+def setns(fd: int, flags: int) -> None:
+    """Enter the namespaces of the process behind a pidfd."""
+    _check(_libc().setns(fd, flags))
+
+
+def mount(source: str, target: str, fstype: str = "", flags: int = 0, options: str = "") -> None:
+    """Mount a file system, the old way: by path."""
+    words = [word.encode("utf-8", "surrogateescape") for word in (source, target, fstype, options)]
+    _check(_libc().mount(*words[:3], ctypes.c_ulong(flags), words[3] or None))
+
+
+def detach(target: str) -> None:
+    """Unmount lazily whatever is mounted there, with all that lies on it."""
+    _check(_libc().umount2(os.fsencode(target), MNT_DETACH))
+
+
+def pivot_root(new: str, old: str) -> None:
+    """Make `new` the root of this mount namespace and put the old root on `old`."""
+    _syscall("pivot_root", os.fsencode(new), os.fsencode(old))
+
+
+def open_tree(fd: int, path: str, recursive: bool = True) -> int:
+    """Copy the mounts at `path` (from `fd`) into a detached tree: one half of a bind mount."""
+    flags = OPEN_TREE_CLONE | os.O_CLOEXEC | AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    return _syscall("open_tree", fd, os.fsencode(path), flags)
+
+
+def move_mount(tree: int, target: int) -> None:
+    """Attach a detached tree on the file or directory behind `target`: the other half."""
+    _syscall("move_mount", tree, b"", target, b"", MOVE_EMPTY_PATHS)
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns", ctypes.c_uint64),
+    )
+
+
+def set_read_only(tree: int, recursive: bool = True) -> None:
+    """Make a mount, and those on it, read-only; other flags, locked ones too, stay as they are."""
+    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    _syscall("mount_setattr", tree, b"", flags, _MountAttr(MS_RDONLY, 0, 0, 0), ctypes.sizeof(_MountAttr))
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+def open_inside(root: int, path: str, flags: int) -> int:
+    """Open a path as if `root` were `/`: neither `..` nor any symbolic link leads out, nor do those in /proc."""
+    how = _OpenHow(flags | os.O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+    return _syscall("openat2", root, path.encode("utf-8", "surrogateescape"), how, ctypes.sizeof(_OpenHow))
+
+
+def prctl(option: int, value: int, third: int = 0) -> None:
+    """Change something about this process."""
+    _check(_libc().prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(third), ctypes.c_ulong(0), ctypes.c_ulong(0)))
+
+
+class _CapHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapData(ctypes.Structure):
+    _fields_ = tuple(
+        (f"{kind}{half}", ctypes.c_uint32) for half in (0, 1) for kind in ("effective", "permitted", "inheritable")
+    )
+
+
+def drop_bounding(keep: int) -> None:
+    """Take every capability that is not in the bit set `keep` out of the bounding set."""
+    for capability in range(CAP_LAST + 1):
+        if not keep >> capability & 1:
+            try:
+                prctl(PR_CAPBSET_DROP, capability)
+            except OSError:
+                return  # past the last one that this kernel knows
+
+
+def set_capabilities(keep: int) -> None:
+    """Hold exactly the capabilities in the bit set `keep`; pass none on by inheritance."""
+    low, high = keep & 0xFFFFFFFF, keep >> 32
+    header = _CapHeader(0x20080522, 0)
+    _check(_libc().capset(ctypes.byref(header), ctypes.byref(_CapData(low, low, 0, high, high, 0))))
+
+
+def close_on_exec(first: int) -> None:
+    """Let no descriptor from `first` on survive the next exec."""
+    _syscall("close_range", first, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC)

@@ -1,0 +1,329 @@
+"""Real containers: Linux namespaces around real processes, an overlay mount for their root.
+
+The engine's side of it. What needs a fork happens in the `launcher`, what happens in the new namespaces is `inside`,
+and layers become directories in `overlay`. Works as root, and without: then a container has one user, who is root inside.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal as signals
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from minidocker.errors import APIError, Conflict, StartError
+from minidocker.layer import Changeset, view
+from minidocker.runtime import NO_STDIO, Box, Process, Stdio, freezer, overlay
+from minidocker.runtime.launcher import WAKE, read_state, receive, send, state_lock, write_state
+
+FILES = {"hostname": "/etc/hostname", "hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
+HOSTS = """127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+fe00::\tip6-localnet
+ff00::\tip6-mcastprefix
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+BOOTSTRAP = """import sys, types
+for name, folder in zip(("minidocker", "minidocker.runtime"), sys.argv[1:]):
+    sys.modules[name] = package = types.ModuleType(name)
+    package.__path__ = [folder]
+from minidocker.runtime.launcher import main
+main(3)
+"""  # the launcher needs two modules of ours, and none of what the packages themselves import
+
+
+class Namespaces:
+    """The runtime that starts real processes. One launcher process serves it, started on first use."""
+
+    name = "namespaces"
+
+    def __init__(self) -> None:
+        self.rootless = os.geteuid() != 0
+        self._launcher = Launcher()
+
+    def close(self) -> None:
+        """Let the launcher go. Containers live on, each with its monitor."""
+        self._launcher.close()
+
+    # Running
+
+    def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
+        """Start the container's program; return once it runs. Raises StartError, with Docker's words and exit code."""
+        prepare(box)
+        self._launcher.ask({"do": "start", "box": self._describe(box)}, stdio).close()
+
+    def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
+        """Run one more process inside and return its exit code. It is killed when this engine goes away meanwhile."""
+        pid = running(box)["Pid"]
+        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": self.rootless}
+        with self._launcher.ask(request, stdio) as answers:
+            return int(answered(answers)["exit_code"])
+
+    def _describe(self, box: Box) -> dict[str, Any]:
+        """The container in JSON, for the launcher."""
+        path = box.path.absolute()
+        own = [
+            {"source": str(path / name), "target": target, "read_only": False}
+            for name, target in FILES.items()
+            if target not in {bind.target for bind in box.binds}
+        ]
+        return {
+            "path": str(path),
+            "layers": [str(layer.path().absolute()) for layer in box.layers] or [str(path / "empty")],
+            "process": asdict(box.process),
+            "hostname": box.hostname,
+            "binds": [asdict(bind) for bind in box.binds] + own,
+            "read_only": box.read_only,
+            "network": box.network,
+            "restart": box.restart,
+            "log": box.log,
+            "rootless": self.rootless,
+            "userns": "one" if self.rootless else "same",
+        }
+
+    def signal(self, box: Box, signum: int) -> None:
+        """Send a signal to the container's first process; one that waits to be restarted gives up instead."""
+        state = running(box)
+        with suppress(ProcessLookupError), process(state["Pid"] or state["Monitor"]) as pidfd:
+            again = running(box)
+            if again["Pid"] == state["Pid"]:
+                signals.pidfd_send_signal(pidfd, signum if state["Pid"] else WAKE)
+        if state.get("Paused") and signum == signals.SIGKILL:
+            freezer.thaw(box.path, pids(state["Pid"]))
+
+    def pause(self, box: Box) -> None:
+        """Freeze every process of the container: by the cgroup freezer, else by SIGSTOP."""
+        self._set_paused(box, True)
+
+    def unpause(self, box: Box) -> None:
+        """Let them go on."""
+        self._set_paused(box, False)
+
+    def _set_paused(self, box: Box, paused: bool) -> None:
+        with state_lock(str(box.path)):
+            state = running(box)
+            if not state["Pid"] or state["Paused"] == paused:
+                word = "already paused" if paused and state["Pid"] else "not paused" if state["Pid"] else "restarting"
+                raise Conflict(f"Container {box.path.name} is {word}")
+            if paused:
+                freezer.freeze(box.path, lambda: pids(state["Pid"]))
+            else:
+                freezer.thaw(box.path, pids(state["Pid"]))
+            status = "paused" if paused else "running"
+            write_state(str(box.path), state | {"Paused": paused, "Status": status})
+
+    def top(self, box: Box) -> list[dict[str, Any]]:
+        """The processes inside: `pid`, `ppid` (the host's numbers), `user`, `command`."""
+        found = []
+        for pid in pids(running(box)["Pid"]):
+            with suppress(OSError):
+                found.append(describe_process(pid, self.rootless))
+        return found
+
+    # Files
+
+    def changes(self, box: Box) -> Changeset:
+        """The writable layer: `diff(lower, what is seen now)`."""
+        upper = box.path / "upper"
+        lower = view(tuple(layer.changes for layer in box.layers))
+        return overlay.scan(upper, lower, rootless=self.rootless) if upper.exists() else Changeset()
+
+    def apply(self, box: Box, changes: Changeset) -> None:
+        """Write entries into the container's file system as its processes see it, mounts included, running or not."""
+        state = read_state(str(box.path))
+        if state.get("Pid") and has_monitor(box.path):
+            overlay.apply(changes, f"/proc/{state['Pid']}/root", rootless=self.rootless)
+            return
+        prepare(box)
+        with self._launcher.ask({"do": "hold", "box": self._describe(box)}, NO_STDIO) as held:
+            overlay.apply(changes, f"/proc/{answered(held)['pid']}/root", rootless=self.rootless)
+            held.shutdown(socket.SHUT_WR)
+            answered(held)
+
+    def remove(self, box: Box) -> None:
+        """Delete the writable layer and whatever else is kept for the container. Raises Conflict where it runs."""
+        if has_monitor(box.path):
+            raise Conflict(f"cannot remove container {box.path.name}: container is running: stop the container first")
+        freezer.clean(box.path)
+        for name in ("upper", "work", "empty"):
+            overlay.discard(box.path / name)
+        for name in FILES:
+            (box.path / name).unlink(missing_ok=True)
+
+
+def prepare(box: Box) -> None:
+    """Make what a container's folder must hold before its first start: the writable layer, and files of its own."""
+    path = box.path
+    if not (path / "upper").exists():
+        (path / "upper.new").mkdir(exist_ok=True, parents=True)
+        for layer in reversed(box.layers):  # the writable layer's own folder answers for `/`
+            info = layer.path().stat()
+            if info.st_mtime_ns != overlay.UNLISTED:
+                os.chown(path / "upper.new", info.st_uid, info.st_gid)
+                (path / "upper.new").chmod(stat.S_IMODE(info.st_mode))
+                break
+        else:
+            (path / "upper.new").chmod(0o755)
+        (path / "upper.new").rename(path / "upper")
+    (path / "work").mkdir(exist_ok=True)
+    if not box.layers:
+        (path / "empty").mkdir(exist_ok=True)
+    (path / "hostname").write_text(f"{box.hostname}\n")
+    (path / "hosts").write_text(f"{HOSTS}127.0.1.1\t{box.hostname}\n" if box.hostname else HOSTS)
+    resolve = Path("/etc/resolv.conf")
+    (path / "resolv.conf").write_bytes(resolve.read_bytes() if resolve.is_file() else b"")
+    for name in FILES:
+        (path / name).chmod(0o644)
+
+
+# Who runs
+
+
+def running(box: Box) -> dict[str, Any]:
+    """The state of a container that runs, is paused or waits to be restarted. Raises Conflict where it does not."""
+    state = read_state(str(box.path))
+    if not state.get("Running") or not has_monitor(box.path):
+        raise Conflict(f"Container {box.path.name} is not running")
+    return state
+
+
+def has_monitor(path: Path) -> bool:
+    """Whether a monitor holds the container's lock."""
+    try:
+        fd = os.open(path / "monitor.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+@contextmanager
+def process(pid: int) -> Iterator[int]:
+    """A handle on a process that stays with it even where its number is given to another."""
+    fd = os.pidfd_open(pid)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def pids(first: int) -> list[int]:
+    """The host's numbers of all processes in the pid namespace of `first`."""
+    mine = namespace(first)
+    found = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    return [pid for pid in sorted(found) if mine and namespace(pid) == mine]
+
+
+def namespace(pid: int) -> str:
+    """The name of a process's pid namespace; empty where it has gone or is not ours to look at."""
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def describe_process(pid: int, rootless: bool) -> dict[str, Any]:
+    """One line of `docker top`."""
+    folder = Path(f"/proc/{pid}")
+    fields = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
+    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    uid = 0 if rootless else int(fields["Uid"].split()[0])
+    return {
+        "pid": pid,
+        "ppid": int(fields["PPid"]),
+        "user": "root" if uid == 0 else str(uid),
+        "command": command or f"[{fields['Name']}]",
+    }
+
+
+# The launcher
+
+
+class Launcher:
+    """The engine's end of its launcher process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._pid = self._owner = 0
+
+    def ask(self, request: dict[str, Any], stdio: Stdio) -> socket.socket:
+        """Send a request and wait for its first answer; further ones come through the socket that is returned."""
+        streams = (stdio.stdin, stdio.stdout, stdio.stderr)
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                self._hand_over(theirs)
+            message = request | {"stdio": [fd is not None for fd in streams]}
+            send(ours, message, [fd for fd in streams if fd is not None])
+            if request["do"] == "start":
+                answered(ours)
+        except BaseException:
+            ours.close()
+            raise
+        return ours
+
+    def _hand_over(self, end: socket.socket) -> None:
+        """Give the launcher one end of a connection; start one where there is none, or it has died."""
+        with self._lock:
+            if self._owner == os.getpid() and self._socket:
+                with suppress(BrokenPipeError, ConnectionResetError):
+                    socket.send_fds(self._socket, [b"\0"], [end.fileno()])
+                    return
+            self._start()
+            assert self._socket
+            socket.send_fds(self._socket, [b"\0"], [end.fileno()])
+
+    def _start(self) -> None:
+        self._reap()
+        here = Path(__file__).parent
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        null = os.open(os.devnull, os.O_RDWR)
+        theirs_copy = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, 10)  # so that dup2 to 3 is never onto itself
+        actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in range(3)] + [(os.POSIX_SPAWN_DUP2, theirs_copy, 3)]
+        args = [sys.executable, "-I", "-S", "-X", "utf8", "-c", BOOTSTRAP, str(here.parent), str(here)]
+        try:
+            self._pid = os.posix_spawn(sys.executable, args, os.environ, file_actions=actions)
+        finally:
+            theirs.close()
+            os.close(null)
+            os.close(theirs_copy)
+        self._socket, self._owner = ours, os.getpid()
+
+    def _reap(self) -> None:
+        if self._pid and self._owner == os.getpid():
+            with suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+        self._pid, self._socket = 0, None
+
+    def close(self) -> None:
+        """Let the launcher end, and wait for it."""
+        with self._lock:
+            if self._socket:
+                self._socket.close()
+            self._reap()
+
+
+def answered(connection: socket.socket) -> dict[str, Any]:
+    """The next answer. Raises the error that it may be."""
+    try:
+        answer, _ = receive(connection)
+    except (EOFError, ConnectionResetError):
+        raise APIError("the container's monitor was killed before it could answer") from None
+    if "error" in answer:
+        raise StartError(answer["error"], exit_code=answer["exit_code"])
+    return answer

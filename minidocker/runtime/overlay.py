@@ -1,0 +1,378 @@
+"""A layer as a directory for the kernel's overlay file system, and back.
+
+    unpack(layer, directory)     a layer's files, as overlayfs wants a lower directory
+    scan(upper, lower) -> layer  what a container wrote into its upper directory
+    apply(layer, folder)         a layer's changes made in a tree that somebody sees
+    discard(directory)           any such tree deleted
+
+overlayfs has signs of its own: a *whiteout* is a character device 0:0, an *opaque* directory bears the extended
+attribute `user.overlay.opaque` (Documentation/filesystems/overlayfs.rst). The container's mount has the `userxattr`
+option, so the same signs work for root and for everybody else.
+
+Names never resolve through a symbolic link here: every folder is opened from its parent's descriptor with O_NOFOLLOW.
+"""
+
+# ruff: noqa: PTH
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from minidocker.errors import LayerError
+from minidocker.layer import WHITEOUT, Changeset, diff, merge
+from minidocker.runtime.inside import PLACEHOLDER
+from minidocker.tree import Bytes, Data, Entry, Kind, Tree, directory, parents, prefix
+
+OPAQUE = "user.overlay.opaque"
+CARRIED = ("security.capability", "user.")  # the extended attributes that a layer carries
+PRIVATE = ("user.overlay.", "trusted.overlay.", PLACEHOLDER)  # those that belong to the mount
+FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+UNLISTED = 1  # nanoseconds: the mtime of a root folder that its layer says nothing about
+IMPLIED = directory()
+KINDS: dict[int, Kind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "dir",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "char",
+    stat.S_IFBLK: "block",
+}
+
+
+class InTree(Data):
+    """The bytes of a file in a directory that somebody may be changing: no link on the way to it is followed."""
+
+    def __init__(self, root: str, path: str, size: int) -> None:
+        self.root, self.path, self.size = root, path, size
+
+    def open(self) -> BinaryIO:
+        """Open the bytes for reading from the start. Raises OSError where the file has gone meanwhile."""
+        folder, _, name = self.path.rpartition("/")
+        parent = open_folder(self.root, folder)
+        try:
+            return os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent), "rb")
+        finally:
+            os.close(parent)
+
+    def __repr__(self) -> str:
+        return f"InTree({self.root!r}, {self.path!r}, {self.size})"
+
+
+def open_folder(root: str | int, path: str) -> int:
+    """Open the folder `path` below `root` (a path, or a descriptor), name by name, without following links."""
+    fd = os.open(root, FOLDER) if isinstance(root, str) else os.dup(root)
+    for name in path.split("/"):
+        if name:
+            try:
+                fd, above = os.open(name, FOLDER, dir_fd=fd), fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(above)
+    return fd
+
+
+# A layer becomes a directory
+
+
+def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None) -> None:
+    """Write a layer as an overlayfs lower directory, all of it or nothing.
+
+    Without root, owners cannot be kept: everything belongs to the user, who is root inside. Device nodes are never
+    made: a container has its own /dev. Raises LayerError where an entry lies below something that is no directory.
+    """
+    temporary = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}.tmp")
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    temporary.mkdir(0o755)
+    try:
+        root = os.open(temporary, FOLDER)
+        try:
+            os.fchmod(root, 0o755)  # whatever the umask says
+            _Writer(root, rootless, overlay=True).write(changes)
+            if "/" not in changes:
+                os.utime(root, ns=(UNLISTED, UNLISTED))
+        finally:
+            os.close(root)
+        temporary.rename(directory)
+    except BaseException:
+        discard(temporary)
+        raise
+
+
+def apply(changes: Changeset, folder: str, *, rootless: bool | None = None) -> None:
+    """Make a layer's changes in a tree that somebody sees: a whiteout there deletes."""
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _Writer(root, rootless, overlay=False).write(changes)
+    finally:
+        os.close(root)
+
+
+class _Writer:
+    """Writes entries below a folder: as an `overlay` lower directory that starts empty, or into a tree as it is."""
+
+    def __init__(self, root: int, rootless: bool | None, overlay: bool) -> None:
+        self.root, self.overlay = root, overlay
+        self.owners = not (os.geteuid() if rootless is None else rootless)
+        self.here, self.fd = "/", os.dup(root)
+        self.implied: list[str] = []
+
+    def write(self, changes: Changeset) -> None:
+        """Write all entries, parents first; the directories' own attributes last, as writing below changes them."""
+        try:
+            for path, entry in changes.items():
+                self.put(path, entry, changes)
+            for path in reversed([*changes.paths, *self.implied]):
+                if path in self.implied or changes[path].is_dir:
+                    self.enter(path)
+                    self.attributes(self.fd, changes.get(path) or IMPLIED)
+        except (NotADirectoryError, FileNotFoundError, FileExistsError) as error:
+            raise LayerError(f"cannot unpack {path}: {error.strerror}") from None
+        finally:
+            os.close(self.fd)
+
+    def enter(self, folder: str) -> None:
+        """Make `folder` the current one; those on the way that no entry lists are made."""
+        if folder == self.here:
+            return
+        if not folder.startswith(prefix(self.here)):
+            os.close(self.fd)
+            self.here, self.fd = "/", os.dup(self.root)
+        for name in folder[len(prefix(self.here)) :].split("/") if folder != "/" else ():
+            above, there = self.fd, prefix(self.here) + name
+            try:
+                self.fd = os.open(name, FOLDER, dir_fd=above)
+            except FileNotFoundError:
+                os.mkdir(name, 0o700, dir_fd=above)
+                self.implied.append(there)
+                self.fd = os.open(name, FOLDER, dir_fd=above)
+            self.here = there
+            os.close(above)
+
+    def put(self, path: str, entry: Entry, changes: Changeset) -> None:
+        """Write one entry; a directory is only made here."""
+        if path == "/":
+            return
+        folder, _, name = path.rpartition("/")
+        self.enter(folder or "/")
+        if not self.overlay and not (entry.is_dir and path not in changes.opaque and is_folder(name, self.fd)):
+            remove(name, self.fd)
+        if entry.is_dir:
+            self.make_folder(name, opaque=path in changes.opaque)
+        elif entry.kind == "whiteout":
+            if self.overlay:
+                os.mknod(name, stat.S_IFCHR, 0, dir_fd=self.fd)
+        elif entry.link not in ("", path):
+            self.link(entry.link, name)
+        elif entry.kind == "file":
+            self.make_file(name, entry)
+        elif entry.kind == "symlink":
+            os.symlink(entry.target, name, dir_fd=self.fd)
+            self.stamp(name, entry)
+        elif entry.kind == "fifo":
+            os.mkfifo(name, 0o600, dir_fd=self.fd)
+            self.stamp(name, entry)
+
+    def make_folder(self, name: str, opaque: bool) -> None:
+        if not is_folder(name, self.fd):
+            os.mkdir(name, 0o700, dir_fd=self.fd)
+        if opaque and self.overlay:
+            fd = os.open(name, FOLDER, dir_fd=self.fd)
+            os.setxattr(fd, OPAQUE, b"y")
+            os.close(fd)
+
+    def link(self, first: str, name: str) -> None:
+        """One more name for a file that this layer has written already."""
+        folder, _, old = first.rpartition("/")
+        above = open_folder(self.root, folder)
+        try:
+            os.link(old, name, src_dir_fd=above, dst_dir_fd=self.fd, follow_symlinks=False)
+        finally:
+            os.close(above)
+
+    def make_file(self, name: str, entry: Entry) -> None:
+        fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=self.fd)
+        try:
+            for chunk in entry.data.chunks():
+                view = memoryview(chunk)
+                while view:
+                    view = view[os.write(fd, view) :]
+            self.attributes(fd, entry)
+        finally:
+            os.close(fd)
+
+    def attributes(self, fd: int, entry: Entry) -> None:
+        """Owner first, as a change of it takes away the setuid bit and capabilities; the times last."""
+        if self.owners:
+            os.fchown(fd, entry.uid, entry.gid)
+        os.fchmod(fd, entry.mode)
+        for key, value in entry.xattrs:
+            if not key.startswith(PRIVATE):
+                with suppress(OSError):  # not every file system, nor every user, can keep every attribute
+                    os.setxattr(fd, key, value)
+        os.utime(fd, ns=(entry.mtime * 10**9, entry.mtime * 10**9))
+
+    def stamp(self, name: str, entry: Entry) -> None:
+        """The attributes of what cannot be opened: a symbolic link, a fifo."""
+        if self.owners:
+            os.chown(name, entry.uid, entry.gid, dir_fd=self.fd, follow_symlinks=False)
+        if entry.kind == "fifo":
+            os.chmod(name, entry.mode, dir_fd=self.fd)
+        os.utime(name, ns=(entry.mtime * 10**9,) * 2, dir_fd=self.fd, follow_symlinks=False)
+
+
+def is_folder(name: str, fd: int) -> bool:
+    """Whether a name in a folder is a directory, and no link to one."""
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def remove(name: str, fd: int) -> None:
+    """Remove a name from a folder, with everything below it."""
+    if is_folder(name, fd):
+        import shutil
+
+        shutil.rmtree(name, dir_fd=fd)
+    else:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=fd)
+
+
+# A directory becomes a layer
+
+
+def scan(upper: Path, lower: Tree, *, rootless: bool | None = None) -> Changeset:
+    """What a container changed: its upper directory as a canonical layer over `lower`.
+
+    Without root every file belongs to the user; what was there before keeps its owner, all else is root's. What was
+    made only as a place to mount something on is left out, and so are sockets, as in Docker.
+    """
+    rootless = os.geteuid() != 0 if rootless is None else rootless
+    entries, opaque = _read(str(upper))
+    if "/" in entries:
+        entries["/"] = replace(entries["/"], mtime=lower["/"].mtime)
+    if rootless:
+        entries = {path: _owned(entry, lower.get(path)) for path, entry in entries.items()}
+    return diff(lower, merge(lower, Changeset(entries, opaque)))
+
+
+def _owned(entry: Entry, before: Entry | None) -> Entry:
+    same = before is not None and before.kind == entry.kind
+    return replace(entry, uid=before.uid if same and before else 0, gid=before.gid if same and before else 0)
+
+
+def _read(root: str) -> tuple[dict[str, Entry], set[str]]:
+    """The raw entries of an upper directory, and the opaque directories among them."""
+    entries: dict[str, Entry] = {}
+    opaque: set[str] = set()
+    places: set[str] = set()
+    files: dict[tuple[int, int], list[str]] = {}
+    todo = ["/"]
+    while todo:
+        folder = todo.pop()
+        fd = open_folder(root, folder)
+        try:
+            attributes = _xattrs(f"/proc/self/fd/{fd}")
+            entries[folder] = _entry(root, folder, os.fstat(fd), attributes, "")
+            if OPAQUE in attributes:
+                opaque.add(folder)
+            if PLACEHOLDER in attributes:
+                places.add(folder)
+            for name, info in _list(fd):
+                path = prefix(folder) + name
+                there = f"/proc/self/fd/{fd}/{name}"
+                if stat.S_ISDIR(info.st_mode):
+                    todo.append(path)
+                elif stat.S_IFMT(info.st_mode) in KINDS:
+                    attributes = _xattrs(there) if stat.S_ISREG(info.st_mode) else {}
+                    target = os.readlink(name, dir_fd=fd) if stat.S_ISLNK(info.st_mode) else ""
+                    if PLACEHOLDER in attributes and not info.st_size:
+                        continue
+                    entries[path] = _entry(root, path, info, attributes, target)
+                    if info.st_nlink > 1 and entries[path].kind == "file":
+                        files.setdefault((info.st_dev, info.st_ino), []).append(path)
+        finally:
+            os.close(fd)
+    for paths in files.values():
+        for path in paths if len(paths) > 1 else ():
+            entries[path] = replace(entries[path], link=min(paths))
+    used = {up for path in entries.keys() - places for up in parents(path)}
+    return {path: entry for path, entry in entries.items() if path not in places or path in used}, opaque
+
+
+def _list(fd: int) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(fd) as found:
+        for entry in found:
+            with suppress(FileNotFoundError):  # gone meanwhile
+                yield entry.name, entry.stat(follow_symlinks=False)
+
+
+def _entry(root: str, path: str, info: os.stat_result, xattrs: dict[str, bytes], target: str) -> Entry:
+    kind = KINDS[stat.S_IFMT(info.st_mode)]
+    if kind == "char" and info.st_rdev == 0:
+        return WHITEOUT
+    carried = tuple(sorted((k, v) for k, v in xattrs.items() if k.startswith(CARRIED) and not k.startswith(PRIVATE)))
+    return Entry(
+        kind,
+        0o777 if kind == "symlink" else stat.S_IMODE(info.st_mode),
+        info.st_uid,
+        info.st_gid,
+        info.st_mtime_ns // 10**9,
+        data=InTree(root, path, info.st_size) if kind == "file" else Bytes(),
+        target=target,
+        device=(os.major(info.st_rdev), os.minor(info.st_rdev)) if kind in ("char", "block") else (0, 0),
+        xattrs=carried,
+    )
+
+
+def _xattrs(path: str) -> dict[str, bytes]:
+    try:
+        return {key: os.getxattr(path, key) for key in os.listxattr(path)}
+    except OSError:
+        return {}  # a file system without them, or a file that has gone
+
+
+# The end
+
+
+def discard(directory: Path) -> None:
+    """Delete a tree, however deep it is and whatever its modes say; nothing happens where there is none.
+
+    Each folder's folders are moved up to the top before it is removed, so no depth can exhaust descriptors or stack.
+    """
+    try:
+        top = os.open(directory, FOLDER)
+    except FileNotFoundError:
+        return
+    fresh = (f"{secrets.token_hex(8)}.{count}" for count in itertools.count())
+    try:
+        os.fchmod(top, 0o700)
+        todo = os.listdir(top)
+        while todo:
+            name = todo.pop()
+            if not is_folder(name, top):
+                os.unlink(name, dir_fd=top)
+                continue
+            os.chmod(name, 0o700, dir_fd=top)
+            fd = os.open(name, FOLDER, dir_fd=top)
+            for below in os.listdir(fd):
+                if is_folder(below, fd):
+                    os.chmod(below, 0o700, dir_fd=fd)  # a folder that moves is written to: its `..` changes
+                    todo.append(next(fresh))
+                    os.rename(below, todo[-1], src_dir_fd=fd, dst_dir_fd=top)
+                else:
+                    os.unlink(below, dir_fd=fd)
+            os.close(fd)
+            os.rmdir(name, dir_fd=top)
+    finally:
+        os.close(top)
+    directory.rmdir()
