@@ -1,0 +1,42 @@
+"""Exercises: write a piece of Docker, check it, and let the engine run on it.
+
+    check, hint, transplant = exercise("01-layers", globals())
+    check("1.2")      passed, a hint while under way, or why it cannot pass; with your result beside the expected one
+    hint("1.2")       one hint more
+    transplant()      the engine builds an image with your functions, and arrives at the reference's digest
+
+A learner's functions are found by their names in the notebook, never by where a cell stands or what its metadata say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping
+from typing import Any
+
+from minidocker.errors import NotFound
+from minidocker.grading.exercise import Exercise
+from minidocker.grading.verdict import Message, Verdict
+
+__all__ = ["exercise"]
+
+Tools = tuple[Callable[..., Verdict | Message], Callable[[str], Message], Callable[..., Verdict]]
+
+
+def exercise(name: str, namespace: MutableMapping[str, Any]) -> Tools:
+    """`check`, `hint` and `transplant` for one exercise, bound to a notebook's `globals()`.
+
+    Raises NotFound for an exercise that does not exist.
+    """
+    opened = open_exercise(name, namespace)
+    return opened.check, opened.hint, opened.transplant
+
+
+def open_exercise(name: str, namespace: MutableMapping[str, Any]) -> Exercise:
+    """The exercise itself, for whoever grades it."""
+    from minidocker.grading import layers
+
+    known = {"01-layers": (layers.TASKS, layers.transplant)}
+    if name not in known:
+        raise NotFound(f"there is no exercise {name!r}; there are: {', '.join(known)}")
+    tasks, transplant = known[name]
+    return Exercise(name, tasks, transplant, namespace)

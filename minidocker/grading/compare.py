@@ -1,0 +1,69 @@
+"""Comparing what a learner's function returned, without trusting it.
+
+`==` asks the objects that it compares, and a class may answer True to everything. Here only values of exactly the
+known types are compared, piece by piece.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from minidocker.tree import Bytes, Entry
+
+PLAIN = (str, bytes, int, bool, float, type(None))
+
+
+def same(got: Any, want: Any) -> bool:
+    """Whether `got` is `want`, of the same types all the way down.
+
+    >>> class Liar:
+    ...     def __eq__(self, other): return True
+    >>> same({"a": [1, 2]}, {"a": [1, 2]}), same(Liar(), 1), same(True, 1), same({"a": Liar()}, {"a": 1})
+    (True, False, False, False)
+    """
+    kind = type(want)
+    if type(got) is not kind:
+        return False
+    if kind is dict:
+        if not all(type(key) in PLAIN for key in got) or len(got) != len(want):
+            return False
+        return all(key in got and same(got[key], want[key]) for key in want)
+    if kind in (list, tuple):
+        return len(got) == len(want) and all(map(same, got, want))
+    if kind is Entry:
+        return all(same(getattr(got, field.name), getattr(want, field.name)) for field in fields(Entry))
+    if kind is Bytes:
+        return same(got.value, want.value)
+    return bool(kind in PLAIN and got == want)
+
+
+def copy(value: Any) -> Any:
+    """A copy of nested dicts, lists and tuples, to find out afterwards whether a function changed its arguments."""
+    if type(value) is dict:
+        return {key: copy(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(copy, value))
+    return value
+
+
+def difference(got: dict[str, Any], want: dict[str, Any]) -> str:
+    """The first thing in which two trees differ, in words; by path."""
+    for path in sorted(want.keys() | {key for key in got if type(key) is str}):
+        if path not in got:
+            return f"{path} is missing"
+        if path not in want:
+            return f"{path} should not be there"
+        if not same(got[path], want[path]):
+            return f"{path} should be {describe(want[path])}, and is {describe(got[path])}"
+    return "a key is no text"
+
+
+def describe(value: Any) -> str:
+    """A value in a few words; of one that a learner made nothing is asked but its type."""
+    if type(value) is Entry:
+        if value.kind == "whiteout":
+            return "WHITEOUT"
+        content = f" {value.data.read()[:30]!r}" if value.kind == "file" and type(value.data) is Bytes else ""
+        return f"a {value.kind}{content} (mode {value.mode:o})" if type(value.mode) is int else f"a {value.kind}"
+    return repr(value)[:160] if type(value) in (*PLAIN, list, tuple, dict) else f"a {type(value).__name__}"

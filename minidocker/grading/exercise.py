@@ -1,0 +1,191 @@
+"""The frame of an exercise: tasks with an address, cases that specify them, hints that open one after another."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from minidocker.errors import NotFound
+from minidocker.grading.compare import copy, describe, difference, same
+from minidocker.grading.transplant import Borrowed, replaced
+from minidocker.grading.verdict import Message, Verdict, Voice
+from minidocker.notebook.svg import Figure
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of a specification: these arguments give this result; `say` is the rule, `hint` helps who breaks it."""
+
+    say: str
+    arguments: tuple[Any, ...]
+    want: Any
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One hole: the function `name` with parameters `parameters` is to be written by the learner.
+
+    `engine` is the function of minidocker's that does the same, and may not be called during a check.
+    `show(title, value, arguments)` draws a result.
+    """
+
+    address: str
+    name: str
+    parameters: tuple[str, ...]
+    title: str
+    cases: tuple[Case, ...]
+    hints: tuple[str, ...]
+    engine: Callable[..., Any]
+    show: Callable[[str, Any, tuple[Any, ...]], Figure]
+
+
+@dataclass
+class Exercise:
+    """The tasks of one notebook, and how far its reader opened the hints."""
+
+    name: str
+    tasks: Sequence[Task]
+    graft: Callable[[MutableMapping[str, Any]], Verdict]
+    namespace: MutableMapping[str, Any]
+    opened: dict[str, int] = field(default_factory=dict)
+
+    def check(self, address: str = "") -> Verdict | Message:
+        """Check one task; without an address, all of them."""
+        if not address:
+            return self._score()
+        verdict = self.judge(address)
+        if os.environ.get("NBGRADER_EXECUTION") and not verdict.passed:
+            raise AssertionError(verdict.twin)  # how nbgrader learns of it
+        return verdict
+
+    def hint(self, address: str) -> Message:
+        """Open one more hint of a task; those that are open stay."""
+        task = self._task(address)
+        number = self.opened[address] = min(self.opened.get(address, 0) + 1, len(task.hints))
+        rest = len(task.hints) - number
+        more = f"({rest} more: hint({address!r}) again)" if rest else "(that is all of them)"
+        return Message(
+            f"Hints for task {address} {more}", tuple(f"{n}. {h}" for n, h in enumerate(task.hints[:number], 1))
+        )
+
+    def transplant(self) -> Verdict:
+        """Let the engine build an image with the learner's functions, once all of them pass."""
+        missing = [task.address for task in self.tasks if not self.judge(task.address).passed]
+        if missing:
+            said = "The engine lives on these functions: it takes only organs that pass their check."
+            return Verdict(f"Transplant: first pass {', '.join(missing)}", (said,), "under way")
+        verdict = self.graft(self.namespace)
+        if os.environ.get("NBGRADER_EXECUTION") and not verdict.passed:
+            raise AssertionError(verdict.twin)
+        return verdict
+
+    def judge(self, address: str) -> Verdict:
+        """The verdict on one task."""
+        task = self._task(address)
+        function = self.namespace.get(task.name)
+        title = f"Task {address}: {task.name}({', '.join(task.parameters)})"
+        if wrong := _shape(task, function):
+            return Verdict(title, wrong[1], wrong[0])
+        for number, case in enumerate(task.cases, 1):
+            verdict = self._try(task, function, case, f"{title}, case {number} of {len(task.cases)}: {case.say}")
+            if verdict is not None:
+                return verdict
+        last = task.cases[-1]
+        drawn = task.show("your result", last.want, last.arguments)
+        return Verdict(title, (f"All {len(task.cases)} cases hold. {task.title}.",), "passed", drawn)
+
+    def _try(self, task: Task, function: Any, case: Case, title: str) -> Verdict | None:
+        """What is wrong with one case, or None."""
+        arguments = copy(case.arguments)
+        try:
+            with replaced({task.engine: _borrowed(task)}, self.namespace):
+                got = function(*arguments)
+        except NotImplementedError:
+            return Verdict(title, ("Nothing is written yet. " + case.hint, "Stuck? " + _ask(task)), "under way")
+        except Borrowed as error:
+            return Verdict(title, (str(error),), "cannot pass")
+        except (Exception, SystemExit) as error:
+            where = _line_of(error, function)
+            said = f"{type(error).__name__}: {error}"[:300]
+            return Verdict(title, (f"It raised {said}{where}", case.hint or _ask(task)), "under way")
+        if not same(arguments, case.arguments):
+            said = "It changes its arguments. A tree is a value that others hold too: return a new one instead."
+            return Verdict(title, (said,), "cannot pass")
+        if same(got, case.want):
+            return None
+        return self._wrong(task, case, got, title)
+
+    def _wrong(self, task: Task, case: Case, got: Any, title: str) -> Verdict:
+        expected = task.show("expected", case.want, case.arguments)
+        if type(got) is not type(case.want):
+            kind = type(case.want).__name__
+            nothing = "It returns None: is there a `return`?" if got is None else ""
+            said = nothing or f"It must return a {kind}, and returns {describe(got)}."
+            voice: Voice = "under way" if got is None else "cannot pass"
+            return Verdict(title, (said,), voice, None, expected)
+        said = (
+            difference(got, case.want) if type(got) is dict else f"Expected {describe(case.want)}, got {describe(got)}"
+        )
+        yours = _drawn(task, got, case)
+        return Verdict(title, (f"{said[:1].upper()}{said[1:]}.", case.hint or _ask(task)), "under way", yours, expected)
+
+    def _score(self) -> Message:
+        verdicts = {task.address: self.judge(task.address) for task in self.tasks}
+        passed = sum(verdict.passed for verdict in verdicts.values())
+        lines = tuple(f"{address} {self._task(address).name}: {verdict.voice}" for address, verdict in verdicts.items())
+        voice: Voice = "passed" if passed == len(verdicts) else "under way"
+        return Message(f"{passed} of {len(verdicts)} tasks passed", lines, voice)
+
+    def _task(self, address: str) -> Task:
+        for task in self.tasks:
+            if task.address == address:
+                return task
+        known = ", ".join(task.address for task in self.tasks)
+        raise NotFound(f"there is no task {address!r} in {self.name}; there are: {known}")
+
+
+def _shape(task: Task, function: Any) -> tuple[Voice, tuple[str, ...]] | None:
+    """What keeps a name from being the function that is asked for."""
+    if function is None:
+        return "under way", (f"There is no function `{task.name}` here: run the cell that defines it.",)
+    if not inspect.isfunction(function):
+        return "cannot pass", (f"`{task.name}` must be a function made with def; it is a {type(function).__name__}.",)
+    found = tuple(inspect.signature(function).parameters)
+    if found != task.parameters:
+        wanted = ", ".join(task.parameters)
+        return "cannot pass", (f"The engine calls {task.name}({wanted}); yours is {task.name}({', '.join(found)}).",)
+    return None
+
+
+def _borrowed(task: Task) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise Borrowed(f"It calls minidocker's own {task.engine.__name__}(), which is the very thing to write.")
+
+    return refuse
+
+
+def _line_of(error: BaseException, function: Any) -> str:
+    """Where in the learner's function an exception came from: ` (line 3 of apply)`."""
+    trace, found = error.__traceback__, ""
+    while trace:
+        code = trace.tb_frame.f_code
+        if code.co_filename == function.__code__.co_filename:
+            found = f" (line {trace.tb_lineno - code.co_firstlineno + 1} of {code.co_name})"
+        trace = trace.tb_next
+    return found
+
+
+def _drawn(task: Task, got: Any, case: Case) -> Figure | None:
+    """The learner's result as a picture, where it can be drawn at all."""
+    try:
+        return task.show("yours", got, case.arguments)
+    except Exception:
+        return None
+
+
+def _ask(task: Task) -> str:
+    return f"hint({task.address!r}) tells more."

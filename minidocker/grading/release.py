@@ -1,0 +1,72 @@
+"""The learner's notebook, made from the one source: solutions out, everything else as it is.
+
+    python -m minidocker.grading release exercises/01-layers
+    python -m minidocker.grading check exercises/01-layers/layers.ipynb
+
+A solution stands between `### BEGIN SOLUTION` and `### END SOLUTION`, nbgrader's own marks, so that its tools can read
+the source too. Only the standard library is used: a notebook is a JSON file.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from minidocker.errors import InvalidArgument
+
+SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION[^\n]*\n.*?^[ \t]*### END SOLUTION[^\n]*$", re.S | re.M)
+STUB = "# YOUR CODE HERE\nraise NotImplementedError()"  # nbgrader's own
+SOURCE = "source.ipynb"
+
+
+def release(folder: Path) -> Path:
+    """Write the learner's notebook beside `source.ipynb` of an exercise's folder; its path is returned."""
+    target = folder / f"{folder.name.partition('-')[2]}.ipynb"
+    target.write_text(dump(released(read(folder / SOURCE))), encoding="utf-8")
+    return target
+
+
+def released(notebook: dict[str, Any]) -> dict[str, Any]:
+    """A notebook without its solutions and outputs. Raises InvalidArgument where a mark is left alone."""
+    cells = [_emptied(cell) for cell in notebook["cells"]]
+    for cell in cells:
+        if "### BEGIN SOLUTION" in source(cell) or "### END SOLUTION" in source(cell):
+            raise InvalidArgument(
+                f"a solution's mark stands alone in cell {cell.get('id')}: BEGIN and END come in pairs"
+            )
+    return {**notebook, "cells": cells}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A notebook file as a value."""
+    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return notebook
+
+
+def dump(notebook: dict[str, Any]) -> str:
+    """A notebook as Jupyter writes it."""
+    return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def source(cell: dict[str, Any]) -> str:
+    """A cell's text, which the format allows to be one string or a list of lines."""
+    text = cell["source"]
+    return text if isinstance(text, str) else "".join(text)
+
+
+def namespace_of(notebook: dict[str, Any]) -> dict[str, Any]:
+    """Run a notebook's code cells in order, in one namespace, without Jupyter. The notebook must use no magics."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for number, cell in enumerate(notebook["cells"]):
+        if cell["cell_type"] == "code":
+            exec(compile(source(cell), f"cell-{number}", "exec"), namespace)
+    return namespace
+
+
+def _emptied(cell: dict[str, Any]) -> dict[str, Any]:
+    if cell["cell_type"] != "code":
+        return cell
+    text = SOLUTION.sub(lambda found: "\n".join(found[1] + line for line in STUB.splitlines()), source(cell))
+    return {**cell, "source": text.splitlines(keepends=True), "outputs": [], "execution_count": None}
