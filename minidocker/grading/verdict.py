@@ -43,7 +43,7 @@ class Message:
     def _more(self) -> str:
         return ""
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.twin, "text/html": self.html()}
 
 

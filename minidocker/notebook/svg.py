@@ -173,7 +173,7 @@ class Figure:
         """The drawing with its style, for a page or a notebook's output."""
         return f"<style>{STYLE}</style>{self.svg()}"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:  # noqa: ARG002
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.twin, "text/html": self.html()}
 
 
