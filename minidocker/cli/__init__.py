@@ -36,9 +36,9 @@ MODULES = {
 }
 WHERE = {name: module for module, names in MODULES.items() for name in names}
 
-_IMAGE = ("build", "history", "import", "load", "save", "tag")
-_CONTAINER = ("attach", "commit", "cp", "create", "diff", "exec", "export", "kill", "logs", "pause", "ps", "rename")
-_CONTAINER += ("restart", "rm", "run", "start", "stop", "top", "unpause", "wait")
+_IMAGE = "build history import load save tag".split()
+_CONTAINER = "attach commit cp create diff exec export kill logs pause ps rename restart rm run".split()
+_CONTAINER += "start stop top unpause wait".split()
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "builder": ("Manage builds", {"build": "build", "prune": "builder prune"}),
     "container": (
@@ -128,10 +128,8 @@ def _group(name: str, words: list[str], options: Call) -> int:
         raise Exit(125, f"{flag}\n\nUsage:  {PROGRAM} {name}\n\nRun '{PROGRAM} {name} --help' for more information")
     if words[0] not in members:
         path = f"{PROGRAM} {name}"
-        raise Exit(
-            1,
-            f"{PROGRAM}: unknown command: {path} {words[0]}\n\nUsage:  {path}\n\nRun '{path} --help' for more information",
-        )
+        unknown_here = f"{PROGRAM}: unknown command: {path} {words[0]}"
+        raise Exit(1, f"{unknown_here}\n\nUsage:  {path}\n\nRun '{path} --help' for more information")
     return _call(find(members[words[0]]), f"{PROGRAM} {name} {words[0]}", words[1:], options)
 
 
@@ -151,6 +149,7 @@ def unknown(name: str) -> Exit:
 
 def _call(chosen: Command, path: str, words: list[str], options: Call) -> int:
     call = chosen.parse(path, words)
+    call.top = options
     prefix, otherwise = (f"{PROGRAM}: ", 125) if chosen.name == "run" else ("", 1)
     try:
         if chosen.needs_engine:

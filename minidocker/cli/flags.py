@@ -86,6 +86,7 @@ class Call:
     options: dict[str, Any]
     given: set[str] = field(default_factory=set)
     engine: Any = None
+    top: Any = None  # the Call of the options before the command
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -14,6 +14,7 @@ from typing import Any
 from minidocker.cli.flags import Exit
 from minidocker.cli.template import ExecError, TemplateError, compile_template
 from minidocker.cli.values import Function, Struct, to_json
+from minidocker.errors import DockerException
 
 
 def human_size(size: float, digits: int = 4) -> str:
@@ -50,47 +51,35 @@ def human_duration(seconds: float) -> str:
     return f"{int(seconds / 3600 / 24 / 365)} years"
 
 
-def seconds_of(stamp: str) -> float:
-    """An RFC 3339 time as seconds since the epoch; 0.0 for Docker's zero time (year 1) and for none.
+def seconds_of(stamp: str | float) -> float:
+    """A time (RFC 3339, or seconds already) as seconds since 1970; 0.0 for none, and for Docker's zero time, year 1.
 
     >>> seconds_of("1970-01-01T00:01:00.5Z"), seconds_of("0001-01-01T00:00:00Z")
     (60.5, 0.0)
     """
     from datetime import datetime
 
+    if not isinstance(stamp, str):
+        return float(stamp)
     return 0.0 if not stamp or stamp.startswith("0001-") else datetime.fromisoformat(stamp).timestamp()
 
 
-def ago(stamp: str) -> str:
+def ago(then: str | float) -> str:
     """`2 weeks ago`; `N/A` when there is no time."""
-    then = seconds_of(stamp)
+    then = seconds_of(then)
     return f"{human_duration(time.time() - then)} ago" if then else "N/A"
 
 
-def local_time(stamp: str) -> str:
+def local_time(then: str | float) -> str:
     """A time as Go prints it: `2026-11-23 06:40:31 +0000 UTC`."""
-    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds_of(stamp)))
+    return time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(seconds_of(then)))
 
 
-def status_of(state: Mapping[str, Any]) -> str:
-    """The STATUS column, from a container's State.
-
-    >>> status_of({"Running": False, "StartedAt": "0001-01-01T00:00:00Z"})
-    'Created'
-    """
-
-    def since(key: str) -> str:
-        return human_duration(time.time() - seconds_of(state.get(key, "")))
-
-    if state.get("Restarting"):
-        return f"Restarting ({state['ExitCode']}) {since('FinishedAt')} ago"
-    if state.get("Running"):
-        return f"Up {since('StartedAt')}" + (" (Paused)" if state.get("Paused") else "")
-    if state.get("Dead"):
-        return "Dead"
-    if not seconds_of(state.get("StartedAt", "")):
-        return "Created"
-    return f"Exited ({state['ExitCode']}) {since('FinishedAt')} ago"
+def rfc3339(then: str | float) -> str:
+    """A time as the internet writes it: `2026-11-23T06:40:31Z`."""
+    local = time.localtime(seconds_of(then))
+    zone = time.strftime("%z", local)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", local) + ("Z" if zone == "+0000" else f"{zone[:3]}:{zone[3:]}")
 
 
 def ellipsis(text: str, width: int) -> str:
@@ -121,6 +110,9 @@ _HEADER_FUNCTIONS = {
     name: Function(lambda value, *_: value, 1, None)
     for name in ("json", "title", "lower", "upper", "truncate", "pad", "split", "join")
 }
+
+
+Row = dict[str, Any]  # field -> text; or a function, called when a template asks for it
 
 
 class Listing:
@@ -176,4 +168,39 @@ class Listing:
         return to_json(fields).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-Row = dict[str, str | Callable[[str], str]]
+# --- what many commands do ------------------------------------------------------------------------------------------
+
+
+def filters_of(options: Iterable[str]) -> dict[str, list[str]]:
+    """`["label=a=b", "label=c"]` as `{"label": ["a=b", "c"]}`."""
+    filters: dict[str, list[str]] = {}
+    for option in options:
+        key, _, value = option.partition("=")
+        filters.setdefault(key.strip().lower(), []).append(value)
+    return filters
+
+
+def each(names: Iterable[str], act: Callable[[str], object], failed: str = "", silent: bool = False) -> int:
+    """Do something to each name and print the name; go on after errors and complain at the end, as docker does."""
+    from minidocker.cli import complaint
+
+    complaints = []
+    for name in names:
+        try:
+            act(name)
+            if not silent:
+                print(name)
+        except DockerException as error:
+            complaints.append(complaint(error))
+    if complaints:
+        raise Exit(1, "\n".join([*complaints, *([failed] if failed else [])]))
+    return 0
+
+
+def confirm(question: str) -> bool:
+    """Ask on the terminal; anything but y or yes (or the end of the input) is a no."""
+    print(f"{question}\nAre you sure you want to continue? [y/N] ", end="", flush=True)
+    try:
+        return input().strip().lower() in ("y", "yes")
+    except EOFError:
+        return False

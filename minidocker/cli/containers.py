@@ -1,0 +1,254 @@
+"""Commands about containers: ps, start, stop, restart, kill, pause, unpause, wait, rename, rm, top."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from minidocker.cli.flags import Call, Exit, command
+from minidocker.cli.format import Listing, Row, ago, columns, each, ellipsis, filters_of, human_size, local_time
+from minidocker.container import Container
+
+LISTING = Listing(
+    "*formatter.ContainerContext",
+    "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
+    {
+        "ID": "CONTAINER ID",
+        "Image": "IMAGE",
+        "Command": "COMMAND",
+        "CreatedAt": "CREATED AT",
+        "RunningFor": "CREATED",
+        "Ports": "PORTS",
+        "State": "STATE",
+        "Status": "STATUS",
+        "Size": "SIZE",
+        "Names": "NAMES",
+        "Labels": "LABELS",
+        "Mounts": "MOUNTS",
+        "LocalVolumes": "LOCAL VOLUMES",
+        "Networks": "NETWORKS",
+        "Platform": "PLATFORM",
+    },
+)
+
+
+@command("""
+ps [OPTIONS]
+
+List containers
+
+  -a, --all             Show all containers (default shows just running)
+  -f, --filter filter   Filter output: name=TEXT, id=ID, status=STATUS, exited=CODE, label=KEY[=VALUE],
+                        ancestor=IMAGE, before=CONTAINER, since=CONTAINER
+      --format string   Format output with a Go template; "table TEMPLATE" with column headers, "json" as JSON
+  -n, --last int        Show n last created containers (includes all states) (default -1)
+  -l, --latest          Show the latest created container (includes all states)
+      --no-trunc        Don't truncate output
+  -q, --quiet           Only display container IDs
+  -s, --size            Display total file sizes
+""")
+def ps(call: Call) -> int:
+    """`docker ps`."""
+    limit = 1 if call.latest else call.last
+    found = call.engine.containers.list(all=call.all, limit=limit, filters=filters_of(call.filter))
+    names = {name: image for image, tags in call.engine.images.names().items() for name in tags}
+    rows = [container_row(container, names, call.no_trunc, call.size) for container in found]
+    LISTING.show(rows, call.format, call.quiet, Size=call.size)
+    return 0
+
+
+def container_row(container: Container, names: dict[str, str], full: bool = False, size: bool = False) -> Row:
+    """What a listing shows of a container; `names` maps tags to image ids."""
+    known, labels = container.summary(), container.labels
+    image = known["Image"]
+    if (
+        names.get(image, names.get(f"{image}:latest", known["ImageID"])) != known["ImageID"]
+        or image == known["ImageID"]
+    ):
+        image = known["ImageID"][7:19]
+    mounts = [mount["Source"] for mount in known["Mounts"]]
+
+    def sizes() -> str:
+        own = container.changes().size
+        return f"{human_size(own, 3)} (virtual {human_size(own + container.image.size, 3)})"
+
+    return {
+        "ID": container.id if full else container.short_id,
+        "Image": image,
+        "Command": _quoted(known["Command"] if full else ellipsis(known["Command"], 20)),
+        "CreatedAt": local_time(known["Created"]),
+        "RunningFor": ago(known["Created"]),
+        "Ports": "",
+        "State": known["State"],
+        "Status": known["Status"],
+        "Size": sizes() if size else sizes,
+        "Names": container.name,
+        "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
+        "Label": lambda key: labels.get(key, ""),
+        "Mounts": ",".join(mounts if full else [ellipsis(mount, 15) for mount in mounts]),
+        "LocalVolumes": "0",
+        "Networks": ",".join(known["NetworkSettings"]["Networks"]),
+        "Platform": "linux",
+    }
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+@command(
+    """
+start [OPTIONS] CONTAINER [CONTAINER...]
+
+Start one or more stopped containers
+
+  -a, --attach        Attach STDOUT/STDERR and forward signals
+  -i, --interactive   Attach container's STDIN
+""",
+    refused="""
+    --checkpoint string       there are no checkpoints
+    --checkpoint-dir string   there are no checkpoints
+    --detach-keys string      there is no terminal to detach from
+""",
+)
+def start(call: Call) -> int:
+    """`docker start`; attached, it ends with the program's exit code."""
+    if call.attach or call.interactive:
+        from minidocker.cli.running import foreground
+
+        if len(call.args) > 1:
+            raise Exit(1, "you cannot start and attach multiple containers at once")
+        return foreground(call.engine.containers.get(call.args[0]), stdin=call.interactive)
+    failed = f"Error: failed to start containers: {', '.join(call.args)}"
+    return each(call.args, lambda name: call.engine.containers.get(name).start(), failed)
+
+
+@command(
+    """
+stop [OPTIONS] CONTAINER [CONTAINER...]
+
+Stop one or more running containers
+
+  -t, --timeout int   Seconds to wait before killing the container
+      --time int      The same
+""",
+    refused="""
+-s, --signal string   use `minidocker kill -s`, or set it at creation with --stop-signal
+""",
+)
+def stop(call: Call) -> int:
+    """`docker stop`: the stop signal, and SIGKILL ten seconds later."""
+    return each(call.args, lambda name: call.engine.containers.get(name).stop(timeout=_seconds(call)))
+
+
+@command(
+    """
+restart [OPTIONS] CONTAINER [CONTAINER...]
+
+Restart one or more containers
+
+  -t, --timeout int   Seconds to wait before killing the container
+      --time int      The same
+""",
+    refused="""
+-s, --signal string   use `minidocker kill -s`, or set it at creation with --stop-signal
+""",
+)
+def restart(call: Call) -> int:
+    """`docker restart`."""
+    return each(call.args, lambda name: call.engine.containers.get(name).restart(timeout=_seconds(call)))
+
+
+def _seconds(call: Call) -> int | None:
+    given = call.timeout if "timeout" in call.given else call.time if "time" in call.given else None
+    return None if given is None or given < 0 else int(given)
+
+
+@command("""
+kill [OPTIONS] CONTAINER [CONTAINER...]
+
+Kill one or more running containers
+
+  -s, --signal string   Signal to send to the container
+""")
+def kill(call: Call) -> int:
+    """`docker kill`."""
+    return each(call.args, lambda name: call.engine.containers.get(name).kill(call.signal or None))
+
+
+@command("""
+pause CONTAINER [CONTAINER...]
+
+Pause all processes within one or more containers
+""")
+def pause(call: Call) -> int:
+    """`docker pause`."""
+    return each(call.args, lambda name: call.engine.containers.get(name).pause())
+
+
+@command("""
+unpause CONTAINER [CONTAINER...]
+
+Unpause all processes within one or more containers
+""")
+def unpause(call: Call) -> int:
+    """`docker unpause`."""
+    return each(call.args, lambda name: call.engine.containers.get(name).unpause())
+
+
+@command("""
+wait CONTAINER [CONTAINER...]
+
+Block until one or more containers stop, then print their exit codes
+""")
+def wait(call: Call) -> int:
+    """`docker wait`."""
+
+    def one(name: str) -> None:
+        print(call.engine.containers.get(name).wait()["StatusCode"], flush=True)
+
+    return each(call.args, one, silent=True)
+
+
+@command("""
+rename CONTAINER NEW_NAME
+
+Rename a container
+""")
+def rename(call: Call) -> int:
+    """`docker rename`."""
+    old, new = call.args
+    failed = f"Error: failed to rename container named {old}"
+    return each([old], lambda name: call.engine.containers.get(name).rename(new), failed, silent=True)
+
+
+@command(
+    """
+rm [OPTIONS] CONTAINER [CONTAINER...]
+
+Remove one or more containers
+
+  -f, --force     Force the removal of a running container (uses SIGKILL)
+  -v, --volumes   Remove anonymous volumes associated with the container (there are none yet)
+""",
+    refused="""
+-l, --link   there are no links
+""",
+)
+def rm(call: Call) -> int:
+    """`docker rm`."""
+    return each(call.args, lambda name: call.engine.containers.get(name).remove(force=call.force))
+
+
+@command("""
+top CONTAINER [ps OPTIONS]
+
+Display the running processes of a container
+""")
+def top(call: Call) -> int:
+    """`docker top`."""
+    found: dict[str, Any] = call.engine.containers.get(call.args[0]).top(shlex.join(call.args[1:]) or None)
+    print(columns(["\t".join(row) for row in (found["Titles"], *found["Processes"])]))
+    return 0

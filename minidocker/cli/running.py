@@ -1,0 +1,437 @@
+"""The commands that run programs: run, create, exec, attach, logs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from minidocker.cli.flags import Call, Exit, command
+from minidocker.container import Container
+from minidocker.errors import APIError, ImageNotFound
+from minidocker.reference import Reference
+from minidocker.runtime import Stdio
+
+_CREATION = """
+  -a, --attach list          Attach to STDIN, STDOUT or STDERR
+      --cidfile string       Write the container ID to the file
+      --entrypoint string    Overwrite the default ENTRYPOINT of the image
+  -e, --env list             Set environment variables
+      --env-file list        Read in a file of environment variables
+  -h, --hostname string      Container host name
+      --domainname string    Container NIS domain name
+  -i, --interactive          Keep STDIN open even if not attached
+  -l, --label list           Set meta data on a container
+      --label-file list      Read in a line delimited file of labels
+      --mount list           Attach a filesystem mount to the container (type=bind only)
+      --name string          Assign a name to the container
+      --network string       Connect a container to a network: none (default) or host
+      --pull string          Pull image before running: there is no registry yet, so only "missing" or "never"
+      --read-only            Mount the container's root filesystem as read only
+      --restart string       Restart policy to apply when a container exits (default "no")
+      --rm                   Automatically remove the container when it exits
+      --stop-signal string   Signal to stop the container
+      --stop-timeout int     Timeout (in seconds) to stop a container
+  -u, --user string          Username or UID (format: <name|uid>[:<group|gid>])
+  -v, --volume list          Bind mount a folder: /on/host:/inside[:ro]
+  -w, --workdir string       Working directory inside the container
+"""
+_REFUSED = """
+-t, --tty                        there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)
+-p, --publish list               networks are not here yet; `--network host` shares the host's
+-P, --publish-all                networks are not here yet; `--network host` shares the host's
+    --expose list                networks are not here yet; `--network host` shares the host's
+    --net string                 use --network
+    --network-alias list         networks are not here yet
+    --ip string                  networks are not here yet
+    --ip6 string                 networks are not here yet
+    --link list                  networks are not here yet
+    --link-local-ip list         networks are not here yet
+    --mac-address string         networks are not here yet
+    --add-host list              networks are not here yet
+    --dns list                   networks are not here yet
+    --dns-option list            networks are not here yet
+    --dns-search list            networks are not here yet
+-m, --memory string              limits are not here yet
+    --memory-reservation string  limits are not here yet
+    --memory-swap string         limits are not here yet
+    --memory-swappiness int      limits are not here yet
+    --kernel-memory string       limits are not here yet
+    --oom-kill-disable           limits are not here yet
+    --oom-score-adj int          limits are not here yet
+    --pids-limit int             limits are not here yet
+    --cpus string                limits are not here yet
+-c, --cpu-shares int             limits are not here yet
+    --cpu-period int             limits are not here yet
+    --cpu-quota int              limits are not here yet
+    --cpu-rt-period int          limits are not here yet
+    --cpu-rt-runtime int         limits are not here yet
+    --cpuset-cpus string         limits are not here yet
+    --cpuset-mems string         limits are not here yet
+    --blkio-weight int           limits are not here yet
+    --blkio-weight-device list   limits are not here yet
+    --device-read-bps list       limits are not here yet
+    --device-read-iops list      limits are not here yet
+    --device-write-bps list      limits are not here yet
+    --device-write-iops list     limits are not here yet
+    --ulimit string              limits are not here yet
+    --shm-size string            limits are not here yet
+    --sysctl string              kernel settings of a container are not here yet
+    --cgroup-parent string       limits are not here yet
+    --cgroupns string            a container always has a cgroup namespace of its own
+    --ipc string                 a container always has an ipc namespace of its own
+    --pid string                 a container always has a pid namespace of its own
+    --uts string                 a container always has a uts namespace of its own
+    --userns string              the user namespace is chosen by the runtime
+    --privileged                 a container never gets more privileges than its user has
+    --cap-add list               capabilities are not adjustable yet
+    --cap-drop list              capabilities are not adjustable yet
+    --security-opt list          security options are not here yet
+    --device list                devices are not here yet
+    --device-cgroup-rule list    devices are not here yet
+    --gpus string                devices are not here yet
+    --group-add list             additional groups are not here yet
+    --init                       no init process is put in front of the program
+    --tmpfs list                 tmpfs mounts are not here yet; /tmp in the container's layer is writable
+    --volume-driver string       volumes are not here yet
+    --volumes-from list          volumes are not here yet
+    --storage-opt list           there is one storage driver
+    --log-driver string          logs are always kept in the json-file format
+    --log-opt list               logs are always kept in the json-file format
+    --health-cmd string          health checks are not run yet
+    --health-interval string     health checks are not run yet
+    --health-retries int         health checks are not run yet
+    --health-start-interval string   health checks are not run yet
+    --health-start-period string health checks are not run yet
+    --health-timeout string      health checks are not run yet
+    --no-healthcheck             health checks are not run yet, so there is nothing to switch off
+    --isolation string           this is for Windows containers
+    --platform string            images are run as they are, on this machine's platform
+    --runtime string             the runtime is the engine's: `minidocker --runtime NAME run …`
+    --annotation string          annotations go to no other program here
+    --use-api-socket             there is no API socket yet
+"""
+
+
+def _env(text: str) -> None:
+    if not text or text.startswith("="):
+        raise ValueError(f"invalid environment variable: {text}")
+
+
+def _label(text: str) -> None:
+    if text.startswith("="):
+        raise ValueError(f"invalid label '{text}': empty name")
+
+
+def _stream(text: str) -> None:
+    if text.lower() not in ("stdin", "stdout", "stderr"):
+        raise ValueError("valid streams are STDIN, STDOUT and STDERR")
+
+
+_CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream}
+
+
+@command(
+    f"""
+run [OPTIONS] IMAGE [COMMAND] [ARG...]
+
+Create and run a new container from an image
+{_CREATION}
+  -d, --detach               Run container in background and print container ID
+      --sig-proxy            Proxy received signals to the process (default true)
+  -q, --quiet                Suppress the pull output (there is none)
+""",
+    refused=_REFUSED + "    --detach-keys string   there is no terminal to detach from\n",
+    checks=_CHECKS,
+)
+def run(call: Call) -> int:
+    """`docker run`: create, start, and unless detached stay until it ends, with its exit code."""
+    if call.detach and call.attach:
+        raise Exit(125, "minidocker: Conflicting options: -a and -d")
+    container = new_container(call)
+    if not call.detach:
+        streams = {stream.lower() for stream in call.attach}
+        return foreground(container, call.interactive, streams, call.sig_proxy, call.rm)
+    try:
+        container.start()
+    except BaseException:
+        if call.rm:
+            container.remove(force=True)
+        raise
+    print(container.id)
+    return 0
+
+
+@command(
+    f"""
+create [OPTIONS] IMAGE [COMMAND] [ARG...]
+
+Create a new container
+{_CREATION}
+  -q, --quiet                Suppress the pull output (there is none)
+""",
+    refused=_REFUSED,
+    checks=_CHECKS,
+)
+def create(call: Call) -> int:
+    """`docker create`."""
+    print(new_container(call).id)
+    return 0
+
+
+def new_container(call: Call) -> Container:
+    """The container that the options of `run` and `create` describe."""
+    image, *words = call.args
+    if call.pull not in ("", "missing", "never"):
+        raise Exit(125, f"minidocker: --pull {call.pull} is not supported: there is no registry to pull from yet")
+    cidfile = Path(call.cidfile) if call.cidfile else None
+    if cidfile and cidfile.exists():
+        raise Exit(
+            125, f"minidocker: container ID file found, make sure the other container isn't running or delete {cidfile}"
+        )
+    try:
+        Reference.parse(image) if not image.startswith("sha256:") else None
+    except APIError as error:
+        raise Exit(125 if call.command.name == "run" else 1, f"minidocker: {error.explanation}") from None
+    options: dict[str, Any] = {
+        "name": call.name or None,
+        "entrypoint": None if "entrypoint" not in call.given else [call.entrypoint] if call.entrypoint else [],
+        "environment": environment(call.env_file, call.env) or None,
+        "hostname": call.hostname or None,
+        "domainname": call.domainname or None,
+        "labels": labels(call.label_file, call.label) or None,
+        "network_mode": call.network or None,
+        "read_only": call.read_only,
+        "restart_policy": call.restart if "restart" in call.given else None,
+        "auto_remove": call.rm,
+        "stdin_open": call.interactive,
+        "stop_signal": call.stop_signal or None,
+        "stop_timeout": call.stop_timeout if "stop-timeout" in call.given else None,
+        "user": call.user or None,
+        "volumes": [*call.volume, *map(mount, call.mount)] or None,
+        "working_dir": call.workdir or None,
+    }
+    given = {key: value for key, value in options.items() if value is not None}
+    try:
+        container: Container = call.engine.containers.create(image, words or None, **given)
+    except ImageNotFound:
+        if call.pull != "never":
+            print(f"Unable to find image '{Reference.parse(image)}' locally", file=sys.stderr)
+        raise
+    if cidfile:
+        cidfile.write_text(container.id)
+    return container
+
+
+def environment(files: list[str], given: list[str]) -> list[str]:
+    """`-e A=1 -e B` and the lines of `--env-file`: a bare name takes the value that it has here, if any."""
+    lines = [line for file in files for line in _lines(file)]
+    found = []
+    for text in (*lines, *given):
+        name, equals, _ = text.partition("=")
+        if equals:
+            found.append(text)
+        elif name in os.environ:
+            found.append(f"{name}={os.environ[name]}")
+    return found
+
+
+def labels(files: list[str], given: list[str]) -> dict[str, str]:
+    """`-l a=b -l c`, and the lines of `--label-file`."""
+    pairs = (text.partition("=") for text in (*(line for file in files for line in _lines(file)), *given))
+    return {name: value for name, _, value in pairs}
+
+
+def _lines(file: str) -> Iterator[str]:
+    for line in Path(file).read_text().splitlines():
+        text = line.lstrip()
+        if text and not text.startswith("#"):
+            if any(character.isspace() for character in text.partition("=")[0]):
+                raise Exit(125, f"minidocker: poorly formatted environment: variable '{text}' contains whitespaces")
+            yield text
+
+
+def mount(text: str) -> str:
+    """`type=bind,source=/a,target=/b,readonly` in the form of `-v`."""
+    fields = dict(part.strip().partition("=")[::2] for part in text.split(","))
+    kind = fields.pop("type", "volume")
+    if kind != "bind":
+        raise Exit(125, f"minidocker: --mount type={kind} is not supported: only type=bind is")
+    source = fields.pop("source", "") or fields.pop("src", "")
+    target = fields.pop("target", "") or fields.pop("destination", "") or fields.pop("dst", "")
+    only = [fields.pop(key) for key in ("readonly", "ro") if key in fields]
+    if fields:
+        raise Exit(125, f"minidocker: --mount {next(iter(fields))} is not supported: source, target and readonly are")
+    if not source or not target:
+        raise Exit(125, f'minidocker: invalid argument "{text}" for "--mount" flag: source and target are required')
+    if not Path(source).exists():
+        raise Exit(
+            125,
+            'minidocker: Error response from daemon: invalid mount config for type "bind": '
+            f"bind source path does not exist: {source}",
+        )
+    return f"{Path(source).absolute()}:{target}{':ro' if only and only[0] in ('', 'true', '1') else ''}"
+
+
+# --- in the foreground ----------------------------------------------------------------------------------------------
+
+
+def foreground(
+    container: Container, stdin: bool = False, streams: set[str] | None = None, proxy: bool = True, remove: bool = False
+) -> int:
+    """Start a container connected to this process's own streams, and wait; signals that come here go to it."""
+    wanted = streams or {"stdout", "stderr"}
+    try:
+        with signals_to(container) if proxy else nullcontext():
+            show = start_connected(container, stdin or "stdin" in wanted, wanted)
+            show()
+            return int(container.wait()["StatusCode"])
+    finally:
+        if remove:
+            container.remove(force=True)
+
+
+def start_connected(container: Container, stdin: bool, wanted: set[str]) -> Callable[[], None]:
+    """Start it with our file descriptors, where these are what Python prints to; the rest is read from its log.
+
+    Returns what shows that rest, until the container ends.
+    """
+    fds = {name: getattr(sys, name).fileno() for name in wanted if name != "stdin" and _is_real(name)}
+    for name in fds:
+        getattr(sys, name).flush()
+    container.start(Stdio(0 if stdin and _is_real("stdin") else None, fds.get("stdout"), fds.get("stderr")))
+    rest = wanted - fds.keys() - {"stdin"}
+    return (lambda: show_log(container, rest, follow=True)) if rest else (lambda: None)
+
+
+def _is_real(name: str) -> bool:
+    """Whether `sys.stdout` (…) is the process's own, and not that of a notebook or a test."""
+    stream = getattr(sys, name)
+    return stream is not None and stream is getattr(sys, f"__{name}__")
+
+
+def show_log(container: Container, wanted: set[str], follow: bool = False, stamps: bool = False, **range_: Any) -> None:
+    """Print a container's log, each stream where it belongs."""
+    for record in container.records(follow=follow, **range_):
+        if record["stream"] in wanted:
+            text = f"{record['time']} " * stamps + record["log"]
+            _write(getattr(sys, record["stream"]), text.encode("utf-8", "surrogateescape"))
+
+
+def _write(stream: Any, data: bytes) -> None:
+    binary = getattr(stream, "buffer", None)
+    if binary is None:
+        stream.write(data.decode(errors="replace"))
+    else:
+        stream.flush()
+        binary.write(data)
+    stream.flush()
+
+
+@contextmanager
+def signals_to(container: Container) -> Iterator[None]:
+    """While this lasts, signals sent to this process are sent on to the container's, as `docker run` does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def forward(number: int, _frame: Any) -> None:
+        with suppress(APIError, OSError):
+            container.kill(number)
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
+    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
+    try:
+        for number in before:
+            signal.signal(number, forward)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# --- into one that runs ---------------------------------------------------------------------------------------------
+
+
+@command(
+    """
+exec [OPTIONS] CONTAINER COMMAND [ARG...]
+
+Execute a command in a running container
+
+  -e, --env list         Set environment variables
+      --env-file list    Read in a file of environment variables
+  -i, --interactive      Keep STDIN open even if not attached
+  -u, --user string      Username or UID (format: "<name|uid>[:<group|gid>]")
+  -w, --workdir string   Working directory inside the container
+""",
+    refused="""
+-d, --detach               a program in the background belongs into the container's own command: sh -c '… &'
+-t, --tty                  there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)
+    --privileged           a container never gets more privileges than its user has
+    --detach-keys string   there is no terminal to detach from
+""",
+    checks={"env": _env},
+)
+def exec_(call: Call) -> int:
+    """`docker exec`: one more program inside; 126 and 127 when it cannot be run or is not there."""
+    name, *words = call.args
+    container: Container = call.engine.containers.get(name)
+    options = {
+        "user": call.user,
+        "environment": environment(call.env_file, call.env) or None,
+        "workdir": call.workdir or None,
+    }
+    if _is_real("stdout") and _is_real("stderr"):
+        sys.stdout.flush()
+        return container.exec(words, Stdio(0 if call.interactive and _is_real("stdin") else None, 1, 2), **options)
+    result = container.exec_run(words, demux=True, **options)
+    for stream, data in zip((sys.stdout, sys.stderr), result.output, strict=True):
+        _write(stream, data or b"")
+    return int(result.exit_code or 0)
+
+
+@command(
+    """
+attach [OPTIONS] CONTAINER
+
+Attach local standard output and error streams to a running container
+
+      --no-stdin    Do not attach STDIN (it never is: only `run` and `start` can give a program its input)
+      --sig-proxy   Proxy all received signals to the process (default true)
+""",
+    refused="    --detach-keys string   there is no terminal to detach from\n",
+)
+def attach(call: Call) -> int:
+    """`docker attach`: its output from now on, and its exit code."""
+    container: Container = call.engine.containers.get(call.args[0])
+    if container.status != "running":
+        raise Exit(1, "You cannot attach to a stopped container, start it first")
+    with signals_to(container) if call.sig_proxy else nullcontext():
+        show_log(container, {"stdout", "stderr"}, follow=True, tail=0)
+        return int(container.wait()["StatusCode"])
+
+
+@command("""
+logs [OPTIONS] CONTAINER
+
+Fetch the logs of a container
+
+      --details        Show extra details provided to logs (there are none)
+  -f, --follow         Follow log output
+      --since string   Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)
+  -n, --tail string    Number of lines to show from the end of the logs (default "all")
+  -t, --timestamps     Show timestamps
+      --until string   Show logs before a timestamp, or relative, as --since
+""")
+def logs(call: Call) -> int:
+    """`docker logs`: what it wrote to stdout on stdout, what to stderr on stderr."""
+    container: Container = call.engine.containers.get(call.args[0])
+    span = {"tail": call.tail, "since": call.since or None, "until": call.until or None}
+    show_log(container, {"stdout", "stderr"}, call.follow, call.timestamps, **span)
+    return 0

@@ -1,0 +1,230 @@
+"""The commands about the engine: info, version, system df, system prune."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from minidocker import __version__
+from minidocker.cli.flags import Call, Exit, command
+from minidocker.cli.format import Listing, Row, confirm, filters_of, human_size
+from minidocker.cli.template import TemplateError, compile_template
+from minidocker.cli.values import as_structs, to_json
+from minidocker.errors import DockerException
+
+DF = Listing(
+    "*formatter.diskUsageContext",
+    "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
+    {"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE"},
+)
+
+
+@command(
+    """
+version [OPTIONS]
+
+Show the minidocker version information
+
+  -f, --format string   Format output with a Go template, or "json" as JSON on one line
+""",
+    needs_engine=False,
+)
+def version(call: Call) -> int:
+    """`docker version`: this command line, and the engine that it would use."""
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    client = {"Version": __version__, "PythonVersion": platform.python_version(), "Os": sys.platform, "Arch": machine}
+    server, problem = _server(call)
+    if call.format:
+        print(_formatted({"Client": client, "Server": server}, call.format, "version"))
+    else:
+        print(f"Client: minidocker\n{_lines(client)}")
+        if server:
+            print(f"\nServer: minidocker\n Engine:\n{_lines(server, '  ')}")
+    if problem:
+        raise Exit(1, problem)
+    return 0
+
+
+def _server(call: Call) -> tuple[dict[str, Any] | None, str]:
+    from minidocker import connect
+    from minidocker.cli import complaint
+
+    try:
+        with connect(call.top.root or None, call.top.runtime or None) as engine:
+            return engine.version(), ""
+    except (DockerException, OSError) as error:
+        return None, complaint(error)
+
+
+LABELS = {
+    "Version": "Version:",
+    "ApiVersion": "API version:",
+    "PythonVersion": "Python version:",
+    "Os": "OS/Arch:",
+    "Runtime": "Runtime:",
+    "KernelVersion": "Kernel version:",
+}
+
+
+def _lines(values: dict[str, Any], indent: str = " ") -> str:
+    shown = {**values, "Os": f"{values['Os']}/{values['Arch']}"}
+    return "\n".join(f"{indent}{label:<18}{shown[key]}" for key, label in LABELS.items() if key in shown)
+
+
+def _formatted(values: dict[str, Any], format: str, name: str) -> str:
+    if format == "json":
+        return to_json(values)
+    try:
+        struct = as_structs(values)
+        struct.kind = f"system.{name}Info"
+        return compile_template(format)(struct)
+    except TemplateError as error:
+        raise Exit(1, str(error)) from None
+
+
+@command("""
+info [OPTIONS]
+
+Display system-wide information
+
+  -f, --format string   Format output with a Go template, or "json" as JSON on one line
+""")
+def info(call: Call) -> int:
+    """`docker info`."""
+    known = call.engine.info()
+    if call.format:
+        print(_formatted(known, call.format, "docker"))
+        return 0
+    print(f"Client:\n Version:    {__version__}\n\nServer:")
+    for label, key in INFO:
+        print(f" {label}: {known[key]}")
+    return 0
+
+
+INFO = (
+    ("Containers", "Containers"),
+    (" Running", "ContainersRunning"),
+    (" Paused", "ContainersPaused"),
+    (" Stopped", "ContainersStopped"),
+    ("Images", "Images"),
+    ("Server Version", "ServerVersion"),
+    ("Storage Driver", "Driver"),
+    ("Default Runtime", "DefaultRuntime"),
+    ("Kernel Version", "KernelVersion"),
+    ("Operating System", "OperatingSystem"),
+    ("OSType", "OSType"),
+    ("Architecture", "Architecture"),
+    ("CPUs", "NCPU"),
+    ("Name", "Name"),
+    ("Docker Root Dir", "DockerRootDir"),
+)
+
+
+@command("""
+system df [OPTIONS]
+
+Show minidocker disk usage
+
+      --format string   Format output with a Go template; "table TEMPLATE" with column headers, "json" as JSON
+  -v, --verbose         Show detailed information on space usage
+""")
+def df(call: Call) -> int:
+    """`docker system df`."""
+    usage = call.engine.df()
+    if call.verbose:
+        if call.format:
+            raise Exit(1, "--verbose and --format are mutually exclusive here")
+        _verbose(call, usage)
+        return 0
+    DF.show(df_rows(usage), call.format)
+    return 0
+
+
+def df_rows(usage: dict[str, Any]) -> list[Row]:
+    """The four lines, from what `GET /system/df` answers."""
+    images, containers, cache = usage["Images"], usage["Containers"], usage["BuildCache"] or []
+    used = sum(image["Size"] for image in images if image["Containers"])
+    live = [container for container in containers if container["State"] in ("running", "paused", "restarting")]
+    idle = _total(containers, "SizeRw") - _total(live, "SizeRw")
+    busy = [record for record in cache if record.get("InUse")]
+    spare = _total(cache, "Size") - _total(busy, "Size")
+    return [
+        _df_row(
+            "Images", images, [i for i in images if i["Containers"]], usage["LayersSize"], usage["LayersSize"] - used
+        ),
+        _df_row("Containers", containers, live, _total(containers, "SizeRw"), idle),
+        _df_row("Local Volumes", [], [], 0, 0),
+        {**_df_row("Build Cache", cache, busy, _total(cache, "Size"), 0), "Reclaimable": human_size(spare)},
+    ]
+
+
+def _total(records: Iterable[dict[str, Any]], key: str) -> int:
+    return sum(record.get(key) or 0 for record in records)
+
+
+def _df_row(kind: str, every: list[Any], active: list[Any], size: int, reclaimable: int) -> Row:
+    reclaimable = max(0, reclaimable)
+    share = f" ({100 * reclaimable // size}%)" if size else ""
+    return {
+        "Type": kind,
+        "TotalCount": str(len(every)),
+        "Active": str(len(active)),
+        "Size": human_size(size),
+        "Reclaimable": human_size(reclaimable) + share,
+    }
+
+
+def _verbose(call: Call, usage: dict[str, Any]) -> None:
+    from minidocker.cli.containers import LISTING as CONTAINERS
+    from minidocker.cli.containers import container_row
+    from minidocker.cli.images import LISTING as IMAGES
+    from minidocker.cli.images import image_rows
+
+    users = {image["Id"]: str(image["Containers"]) for image in usage["Images"]}
+    rows = [{**row, "Containers": users[image.id]} for image in call.engine.images.list() for row in image_rows(image)]
+    print("Images space usage:\n")
+    IMAGES.show(rows, "table " + IMAGES.default + "\t{{.Containers}}")
+    print("\nContainers space usage:\n")
+    found = call.engine.containers.list(all=True)
+    columns = "ID Image Command LocalVolumes Size RunningFor Status Names".split()
+    CONTAINERS.show(
+        [container_row(container, {}, size=True) for container in found],
+        "table " + "\t".join(f"{{{{.{column}}}}}" for column in columns),
+    )
+    print("\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE")
+    print(f"\nBuild cache usage: {human_size(_total(usage['BuildCache'] or [], 'Size'))}")
+
+
+@command("""
+system prune [OPTIONS]
+
+Remove unused data
+
+  -a, --all             Remove all unused images not just dangling ones
+      --filter filter   Provide filter values (e.g. "label=<key>=<value>")
+  -f, --force           Do not prompt for confirmation
+      --volumes         Prune anonymous volumes (there are none yet)
+""")
+def prune(call: Call) -> int:
+    """`docker system prune`: stopped containers, unused images, build cache."""
+    images = "all images without at least one container associated to them" if call.all else "all dangling images"
+    cache = "all build cache" if call.all else "unused build cache"
+    warning = f"WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  - {cache}\n"
+    if not call.force and not confirm(warning):
+        return 0
+    from minidocker.cli.images import show_gone
+
+    filters = filters_of(call.filter)
+    containers = call.engine.containers.prune(filters=filters)
+    if containers["ContainersDeleted"]:
+        print("Deleted Containers:", *containers["ContainersDeleted"], "", sep="\n")
+    gone = call.engine.images.prune(filters=filters | {"dangling": [str(not call.all).lower()]})
+    if gone["ImagesDeleted"]:
+        print("Deleted Images:")
+        show_gone(gone["ImagesDeleted"])
+        print()
+    freed = containers["SpaceReclaimed"] + gone["SpaceReclaimed"]
+    print(f"Total reclaimed space: {human_size(freed)}")
+    return 0
