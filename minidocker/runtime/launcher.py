@@ -10,7 +10,7 @@ restart policy and writes `state.json`. It outlives launcher and engine. If it i
 The launcher dies when its engine does, and imports only what it needs of the standard library.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH104, PTH110, PTH115, PTH123
 from __future__ import annotations
 
 import fcntl
@@ -370,11 +370,11 @@ def lock(path: str) -> None:
     raise Refusal("container is already running")
 
 
-def bear(box: Mapping[str, Any], become: Callable[[], None]) -> int:
+def bear(box: Mapping[str, Any], become: Callable[[], None], flags: int | None = None) -> int:
     """Start a process in new namespaces that will `become` a program; return its number once it has. Raises Refusal."""
     error_end, error_start = os.pipe()
     go_end, go_start = os.pipe()
-    child = linux.clone(namespaces(box))
+    child = linux.clone(namespaces(box) if flags is None else flags)
     if child == 0:
         try:
             linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)

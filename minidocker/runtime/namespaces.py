@@ -1,7 +1,7 @@
 """Real containers: Linux namespaces around real processes, an overlay mount for their root.
 
-The engine's side of it. What needs a fork happens in the `launcher`, what happens in the new namespaces is `inside`,
-and layers become directories in `overlay`. Works as root, and without: then a container has one user, who is root inside.
+The engine's side of it. What needs a fork happens in the `launcher`; what happens behind the walls, in `inside`;
+layers become directories in `overlay`. Without root, a container has one user only, who is root inside.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from minidocker.errors import APIError, Conflict, StartError
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Box, Process, Stdio, freezer, overlay
+from minidocker.runtime import NO_STDIO, Box, Process, Stdio, freezer, overlay, probe
 from minidocker.runtime.launcher import WAKE, read_state, receive, send, state_lock, write_state
 
 FILES = {"hostname": "/etc/hostname", "hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
@@ -49,6 +50,11 @@ class Namespaces:
     def __init__(self) -> None:
         self.rootless = os.geteuid() != 0
         self._launcher = Launcher()
+
+    @cached_property
+    def _userns(self) -> str:
+        """As root: whether a container gets a user namespace, which it does wherever that works."""
+        return probe.report().userns
 
     def close(self) -> None:
         """Let the launcher go. Containers live on, each with its monitor."""
@@ -87,7 +93,7 @@ class Namespaces:
             "restart": box.restart,
             "log": box.log,
             "rootless": self.rootless,
-            "userns": "one" if self.rootless else "same",
+            "userns": "one" if self.rootless else self._userns,
         }
 
     def signal(self, box: Box, signum: int) -> None:

@@ -12,7 +12,7 @@ option, so the same signs work for root and for everybody else.
 Names never resolve through a symbolic link here: every folder is opened from its parent's descriptor with O_NOFOLLOW.
 """
 
-# ruff: noqa: PTH
+# ruff: noqa: PTH208
 from __future__ import annotations
 
 import itertools

@@ -1,0 +1,224 @@
+"""What this machine offers for running containers, found out by trying it, and the choice that follows.
+
+One child process builds a container's walls for nothing, with the very code that a real start uses. Only where that
+fails are the parts tried one by one, to say which of them is missing and how to get it: `minidocker doctor`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FORCED = "MINIDOCKER_RUNTIME"
+
+
+@dataclass(frozen=True)
+class Ability:
+    """One thing that a machine can do or cannot: `detail` says what was found, `remedy` how to get it."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found. `userns` is how ids map: `same` ones as root, `one` without, `` with no user namespace."""
+
+    abilities: tuple[Ability, ...]
+    works: bool
+    userns: str
+
+    @property
+    def reason(self) -> str:
+        """Why the runtime that is chosen by itself is that one, in a sentence."""
+        if self.works:
+            how = {"one": "without root", "same": "as root, each in a user namespace", "": "as root"}[self.userns]
+            return f"namespaces: this machine starts real containers, {how}"
+        missing = next((ability for ability in self.abilities if not ability.ok and ability.remedy), None)
+        if missing is None:
+            return "simulated: this machine starts no real containers"
+        return f"simulated: no {missing.name} here ({missing.detail}). {missing.remedy}"
+
+
+def choose(folder: Path | None = None) -> str:
+    """The runtime to use: `namespaces` where real containers work, else `simulated`; MINIDOCKER_RUNTIME forces one.
+
+    `folder` is where containers will be kept, as not every file system can carry an overlay.
+
+    >>> choose() in ("namespaces", "simulated")
+    True
+    """
+    return os.environ.get(FORCED) or ("namespaces" if report(folder).works else "simulated")
+
+
+def reason(folder: Path | None = None) -> str:
+    """Why `choose()` says what it says."""
+    forced = os.environ.get(FORCED)
+    return f"{forced}: because {FORCED} says so" if forced else report(folder).reason
+
+
+@cache
+def report(folder: Path | None = None) -> Report:
+    """Try what this machine can do; once in a process, in about 10 ms where all is well."""
+    if not sys.platform.startswith("linux"):
+        linux = Ability("Linux", False, f"this is {sys.platform}", "Use a Linux machine, or WSL 2 on Windows.")
+        return Report((linux,), False, "")
+    found = json.loads(_in_child(_existing(folder or Path(tempfile.gettempdir()))))
+    abilities = tuple(Ability(*ability) for ability in found["parts"])
+    return Report((*abilities, *_surroundings()), found["works"], found["userns"])
+
+
+def _existing(folder: Path) -> str:
+    """The folder, or the nearest one above it that is there and ours to write to; else the one for temporary files."""
+    found = (up for up in (folder, *folder.absolute().parents) if up.exists())
+    up = next(found, folder)
+    return str(up.absolute() if os.access(up, os.W_OK) else tempfile.gettempdir())
+
+
+def _in_child(folder: str) -> bytes:
+    """Run `_try_all` in a process of its own, and return what it says."""
+    reader, writer = os.pipe()
+    if threading.active_count() == 1:
+        pid = os.fork()
+        if pid == 0:
+            _say(folder, writer)
+    else:  # forking beside other threads is not safe: take a fresh interpreter
+        code = f"import sys; sys.path[:0] = {[str(Path(__file__).parents[2])]!r}\n"
+        code += f"from minidocker.runtime import probe\nprobe._say({folder!r}, 1)"
+        args = [sys.executable, "-I", "-S", "-c", code]
+        pid = os.posix_spawn(sys.executable, args, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, writer, 1)])
+    os.close(writer)
+    with os.fdopen(reader, "rb") as answer:
+        text = answer.read()
+    os.waitpid(pid, 0)
+    return text or b'{"works": false, "userns": "", "parts": []}'
+
+
+def _say(folder: str, writer: int) -> None:
+    try:
+        os.write(writer, json.dumps(_try_all(folder)).encode())
+    finally:
+        os._exit(0)
+
+
+# In the child
+
+
+def _try_all(folder: str) -> dict[str, Any]:
+    """Whether a whole container can be built, and with which id mapping; if not, what each part says."""
+    from minidocker.runtime.overlay import discard
+
+    place = Path(tempfile.mkdtemp(prefix=".minidocker-probe-", dir=folder))
+    try:
+        for name in ("upper", "work", "empty"):
+            (place / name).mkdir()
+        maps = ("one",) if os.geteuid() else ("same", "")
+        for userns in maps:
+            if not (error := _attempt(_box(place, userns))):
+                return {"works": True, "userns": userns, "parts": [("container", True, "starts", "")]}
+        parts = list(_try_parts(_box(place, maps[0])))
+        return {"works": False, "userns": "", "parts": [*parts, ("container", False, error, "")]}
+    finally:
+        discard(place)
+
+
+def _box(place: Path, userns: str) -> dict[str, Any]:
+    process = {"args": ["true"], "env": [], "cwd": "/", "user": ""}
+    layers = [str(place / "empty")]
+    box = {"path": str(place), "layers": layers, "process": process, "hostname": "probe", "binds": []}
+    return box | {"read_only": False, "network": "none", "rootless": userns == "one", "userns": userns}
+
+
+def _try_parts(box: dict[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
+    """Each namespace, then each mount, for itself: name, whether it works, what was found, how to get it."""
+    from minidocker.runtime import inside, linux
+
+    def mounts(what: Callable[[], None]) -> Callable[[], None]:
+        def become() -> None:
+            linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+            what()
+
+        return become
+
+    def proc() -> None:
+        linux.mount("proc", f"{box['path']}/empty", "proc", inside.SAFE)
+
+    yield _part("user namespace", _attempt(box, 0, None), _userns_remedy())
+    kinds = {"mount": linux.NEWNS, "pid": linux.NEWPID, "uts": linux.NEWUTS, "ipc": linux.NEWIPC}
+    for kind, flag in (kinds | {"network": linux.NEWNET, "cgroup": linux.NEWCGROUP}).items():
+        yield _part(f"{kind} namespace", _attempt(box, flag, None), "Allow it in the sandbox around this process.")
+    overlay = mounts(lambda: inside.mount_overlay(box))
+    home = "Needs Linux 5.12, and MINIDOCKER_ROOT on a file system that is no overlay itself (a volume, or a tmpfs)."
+    yield _part("overlay mount", _attempt(box, linux.NEWNS, overlay), home)
+    unmasked = "The sandbox around this process hides parts of /proc (Docker: --security-opt systempaths=unconfined)."
+    yield _part("/proc mount", _attempt(box, linux.NEWNS | linux.NEWPID, mounts(proc)), unmasked)
+
+
+def _part(name: str, error: str, remedy: str) -> tuple[str, bool, str, str]:
+    return name, not error, error or "works", remedy if error else ""
+
+
+def _attempt(box: dict[str, Any], flags: int | None = None, what: Callable[[], None] | None = None) -> str:
+    """Have a child in new namespaces do something (nothing said: build a container's walls); why it failed, or ``."""
+    from minidocker.runtime import inside, launcher, linux
+
+    def become() -> None:
+        if flags is None:
+            inside.build(box)
+        elif what:
+            what()
+        os._exit(0)
+
+    user = linux.NEWUSER if box["userns"] else 0
+    try:
+        os.waitpid(launcher.bear(box, become, None if flags is None else flags | user), 0)
+    except Exception as error:
+        return str(error)
+    return ""
+
+
+# What else there is to know
+
+
+def _userns_remedy() -> str:
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1":
+        return "Ubuntu restricts it: sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"
+    if _setting("kernel/unprivileged_userns_clone") == "0":
+        return "Debian restricts it: sudo sysctl kernel.unprivileged_userns_clone=1"
+    if _setting("user/max_user_namespaces") == "0":
+        return "It is switched off: sudo sysctl user.max_user_namespaces=15000"
+    return "Run as root, or outside of the sandbox around this process (Docker: --privileged)."
+
+
+def _setting(name: str) -> str:
+    with suppress(OSError):
+        return Path("/proc/sys", name).read_text().strip()
+    return ""
+
+
+def _surroundings() -> Iterator[Ability]:
+    """What is not needed to start a container, but for some of what one may ask of it."""
+    from minidocker.runtime import freezer
+
+    version = 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
+    group = freezer.cgroup(Path("probe"))
+    detail = f"version {version}, {'writable' if group else 'not writable'}"
+    yield Ability(
+        "cgroup", bool(group), detail, "" if group else "Without it, pause uses SIGSTOP, which programs notice."
+    )
+    if os.geteuid():
+        mapped = shutil.which("newuidmap") is not None and Path("/etc/subuid").is_file()
+        detail = "newuidmap is there" if mapped else "no newuidmap"
+        yield Ability("more than one user", False, detail, "Started without root, a container has the user root only.")
