@@ -214,6 +214,7 @@ def prune(call: Call) -> int:
     warning = f"WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  - {cache}\n"
     if not call.force and not confirm(warning):
         return 0
+    from minidocker.cli.building import drop_cache
     from minidocker.cli.images import show_gone
 
     filters = filters_of(call.filter)
@@ -225,6 +226,6 @@ def prune(call: Call) -> int:
         print("Deleted Images:")
         show_gone(gone["ImagesDeleted"])
         print()
-    freed = containers["SpaceReclaimed"] + gone["SpaceReclaimed"]
+    freed = containers["SpaceReclaimed"] + gone["SpaceReclaimed"] + drop_cache(call.engine)
     print(f"Total reclaimed space: {human_size(freed)}")
     return 0

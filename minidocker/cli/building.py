@@ -1,0 +1,244 @@
+"""The commands about building: build, builder prune."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+from minidocker.cli.flags import Call, Exit, command
+from minidocker.cli.format import confirm, human_size
+from minidocker.errors import BuildError, InvalidArgument
+from minidocker.reference import Reference
+
+MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
+
+
+def _tag(text: str) -> None:
+    try:
+        Reference.parse(text)
+    except InvalidArgument as error:
+        raise ValueError(error.explanation) from None
+
+
+@command(
+    """
+build [OPTIONS] PATH | URL | -
+
+Build an image from a Dockerfile
+
+      --build-arg list    Set build-time variables
+  -f, --file string       Name of the Dockerfile (Default is "PATH/Dockerfile"); "-" reads it from stdin
+      --force-rm          Always remove intermediate containers (they always are)
+      --iidfile string    Write the image ID to the file
+      --label list        Set metadata for an image
+      --network string    Set the networking mode for the RUN instructions during build: "default", "none" or "host"
+      --no-cache          Do not use cache when building the image
+      --progress string   Show the progress as "plain" text, or in place on a "tty"; "quiet" shows none (default "auto")
+      --pull              Always attempt to pull a newer version of the image (there is no registry yet)
+  -q, --quiet             Suppress the build output and print image ID on success
+      --rm                Remove intermediate containers after a successful build (default true)
+  -t, --tag list          Name and optionally a tag in the "name:tag" format
+      --target string     Set the target build stage to build
+""",
+    refused="""
+    --add-host list             networks are not here yet
+    --cache-from string         the cache is this engine's own; there is no registry to take another from
+    --cache-to string           the cache is this engine's own
+    --cgroup-parent string      limits are not here yet
+    --compress                  the context is not sent anywhere
+-m, --memory string             limits are not here yet
+    --memory-swap string        limits are not here yet
+-c, --cpu-shares int            limits are not here yet
+    --cpu-period int            limits are not here yet
+    --cpu-quota int             limits are not here yet
+    --cpuset-cpus string        limits are not here yet
+    --cpuset-mems string        limits are not here yet
+    --shm-size string           limits are not here yet
+    --ulimit string             limits are not here yet
+    --isolation string          this is for Windows containers
+    --platform string           images are built for this machine's platform
+    --security-opt string       security options are not here yet
+    --squash                    layers stay what they are; `export` and `import` make one of them
+    --secret string             secrets are not here yet
+    --ssh string                secrets are not here yet
+    --build-context string      the context is one folder
+-o, --output string             use `minidocker save`, or create and cp
+    --load                      an image is always in this engine
+    --push                      there is no registry yet
+""",
+    checks={"tag": _tag},
+)
+def build(call: Call) -> int:
+    """`docker build`: the context, through the Dockerfile, to an image."""
+    options = source(call) | {
+        "buildargs": dict(arg.partition("=")[::2] for arg in build_args(call.build_arg)),
+        "labels": dict(label.partition("=")[::2] for label in call.label),
+        "network_mode": call.network or None,
+        "nocache": call.no_cache,
+        "pull": call.pull,
+        "tag": call.tag[0] if call.tag else None,
+        "target": call.target or None,
+    }
+    quiet = call.quiet or call.progress == "quiet"
+    progress = Silence() if quiet else Ladder() if on_terminal(call.progress) else Plain()
+    try:
+        with progress:
+            image, _ = call.engine.images.build(**options, on_event=progress)
+    except BuildError as error:
+        raise Exit(getattr(error, "exit_code", 1) or 1, progress.failure() + error.msg) from None
+    for name in call.tag[1:]:
+        image.tag(name)
+        if not quiet:
+            print(f"Successfully tagged {Reference.parse(name)}")
+    if call.iidfile:
+        Path(call.iidfile).write_text(image.id)
+    if quiet:
+        print(image.id)
+    return 0
+
+
+def source(call: Call) -> dict[str, Any]:
+    """Where context and Dockerfile come from, in the SDK's words: a folder, or a tar or a Dockerfile on stdin."""
+    where = call.args[0]
+    if where.startswith(("http://", "https://", "git://", "git@", "github.com/")):
+        raise Exit(1, f"minidocker: building from a URL is not supported: fetch {where} and build the folder")
+    if where != "-":
+        if not Path(where).is_dir():
+            raise Exit(
+                1,
+                f"unable to prepare context: path {where!r} not found"
+                if not Path(where).exists()
+                else (f"unable to prepare context: context must be a directory: {where}"),
+            )
+        if call.file == "-":
+            return {"path": where, "fileobj": io.BytesIO(sys.stdin.buffer.read())}
+        return {"path": where, "dockerfile": str(Path(call.file).absolute()) if call.file else None}
+    if call.file == "-":
+        raise Exit(1, "invalid argument: can't use stdin for both build context and dockerfile")
+    data = sys.stdin.buffer.read()
+    if data[257:262] == b"ustar" or data.startswith(MAGIC):
+        return {"fileobj": io.BytesIO(data), "custom_context": True, "dockerfile": call.file or None}
+    if call.file:
+        raise Exit(1, "unable to prepare context: what is on stdin is no tar, so it can have no file " + call.file)
+    return {"fileobj": io.BytesIO(data)}
+
+
+def build_args(given: list[str]) -> list[str]:
+    """`--build-arg A=1`; a bare name takes the value that it has here, if any."""
+    from minidocker.cli.running import environment
+
+    return environment([], given)
+
+
+def on_terminal(progress: str) -> bool:
+    """Whether to draw in place. Raises `Exit` for a `--progress` that docker does not know either."""
+    if progress not in ("auto", "plain", "tty", "quiet", "rawjson") or progress == "rawjson":
+        raise Exit(125, f"invalid progress mode {progress}: use plain, tty or quiet")
+    return progress == "tty" or (progress == "auto" and sys.stdout.isatty())
+
+
+class Silence:
+    """What a build says while it goes on: here, nothing; what it said is shown if it fails."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Take note of what the event says."""
+        self.said.append(event.get("stream", ""))
+
+    def failure(self) -> str:
+        """What to print before the error."""
+        return "".join(self.said)
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class Plain(Silence):
+    """The lines of docker's classic builder, as they come."""
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Print what the event says."""
+        print(event.get("stream", ""), end="", flush=True)
+
+
+class Ladder(Silence):
+    """On a terminal: a line for each step, with what the cache decided and why; output only while a step runs."""
+
+    ROWS = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title, self.tail, self.drawn = "", list[str](), 0
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Draw the step that is running, or the one that just ended."""
+        if step := event.get("step"):
+            self._wipe()
+            mark = "CACHED" if step["decision"]["hit"] else f"{step['seconds']:.1f}s"
+            print(
+                f" \033[32m=>\033[0m [{step['number']}/{step['total']}] {step['text'].splitlines()[0]:<60.60}  {mark}"
+            )
+            if not step["decision"]["hit"]:
+                print(f"    \033[2m{step['decision']['reason']}\033[0m")
+            self.said, self.tail, self.drawn = [], [], 0
+        elif text := event.get("stream", ""):
+            self.said.append(text)
+            self.tail = "".join(self.said).splitlines()[-self.ROWS :]
+            self._wipe()
+            self._draw()
+        sys.stdout.flush()
+
+    def _draw(self) -> None:
+        from shutil import get_terminal_size
+
+        width = get_terminal_size().columns - 4
+        for line in self.tail:
+            print(f"    \033[2m{line[:width]}\033[0m")
+        self.drawn = len(self.tail)
+
+    def _wipe(self) -> None:
+        print(f"\033[{self.drawn}A\033[J" if self.drawn else "", end="")
+        self.drawn = 0
+
+    def failure(self) -> str:
+        """The output of the step that failed, kept on the screen."""
+        self._wipe()
+        return super().failure()
+
+
+@command(
+    """
+builder prune [OPTIONS]
+
+Remove build cache
+
+  -a, --all     Remove all unused build cache, not just dangling ones
+  -f, --force   Do not prompt for confirmation
+""",
+    refused="""
+    --filter filter        the cache is dropped as a whole
+    --keep-storage bytes   the cache is dropped as a whole
+""",
+)
+def builder_prune(call: Call) -> int:
+    """`docker builder prune`."""
+    if not call.force and not confirm("WARNING! This will remove all build cache."):
+        return 0
+    print(f"Total reclaimed space: {human_size(drop_cache(call.engine))}")
+    return 0
+
+
+def drop_cache(engine: Any) -> int:
+    """Forget every cached step, and delete the layers that only these held; bytes freed."""
+    from minidocker.build import cache
+
+    before = engine.images.disk_usage()
+    cache.prune(engine.store)
+    engine.images.collect()
+    after: int = engine.images.disk_usage()
+    return max(0, int(before) - after)

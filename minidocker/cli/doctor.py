@@ -1,0 +1,95 @@
+"""`minidocker doctor`: what "run" means on this machine and why, what is there, and how to get more."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from minidocker import __version__
+from minidocker.cli.flags import Call, command
+from minidocker.errors import DockerException
+
+Check = tuple[bool, str, str, str]  # whether it is there, what, what was found, how to get it
+
+
+@command(
+    """
+doctor [OPTIONS]
+
+Tell what this machine offers for running containers, and how to get more
+""",
+    needs_engine=False,
+)
+def doctor(call: Call) -> int:
+    """Ours alone: docker has no such command. Exits with 1 when nothing can be run, or nothing kept."""
+    from minidocker.runtime import probe
+
+    print(f"minidocker {__version__} on Python {platform.python_version()}, {platform.platform()}\n")
+    chosen = call.top.runtime or probe.choose()
+    why = "because --runtime says so" if call.top.runtime else probe.reason().partition(": ")[2]
+    print(f"Runtime: {chosen}\n  {why}\n")
+    report = probe.report()
+    print("Real containers")
+    show((ability.ok, ability.name, ability.detail, ability.remedy) for ability in report.abilities)
+    print("\nEverything else")
+    healthy = show(other_checks(call.top.root))
+    return 0 if healthy and (chosen == "simulated" or report.works) else 1
+
+
+def show(checks: Iterator[Check]) -> bool:
+    """Print checks; whether those without which nothing works (the first ones: folder and engine) are all there."""
+    healthy = True
+    for ok, name, found, remedy in checks:
+        print(f"  {'ok ' if ok else '-- '} {name:<18} {found}".rstrip())
+        if not ok:
+            healthy = healthy and name != ROOT
+            print(f"      {'':<18} {remedy}" if remedy else "", end="\n" if remedy else "")
+    return healthy
+
+
+ROOT = "root folder"
+
+
+def other_checks(root: str) -> Iterator[Check]:
+    """The root folder, and what the notebooks need."""
+    from minidocker.engine import data_folder
+
+    folder = Path(root or os.environ.get("MINIDOCKER_ROOT") or data_folder()).expanduser().absolute()
+    yield root_check(folder)
+    yield dot_check()
+    for module, package in (("jupyterlab", "JupyterLab"), ("ipywidgets", "ipywidgets")):
+        there = find_spec(module) is not None
+        yield (
+            there,
+            package,
+            "installed" if there else "not installed",
+            "make setup, or pip install 'minidocker-course[course]'",
+        )
+    lesson = Path(__file__).parents[2] / "notebooks" / "00-start-here.ipynb"
+    found = str(lesson) if lesson.exists() else "not beside this package"
+    yield lesson.exists(), "first lesson", found, "The lessons are in the source: clone it, then make lab"
+
+
+def root_check(folder: Path) -> Check:
+    """Whether images and containers can be kept where they are to be."""
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    remedy = "Choose another folder with --root DIR or MINIDOCKER_ROOT"
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+        return False, ROOT, f"{folder} cannot be written", remedy
+    free = shutil.disk_usage(nearest).free
+    return True, ROOT, f"{folder} is writable, {free / 1e9:.0f} GB free", ""
+
+
+def dot_check() -> Check:
+    """Whether graphs can be drawn."""
+    from minidocker.notebook.dot import find_dot
+
+    try:
+        return True, "dot", find_dot(), ""
+    except DockerException as error:
+        return False, "dot", "no Graphviz", f"{error} (into {sys.prefix})"
