@@ -130,11 +130,11 @@ class ImageCollection(Images):
 
     def get(self, name: str) -> Image:
         """The image of a name or id. One of this course's base images is made right here. Raises ImageNotFound."""
-        from minidocker import base
-
         try:
             return super().get(name)
         except ImageNotFound:
+            from minidocker import base
+
             if (made := base.ensure(self, name)) is not None:
                 return made
             raise
