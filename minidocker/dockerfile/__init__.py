@@ -17,13 +17,15 @@ each its meaning, `words` replaces variables; nothing here reads a file, an imag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import DockerfileError
 from .instruction import Instruction, instruction, parse_instruction
 from .lines import Heredoc, Source
-from .values import meant
+from .values import check_platform, meant
+from .words import quoted
 
 __all__ = [
     "PLATFORM_ARGS",
@@ -62,6 +64,11 @@ class Stage:
         """The line of its FROM."""
         return self.origin.line
 
+    @property
+    def title(self) -> str:
+        """Its name, or `stage-0` and so on, as Docker's progress calls it."""
+        return self.name or f"stage-{self.index}"
+
     def base_image(self, args: Mapping[str, str]) -> str:
         """Return the base with global build arguments replaced; DockerfileError when that leaves nothing."""
         base = self.origin.expand(args).args[0]
@@ -70,8 +77,13 @@ class Stage:
         return base
 
     def base_platform(self, args: Mapping[str, str]) -> str:
-        """Return `--platform` with global build arguments replaced, or the empty string."""
-        return self.origin.word(self.platform, args)
+        """Return `--platform` with global build arguments replaced; empty when there is none."""
+        platform = self.origin.word(self.platform, args)
+        try:
+            check_platform(platform) if self.platform else None
+        except ValueError as error:
+            raise self.origin.error(str(error)) from None
+        return platform
 
 
 @dataclass(frozen=True)
@@ -94,20 +106,41 @@ class Dockerfile:
         if not stages:
             raise DockerfileError("dockerfile contains no stages to build: FROM is missing", name)
         _check_names(stages)
-        return cls(name, source.escape, source.directives, tuple(args), stages, source.warnings)
+        file = cls(name, source.escape, source.directives, tuple(args), stages, source.warnings)
+        for stage in stages:
+            file._check_references(stage)
+        return file
 
-    def stage(self, reference: str | int, before: int | None = None) -> Stage | None:
-        """Return the stage of that name (in any case) or number, among those before number `before`; or None.
+    def named(self, name: str, before: int | None = None) -> Stage | None:
+        """Return the last stage of that name, in any case, among those before number `before`; or None.
+
+        This is what FROM looks for before it looks for an image.
+        """
+        return next((stage for stage in self.stages[:before][::-1] if stage.name and stage.name == name.lower()), None)
+
+    def stage(self, reference: str, before: int | None = None) -> Stage | None:
+        """Return the stage of that name or number, as `COPY --from` and `--target` have it; None: it is an image.
 
         >>> file = Dockerfile.parse("FROM a AS one\\nFROM b")
         >>> file.stage("ONE").index, file.stage("1").base, file.stage("1", before=1)
         (0, 'b', None)
         """
-        text = str(reference)
-        candidates = self.stages[:before]
-        named = [stage for stage in candidates if stage.name and stage.name == text.lower()]
-        numbered = [stage for stage in candidates if text.isdecimal() and stage.index == int(text[:9])]
-        return next(iter(named[::-1] + numbered), None)
+        stages = self.stages[:before]
+        number = int(reference) if re.fullmatch(r"[+-]?\d{1,9}", reference, re.ASCII) else -1
+        return self.named(reference, before) or (stages[number] if 0 <= number < len(stages) else None)
+
+    def _check_references(self, stage: Stage) -> None:
+        """Refuse a `COPY --from` of its own stage, or of a later one, or of a number that is no stage."""
+        for one in stage.instructions:
+            origin = str(one.flags.get("from", "")) if one.keyword == "COPY" else ""
+            other = None if not origin or self.stage(origin, stage.index) else self.stage(origin)
+            if other is stage:
+                raise one.error(f"circular dependency detected on stage: {stage.title}")
+            if other:
+                where = f"it needs to be defined before current stage {quoted(stage.title)}"
+                raise one.error(f"cannot copy from stage {quoted(other.title)}, {where}")
+            if re.fullmatch(r"[+-]?\d+", origin, re.ASCII) and not self.stage(origin):
+                raise one.error(f"invalid stage index {origin}: the file has {len(self.stages)} stages, from 0 on")
 
     def target(self, name: str = "") -> Stage:
         """Return the stage to build: the one of `--target`, or the last; DockerfileError when there is none such."""
@@ -129,8 +162,9 @@ class Dockerfile:
         build_args = build_args or {}
         values.update({name: build_args[name] for name in values.keys() & build_args.keys()})
         for arg in self.args:
-            pairs = arg.arguments(values, build_args, values)
-            values.update({name: value for name, value in pairs if value is not None})
+            for pair in arg.pairs:  # one by one: here, unlike in a stage, a default sees the names to its left
+                [(name, value)] = replace(arg, pairs=(pair,)).arguments(values, build_args, values)
+                values.update({} if value is None else {name: value})
         return values
 
 

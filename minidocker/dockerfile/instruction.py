@@ -78,7 +78,7 @@ class Instruction:
     def expand(self, env: Mapping[str, str]) -> Instruction:
         """Return the instruction with its variables replaced, where this instruction has that.
 
-        RUN (but for its mounts), CMD, ENTRYPOINT, SHELL, HEALTHCHECK, MAINTAINER and ONBUILD keep theirs: those are
+        RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK, MAINTAINER and ONBUILD keep theirs: those are
         for the shell, or for later; for ARG see `arguments`. Every variable has the value from before the
         instruction. What only now can be checked is checked: ports, signals, blank paths. Raises DockerfileError.
         """
@@ -93,20 +93,18 @@ class Instruction:
     ) -> tuple[Pair, ...]:
         """Return the names of an ARG with their values: a build argument's, else the default, else the inherited one.
 
-        Unlike in ENV, a default sees the names to its left; it is not looked at when a build argument is given.
+        A default is not even looked at when a build argument is given.
 
-        >>> parse_instruction("ARG a=1 b=$a$x c d").arguments({"x": "y"}, {"d": "4"}, {})
-        (('a', '1'), ('b', '1y'), ('c', None), ('d', '4'))
+        >>> parse_instruction("ARG a=1$x b c").arguments({"x": "y"}, {"c": "4"}, {})
+        (('a', '1y'), ('b', None), ('c', '4'))
         """
-        scope, pairs = dict(env), []
-        for name, default in self.pairs:
-            value = build_args.get(name, inherited.get(name))
-            if name not in build_args and default is not None:
-                value = self.word(default, scope)
-            if value is not None:
-                scope[name] = value
-            pairs.append((name, value))
-        return tuple(pairs)
+
+        def value(name: str, default: str | None) -> str | None:
+            if name in build_args or default is None:
+                return build_args.get(name, inherited.get(name))
+            return self.word(default, env)
+
+        return tuple((name, value(name, default)) for name, default in self.pairs)
 
     def word(self, text: str, env: Mapping[str, str]) -> str:
         """Expand one word by this file's escape character; DockerfileError when it is malformed."""
@@ -208,6 +206,9 @@ def _run(bare: Instruction, line: Line) -> Instruction:
     run = _command(bare, line)
     if not run.args:
         raise ValueError("No command specified: the list after RUN is empty")
+    for flag, modes in (("network", ("default", "none", "host")), ("security", ("sandbox", "insecure"))):
+        if (mode := str(run.flags.get(flag, modes[0]))) not in modes:
+            raise ValueError(f"{flag} mode {quoted(mode)} is not valid, it can be {' or '.join(modes)}")
     return run
 
 
@@ -235,6 +236,11 @@ def _copy(bare: Instruction, line: Line) -> Instruction:
         )
     if parse_heredoc(destination):
         raise ValueError(f"{bare.keyword} cannot accept a heredoc as a destination")
+    if re.search(r"\$[\w{]", str(bare.flags.get("from", ""))):
+        raise ValueError(
+            "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope "
+            "as a workaround"
+        )
     paths = [source for source in sources if not parse_heredoc(source)]
     return replace(bare, args=(*paths, destination), json=json_list(line.rest) is not None)
 
@@ -448,13 +454,6 @@ def _expand_signal(one: Instruction, env: Mapping[str, str]) -> Instruction:
     return signal
 
 
-def _expand_mounts(one: Instruction, env: Mapping[str, str]) -> Instruction:
-    mounts = one.flags.get("mount", ())
-    if not isinstance(mounts, tuple):
-        return one
-    return replace(one, flags={**one.flags, "mount": tuple(one.word(mount, env) for mount in mounts)})
-
-
 EXPANDERS: dict[str, Callable[[Instruction, Mapping[str, str]], Instruction]] = {
     "ADD": _expand_copy,
     "COPY": _expand_copy,
@@ -462,7 +461,6 @@ EXPANDERS: dict[str, Callable[[Instruction, Mapping[str, str]], Instruction]] = 
     "EXPOSE": _expand_expose,
     "FROM": _expand_args,
     "LABEL": _expand_pairs,
-    "RUN": _expand_mounts,
     "STOPSIGNAL": _expand_signal,
     "USER": _expand_args,
     "VOLUME": _expand_volume,

@@ -267,7 +267,7 @@ def json_list(text: str) -> list[str] | None:
         return None
     if not all(isinstance(item, str) for item in value):
         raise ValueError("when using JSON array syntax, arrays must be comprised of strings only")
-    return [str(item) for item in value]
+    return [re.sub("[\ud800-\udfff]", "\ufffd", item) for item in value]  # half a character is none
 
 
 def _no_constant(name: str) -> None:

@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from .words import quoted
+
 PROTOCOLS = ("tcp", "udp", "sctp")
 SIGNALS = re.compile(
     "ABRT|ALRM|BUS|CHLD|CLD|CONT|FPE|HUP|ILL|INT|IO|IOT|KILL|PIPE|POLL|PROF|PWR|QUIT|SEGV|STKFLT|STOP|SYS|TERM|TRAP|"
     r"TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(\+([1-9]|1[0-5]))?|RTMAX(-([1-9]|1[0-4]))?"
+)
+PLATFORM_PARTS = re.compile(
+    "aix|android|darwin|macos|dragonfly|freebsd|hurd|illumos|ios|js|linux|nacl|netbsd|openbsd|plan9|solaris|windows|zos|"
+    "386|i386|amd64|x86_64|x86-64|arm|armel|armhf|armbe|arm64|aarch64|arm64be|loong64|mips|mipsle|mips64|mips64le|"
+    "mips64p32|mips64p32le|ppc|ppc64|ppc64le|riscv|riscv64|s390|s390x|sparc|sparc64|wasm"
 )
 UNITS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 SIZES = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([^\d.]*)", re.ASCII)
@@ -21,27 +28,26 @@ def exposed_ports(spec: str) -> list[str]:
     >>> exposed_ports("80"), exposed_ports("8000-8002/udp"), exposed_ports("127.0.0.1:5000:50/TCP")
     (['80/tcp'], ['8000/udp', '8001/udp', '8002/udp'], ['50/tcp'])
     """
-    whole, slash, protocol = spec.partition("/")
+    whole, protocol, *_ = [*spec.split("/"), "", ""]
     host, _, ports = whole.rpartition(":")
     if not ports:
         raise ValueError(f"No port specified: {spec}<empty>")
     first, last = _port_range(ports, "containerPort")
-    if host.rpartition(":")[2]:
-        _port_range(host.rpartition(":")[2], "hostPort")
-    protocol = (protocol if slash else "tcp").lower() or "tcp"
-    if protocol not in PROTOCOLS:
+    published = host.rpartition(":")[2]
+    low, high = _port_range(published, "hostPort") if published else (first, last)
+    if first != last and high - low != last - first:
+        raise ValueError(f"Invalid ranges specified for container and host Ports: {ports} and {published}")
+    if protocol.lower() not in ("", *PROTOCOLS):
         raise ValueError(f"Invalid proto: {protocol}")
-    return [f"{port}/{protocol}" for port in range(first, last + 1)]
+    return [f"{port}/{protocol.lower() or 'tcp'}" for port in range(first, last + 1)]
 
 
 def _port_range(text: str, what: str) -> tuple[int, int]:
-    first, dash, last = text.partition("-")
-    numbers = [first, last] if dash else [first, first]
-    if not all(number.isascii() and number.isdigit() and int(number[:6]) <= 65535 for number in numbers):
-        raise ValueError(f"Invalid {what}: {text}; a port is a number up to 65535, or a range of two")
-    if int(numbers[0]) > int(numbers[1]):
-        raise ValueError(f"Invalid range specified for the {what}: {text}")
-    return int(numbers[0]), int(numbers[1])
+    match = re.fullmatch(r"0*(\d{1,5})(?:-0*(\d{1,5}))?", text, re.ASCII)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if not first <= last <= 65535:
+        raise ValueError(f"Invalid {what}: {text}; a port is a number up to 65535, or a range such as 8000-8010")
+    return first, last
 
 
 def duration(text: str) -> int:
@@ -71,10 +77,24 @@ def duration(text: str) -> int:
 def check_signal(text: str) -> None:
     """Raise ValueError unless `text` is a signal: a number, or a name with or without SIG."""
     if re.fullmatch(r"[+-]?\d+", text, re.ASCII):
-        if int(text) == 0:
+        if not 0 < abs(int(text)) < 1 << 63:
             raise ValueError(f"invalid signal: {text}")
     elif not SIGNALS.fullmatch(text.upper().removeprefix("SIG")):
         raise ValueError(f"invalid signal: {text}")
+
+
+def check_platform(text: str) -> None:
+    """Raise ValueError unless `text` is a platform: `linux/arm64/v8`, or an operating system or architecture alone."""
+    problem, parts = "", text.split("/")
+    for part in parts[:3]:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", part):
+            problem = f'{quoted(part)} is an invalid component of {quoted(text)}; it must match "^[A-Za-z0-9_-]+$"'
+    if len(parts) > 3:
+        problem = f"{quoted(text)}: cannot parse platform specifier, which is os/architecture/variant"
+    elif len(parts) == 1 and not problem and not PLATFORM_PARTS.fullmatch(text.lower()):
+        problem = f"{quoted(text)}: unknown operating system or architecture"
+    if problem:
+        raise ValueError(f"failed to parse platform {text}: {problem}")
 
 
 def meant(word: str, known: Iterable[str]) -> str:
