@@ -30,7 +30,8 @@ MODULES = {
     "running": ("run", "create", "exec", "logs", "attach"),
     "copying": ("cp", "diff", "commit", "export", "container prune"),
     "inspecting": ("inspect", "image inspect", "container inspect"),
-    "system": ("info", "version", "system df", "system prune"),
+    "system": ("info", "system df", "system prune"),
+    "version": ("version",),
     "tour": ("tour",),
     "doctor": ("doctor",),
 }

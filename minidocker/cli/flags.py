@@ -19,9 +19,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from textwrap import dedent, wrap
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Exit(Exception):
@@ -32,8 +31,7 @@ class Exit(Exception):
         self.code, self.text = code, text
 
 
-@dataclass(frozen=True)
-class Flag:
+class Flag(NamedTuple):
     """One option: `Flag("env", "e", "list", "Set environment variables", "")`; a `kind` of "" is a bool."""
 
     name: str
@@ -76,17 +74,20 @@ _BOOLS = {
 }
 
 
-@dataclass
 class Call:
-    """A command line, read: `call.args`, and each option as an attribute (`call.no_trunc`)."""
+    """A command line, read: `call.args`, and each option as an attribute (`call.no_trunc`).
 
-    command: Command
-    path: str
-    args: list[str]
-    options: dict[str, Any]
-    given: set[str] = field(default_factory=set)
+    `given` names the options that were really there; `top` is the Call of those before the command.
+    """
+
     engine: Any = None
-    top: Any = None  # the Call of the options before the command
+    top: Any = None
+
+    def __init__(self, command: Command, path: str) -> None:
+        self.command, self.path = command, path
+        self.args: list[str] = []
+        self.options: dict[str, Any] = {name: flag.initial() for name, flag in command.flags.items()}
+        self.given: set[str] = set()
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -95,8 +96,7 @@ class Call:
             raise AttributeError(name) from None
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """One command, and how its command line is read."""
 
     name: str
@@ -123,7 +123,7 @@ class Command:
 
     def parse(self, path: str, argv: Sequence[str]) -> Call:
         """`argv` read by this command's rules; raises `Exit` with docker's complaint."""
-        call = Call(self, path, [], {name: flag.initial() for name, flag in self.flags.items()})
+        call = Call(self, path)
         rest = list(argv)
         while rest:
             word = rest.pop(0)
@@ -274,8 +274,8 @@ def read_flags(text: str) -> dict[str, Flag]:
         elif last and line.strip():
             flags[last] = Flag(last, flags[last].short, flags[last].kind, f"{flags[last].help} {line.strip()}".strip())
     for name, flag in flags.items():
-        if default := re.search(r"\(default \"?(.*?)\"?\)$", flag.help):
-            flags[name] = Flag(name, flag.short, flag.kind, flag.help, default[1])
+        if default := re.search(r'\(default (?:"(.*?)"|(true|false|-?\d+))\)$', flag.help):
+            flags[name] = Flag(name, flag.short, flag.kind, flag.help, default[1] or default[2])
     return flags
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from minidocker.cli.flags import Exit
 from minidocker.cli.template import ExecError, TemplateError, compile_template
-from minidocker.cli.values import Function, Struct, to_json
+from minidocker.cli.values import Function, Struct, as_structs, to_json
 from minidocker.errors import DockerException
 
 
@@ -166,6 +166,18 @@ class Listing:
             return to_json(value)
         fields: dict[str, Any] = {name: value[name] for name in sorted(value) if not callable(value[name])}
         return to_json(fields).replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def formatted(value: dict[str, Any], format: str, kind: str) -> str:
+    """One value through a `--format`: a template, or `json`."""
+    if format == "json":
+        return to_json(value)
+    try:
+        struct = as_structs(value)
+        struct.kind = kind
+        return compile_template(format)(struct)
+    except TemplateError as error:
+        raise Exit(1, str(error)) from None
 
 
 # --- what many commands do ------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ _REFUSED = """
     --health-interval string     health checks are not run yet
     --health-retries int         health checks are not run yet
     --health-start-interval string   health checks are not run yet
-    --health-start-period string health checks are not run yet
+    --health-start-period string   health checks are not run yet
     --health-timeout string      health checks are not run yet
     --no-healthcheck             health checks are not run yet, so there is nothing to switch off
     --isolation string           this is for Windows containers

@@ -1,87 +1,19 @@
-"""The commands about the engine: info, version, system df, system prune."""
+"""The commands about the engine: info, system df, system prune."""
 
 from __future__ import annotations
 
-import platform
-import sys
 from collections.abc import Iterable
 from typing import Any
 
 from minidocker import __version__
 from minidocker.cli.flags import Call, Exit, command
-from minidocker.cli.format import Listing, Row, confirm, filters_of, human_size
-from minidocker.cli.template import TemplateError, compile_template
-from minidocker.cli.values import as_structs, to_json
-from minidocker.errors import DockerException
+from minidocker.cli.format import Listing, Row, confirm, filters_of, formatted, human_size
 
 DF = Listing(
     "*formatter.diskUsageContext",
     "{{.Type}}\t{{.TotalCount}}\t{{.Active}}\t{{.Size}}\t{{.Reclaimable}}",
     {"Type": "TYPE", "TotalCount": "TOTAL", "Active": "ACTIVE", "Size": "SIZE", "Reclaimable": "RECLAIMABLE"},
 )
-
-
-@command(
-    """
-version [OPTIONS]
-
-Show the minidocker version information
-
-  -f, --format string   Format output with a Go template, or "json" as JSON on one line
-""",
-    needs_engine=False,
-)
-def version(call: Call) -> int:
-    """`docker version`: this command line, and the engine that it would use."""
-    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    client = {"Version": __version__, "PythonVersion": platform.python_version(), "Os": sys.platform, "Arch": machine}
-    server, problem = _server(call)
-    if call.format:
-        print(_formatted({"Client": client, "Server": server}, call.format, "version"))
-    else:
-        print(f"Client: minidocker\n{_lines(client)}")
-        if server:
-            print(f"\nServer: minidocker\n Engine:\n{_lines(server, '  ')}")
-    if problem:
-        raise Exit(1, problem)
-    return 0
-
-
-def _server(call: Call) -> tuple[dict[str, Any] | None, str]:
-    from minidocker import connect
-    from minidocker.cli import complaint
-
-    try:
-        with connect(call.top.root or None, call.top.runtime or None) as engine:
-            return engine.version(), ""
-    except (DockerException, OSError) as error:
-        return None, complaint(error)
-
-
-LABELS = {
-    "Version": "Version:",
-    "ApiVersion": "API version:",
-    "PythonVersion": "Python version:",
-    "Os": "OS/Arch:",
-    "Runtime": "Runtime:",
-    "KernelVersion": "Kernel version:",
-}
-
-
-def _lines(values: dict[str, Any], indent: str = " ") -> str:
-    shown = {**values, "Os": f"{values['Os']}/{values['Arch']}"}
-    return "\n".join(f"{indent}{label:<18}{shown[key]}" for key, label in LABELS.items() if key in shown)
-
-
-def _formatted(values: dict[str, Any], format: str, name: str) -> str:
-    if format == "json":
-        return to_json(values)
-    try:
-        struct = as_structs(values)
-        struct.kind = f"system.{name}Info"
-        return compile_template(format)(struct)
-    except TemplateError as error:
-        raise Exit(1, str(error)) from None
 
 
 @command("""
@@ -95,7 +27,7 @@ def info(call: Call) -> int:
     """`docker info`."""
     known = call.engine.info()
     if call.format:
-        print(_formatted(known, call.format, "docker"))
+        print(formatted(known, call.format, "system.dockerInfo"))
         return 0
     print(f"Client:\n Version:    {__version__}\n\nServer:")
     for label, key in INFO:
