@@ -218,7 +218,6 @@ def bind(source: int, path: str, target: int, read_only: bool = False) -> None:
     if read_only:
         linux.set_read_only(tree)
     linux.move_mount(tree, target)
-    os.close(tree)
 
 
 def mount_on(root: int, path: str, fstype: str, flags: int, options: str = "") -> None:
@@ -236,7 +235,8 @@ def place(root: int, path: str, is_dir: bool = True) -> int:
     with suppress(FileNotFoundError):
         return linux.open_inside(root, path, os.O_PATH)
     above, name = posixpath.split(path.rstrip("/"))
-    os.close(place(root, above))
+    if above != "/":
+        place(root, above)
     parent = linux.open_inside(root, above, os.O_RDONLY | os.O_DIRECTORY)
     before = os.fstat(parent)
     if is_dir:
@@ -247,7 +247,6 @@ def place(root: int, path: str, is_dir: bool = True) -> int:
     with suppress(OSError):
         os.setxattr(made, PLACEHOLDER, b"")
     os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
-    os.close(parent)
     return made
 
 

@@ -1,6 +1,7 @@
 """The small process that forks: a container starts without starting a Python interpreter.
 
-Each engine process has one launcher, started on first use, which waits on a socket. For each request it forks a worker:
+Each engine process has one launcher, started on first use. It always has one worker forked ahead, which waits on the
+engine's socket; when that one takes a request, the launcher forks the next.
 
     launcher ──fork──▶ monitor ──clone──▶ the container's first process ──execve──▶ the program
              └─fork──▶ worker  ──setns, fork──▶ one more process inside (`docker exec`)
@@ -13,6 +14,7 @@ The launcher dies when its engine does, and imports only what it needs of the st
 # ruff: noqa: PTH104, PTH110, PTH115, PTH123
 from __future__ import annotations
 
+import array  # noqa: F401 - what `socket` takes only when it passes descriptors, then in each worker anew
 import fcntl
 import gc
 import json
@@ -24,6 +26,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from typing import Any
 
 from minidocker.runtime import inside, linux
@@ -66,17 +69,24 @@ def main(fd: int) -> None:
     linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
     gc.disable()
     gc.freeze()
+    boot_id()
+    identity("uid"), identity("gid")
     server = socket.socket(fileno=fd)
     while True:
-        data, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
-        if not data:
-            return
+        taken_end, taken_start = os.pipe()
         if os.fork() == 0:
-            server.close()
-            worker(socket.socket(fileno=fds[0]))
+            os.close(taken_end)
+            data, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            if data:
+                os.write(taken_start, b"!")
+                os.close(taken_start)
+                server.close()
+                worker(socket.socket(fileno=fds[0]))
             os._exit(0)
-        for received in fds:
-            os.close(received)
+        os.close(taken_start)
+        if not os.read(taken_end, 1):
+            return  # nobody is left who could ask
+        os.close(taken_end)
 
 
 def worker(client: socket.socket) -> None:
@@ -112,9 +122,10 @@ def now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanos:09d}Z"
 
 
+@cache
 def boot_id() -> str:
     """What tells this run of the machine from all others."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+    with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
 
 
@@ -129,19 +140,20 @@ def read_state(path: str) -> dict[str, Any]:
 
 
 def write_state(path: str, state: Mapping[str, Any]) -> None:
-    """Replace `state.json` in one step."""
+    """Replace `state.json` in one step. That something runs is of no use after a crash of the machine: no fsync."""
     temporary = f"{path}/state.json.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
-        json.dump(state, file)
-        file.flush()
-        os.fsync(file.fileno())
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    os.write(fd, json.dumps(state).encode())
+    if not state["Running"]:
+        os.fsync(fd)
+    os.close(fd)
     os.rename(temporary, f"{path}/state.json")
 
 
 @contextmanager
 def state_lock(path: str) -> Iterator[None]:
-    """Keep everybody else from changing `state.json`."""
-    fd = os.open(f"{path}/state.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Keep everybody else from changing `state.json`, by a lock on the folder that it lies in."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         yield
@@ -430,14 +442,15 @@ def map_ids(child: int, how: str) -> None:
         with open(f"/proc/{child}/setgroups", "w") as file:
             file.write("deny")
     for kind, own in (("uid", os.geteuid()), ("gid", os.getegid())):
-        lines = f"0 {own} 1" if how == "one" else identity(f"/proc/self/{kind}_map")
+        lines = f"0 {own} 1" if how == "one" else identity(kind)
         with open(f"/proc/{child}/{kind}_map", "w") as file:
             file.write(lines)
 
 
-def identity(path: str) -> str:
-    """A map of all the ids that we have to themselves."""
-    with open(path) as file:
+@cache
+def identity(kind: str) -> str:
+    """A map of all the `uid`s or `gid`s that we have to themselves."""
+    with open(f"/proc/self/{kind}_map") as file:
         ours = [line.split() for line in file]
     return "\n".join(f"{first} {first} {count}" for first, _, count in ours)
 

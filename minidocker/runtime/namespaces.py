@@ -183,12 +183,20 @@ def prepare(box: Box) -> None:
     (path / "work").mkdir(exist_ok=True)
     if not box.layers:
         (path / "empty").mkdir(exist_ok=True)
-    (path / "hostname").write_text(f"{box.hostname}\n")
-    (path / "hosts").write_text(f"{HOSTS}127.0.1.1\t{box.hostname}\n" if box.hostname else HOSTS)
-    resolve = Path("/etc/resolv.conf")
-    (path / "resolv.conf").write_bytes(resolve.read_bytes() if resolve.is_file() else b"")
-    for name in FILES:
-        (path / name).chmod(0o644)
+    resolver = Path("/etc/resolv.conf")
+    write_file(path / "hostname", f"{box.hostname}\n".encode())
+    write_file(path / "hosts", (f"{HOSTS}127.0.1.1\t{box.hostname}\n" if box.hostname else HOSTS).encode())
+    write_file(path / "resolv.conf", resolver.read_bytes() if resolver.is_file() else b"")
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that everybody may read, whatever the umask says."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, content)
+        os.fchmod(fd, 0o644)
+    finally:
+        os.close(fd)
 
 
 # Who runs
