@@ -4,19 +4,20 @@ Pure functions over the `config` object of the OCI image configuration; the hist
 way to print a value.
 
     >>> one = parse_instruction('CMD ["echo", "hi"]')
-    >>> configure({"Cmd": ["sh"]}, one), created_by(one, {})
-    ({'Cmd': ['echo', 'hi'], 'ArgsEscaped': True}, 'CMD ["echo" "hi"]')
+    >>> config = configure({"User": "app"}, one)
+    >>> config, created_by(one, config)
+    ({'User': 'app', 'Cmd': ['echo', 'hi'], 'ArgsEscaped': True}, 'CMD ["echo" "hi"]')
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from minidocker.dockerfile import Instruction, parse_instruction
 from minidocker.dockerfile.words import quoted
-from minidocker.errors import BuildError
+from minidocker.errors import BuildError, InvalidArgument
 from minidocker.tree import Tree
 
 __all__ = ["DEFAULT_PATH", "configure", "created_by", "environment", "owner", "parse_instruction"]
@@ -31,14 +32,23 @@ def configure(config: Config, one: Instruction) -> Config:
     return config | CHANGES[one.keyword](config, one)
 
 
+def apply_changes(config: Config, changes: Iterable[str]) -> Config:
+    """The configuration after Dockerfile lines, as `docker commit --change` takes them. Raises InvalidArgument.
+
+    >>> apply_changes({"Env": ["A=1"]}, ["ENV B=${A}2", "CMD sh"])["Env"]
+    ['A=1', 'B=12']
+    """
+    for text in changes:
+        one = parse_instruction(text, "--change")
+        if one.keyword not in CHANGEABLE:
+            raise InvalidArgument(f"{one.keyword.lower()} is not a valid change command")
+        config = configure(config, one.expand(environment(config)))
+    return config
+
+
 def command(config: Config, one: Instruction) -> list[str]:
     """The exec form of RUN, CMD and ENTRYPOINT: a shell form goes to the shell that SHELL named."""
-    return list(one.args) if one.json else [*shell(config), one.script]
-
-
-def shell(config: Config) -> Sequence[str]:
-    """What the shell form is wrapped in."""
-    return config.get("Shell") or SHELL
+    return list(one.args) if one.json else [*(config.get("Shell") or SHELL), one.script]
 
 
 def environment(config: Config) -> dict[str, str]:
@@ -49,6 +59,32 @@ def environment(config: Config) -> dict[str, str]:
 def workdir(config: Config, path: str) -> str:
     """An absolute path, from one that may be relative to the working directory."""
     return path if path.startswith("/") else posixpath.join("/", config.get("WorkingDir") or "/", path)
+
+
+def destination(config: Config, to: str) -> str:
+    """Where a COPY goes: absolute, and with a slash at the end where it names a directory.
+
+    >>> destination({"WorkingDir": "/app"}, "."), destination({}, "a/../b")
+    ('/app/', '/b')
+    """
+    path = posixpath.normpath("/" + workdir(config, to).lstrip("/"))
+    return path.rstrip("/") + "/" if posixpath.basename(to) in ("", ".", "..") else path
+
+
+def chmod(one: Instruction) -> int | None:
+    """The mode that `--chmod` asks for. Raises DockerfileError."""
+    text = str(one.flags.get("chmod", ""))
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or set(text) & set("89") or int(text, 8) > 0o7777:
+        raise one.error(f"invalid chmod parameter: {text!r}. it should be octal string and between 0 and 07777")
+    return int(text, 8) & 0o777  # as BuildKit: the permissions, and no set-user-id bit
+
+
+def changed(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
+    """Which keys differ: key -> (before, after)."""
+    keys = [key for key in {**before, **after} if before.get(key) != after.get(key)]
+    return {key: (before.get(key), after.get(key)) for key in keys}
 
 
 def _env(config: Config, one: Instruction) -> Config:
@@ -72,6 +108,7 @@ def _workdir(config: Config, one: Instruction) -> Config:
     return {"WorkingDir": path if one.args[0].startswith("/") else posixpath.normpath(path)}
 
 
+CHANGEABLE = frozenset("CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD STOPSIGNAL USER VOLUME WORKDIR".split())
 CHANGES: dict[str, Callable[[Config, Instruction], Config]] = {
     "ARG": lambda _config, _one: {},
     "CMD": lambda config, one: {"Cmd": command(config, one), "ArgsEscaped": True},
@@ -99,13 +136,13 @@ def created_by(one: Instruction, config: Config) -> str:
     return f"{one.keyword} {say(one, config)}"
 
 
-def run_text(argv: Sequence[str], args: Mapping[str, str]) -> str:
+def run_text(argv: Sequence[str], args: Sequence[tuple[str, str]]) -> str:
     """The `created_by` of a RUN, with the build arguments that it could see.
 
-    >>> run_text(["/bin/sh", "-c", "make"], {"V": "1"})
+    >>> run_text(["/bin/sh", "-c", "make"], [("V", "1")])
     'RUN |1 V=1 /bin/sh -c make # buildkit'
     """
-    seen = [f"|{len(args)}", *(f"{name}={value}" for name, value in args.items())] if args else []
+    seen = [f"|{len(args)}", *(f"{name}={value}" for name, value in args)] if args else []
     return f"RUN {' '.join([*seen, *argv])} # buildkit"
 
 

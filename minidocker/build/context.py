@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minidocker.content import read_json, temp_path
+from minidocker.dockerignore import Ignore
 from minidocker.errors import BuildError
 from minidocker.tree import CHUNK, Data, Entry, Kind, Tree, directory, parents, relink, symlink
 
@@ -123,14 +124,12 @@ class Context:
     def folder(
         cls,
         path: Path,
-        ignore: Callable[[str], bool] | None = None,
-        exceptions: bool = False,
+        ignore: Ignore | None = None,
         cache: Path | None = None,
     ) -> Context:
-        """A folder. `ignore` says of a relative path whether it stays out; with `exceptions` (`!` patterns) something
-        below an ignored directory may still come in. `cache` is where the digests of its files are kept."""
+        """A folder, without what `ignore` leaves out; `cache` is where the digests of its files are kept."""
         digests = Digests(cache)
-        return cls(lambda: _walk(str(path), ignore, exceptions, digests), str(path), digests)
+        return cls(lambda: _walk(str(path), ignore or Ignore(), digests), str(path), digests)
 
     @classmethod
     def tar(cls, stream: BinaryIO, scratch: Path, name: str = "-") -> Context:
@@ -150,9 +149,11 @@ class Context:
         """The files, walked once, when somebody asks. Raises BuildError where the folder cannot be read."""
         return self._read()
 
-    def without(self, ignore: Callable[[str], bool], exceptions: bool = False) -> Context:
+    def without(self, ignore: Ignore) -> Context:
         """The same context less what `ignore` names; for tars, which come whole."""
-        return Context(lambda: _filtered(self.tree, ignore, exceptions), self.name, self.digests)
+        if not ignore.patterns:
+            return self
+        return Context(lambda: _filtered(self.tree, ignore), self.name, self.digests)
 
 
 def seal_of(found: os.stat_result) -> Seal:
@@ -163,38 +164,34 @@ def seal_of(found: os.stat_result) -> Seal:
 # The walk
 
 
-def _walk(root: str, ignore: Callable[[str], bool] | None, exceptions: bool, digests: Digests) -> Tree:
+def _walk(root: str, ignore: Ignore, digests: Digests) -> Tree:
     entries: dict[str, Entry] = {"/": directory()}
     links: dict[tuple[int, int], list[str]] = {}
     try:
-        for name, found in _scan(root, "", ignore, exceptions):
+        for name, found in _scan(root, "", ignore):
             kind = stat.S_IFMT(found.st_mode)
             if kind == stat.S_IFSOCK:
                 continue  # a socket is no file: Docker leaves it out too
             entries["/" + name] = _entry(root, name, kind, found, digests)
             if kind == stat.S_IFREG and found.st_nlink > 1:
                 links.setdefault((found.st_dev, found.st_ino), []).append("/" + name)
-        for name in {up[1:] for path in entries for up in parents(path)} if exceptions else ():
-            if "/" + name not in entries:  # ignored itself, but something below it is not
-                entries["/" + name] = _entry(root, name, stat.S_IFDIR, os.lstat(f"{root}/{name}"), digests)
+        for up in {up for path in entries for up in parents(path)} - entries.keys() if ignore.patterns else ():
+            entries[up] = _entry(root, up[1:], stat.S_IFDIR, os.lstat(root + up), digests)  # ignored, but not all in it
     except OSError as error:
         raise BuildError(f"error from sender: {error.filename}: {error.strerror}") from error
     return Tree.trusted(_link(entries, links.values()))
 
 
-def _scan(
-    root: str, below: str, ignore: Callable[[str], bool] | None, exceptions: bool
-) -> Iterator[tuple[str, os.stat_result]]:
-    """Every name below, with its metadata. An ignored directory is not even opened, unless there are exceptions."""
+def _scan(root: str, below: str, ignore: Ignore) -> Iterator[tuple[str, os.stat_result]]:
+    """Every name below that is not ignored, with its metadata. Directories that can have none are not even opened."""
     with os.scandir(f"{root}/{below}" if below else root) as found:
         items = list(found)
     for item in items:
         name = f"{below}/{item.name}" if below else item.name
-        out = ignore is not None and ignore(name)
-        if not out:
+        if not ignore.patterns or not ignore.excludes(name):
             yield name, item.stat(follow_symlinks=False) if os.name == "posix" else os.lstat(item.path)
-        if item.is_dir(follow_symlinks=False) and (exceptions or not out):
-            yield from _scan(root, name, ignore, exceptions)
+        if item.is_dir(follow_symlinks=False) and not (ignore.patterns and ignore.skips(name)):
+            yield from _scan(root, name, ignore)
 
 
 def _entry(root: str, name: str, kind: int, found: os.stat_result, digests: Digests) -> Entry:
@@ -218,13 +215,7 @@ def _link(entries: dict[str, Entry], groups: Iterable[list[str]]) -> dict[str, E
     return entries
 
 
-def _filtered(tree: Tree, ignore: Callable[[str], bool], exceptions: bool) -> Tree:
-    kept: dict[str, Entry] = {}
-    out: set[str] = set()
-    for path, entry in tree.items():
-        if path != "/" and (ignore(path[1:]) or (not exceptions and any(up in out for up in parents(path)))):
-            out.add(path)
-        else:
-            kept[path] = entry
+def _filtered(tree: Tree, ignore: Ignore) -> Tree:
+    kept = {path: entry for path, entry in tree.items() if path == "/" or not ignore.excludes(path[1:])}
     kept.update({up: tree[up] for path in list(kept) for up in parents(path)})
     return Tree.trusted(relink(kept))

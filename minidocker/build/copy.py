@@ -4,9 +4,9 @@ Nothing is mounted and nothing of the image is unpacked. The rules are BuildKit'
 copied; a destination is a directory when it ends in a slash or is one; it is found through the symbolic links of the
 image; parents that are missing are made.
 
-    >>> request = Copy(("app",), "/srv/", now=0)
-    >>> source = Tree({"/app/main.py": file(b"print(1)")})
-    >>> [(path, entry.kind) for path, entry in copy(source, request, Tree()).items()]
+    >>> context = Tree({"/app/main.py": file(b"print(1)")})
+    >>> layer = copy([(context, select(context, ["app"]))], Copy("/srv/"), Tree())
+    >>> [(path, entry.kind) for path, entry in layer.items()]
     [('/srv', 'dir'), ('/srv/main.py', 'file')]
 """
 
@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from minidocker.dockerignore import match
 from minidocker.errors import BuildError
 from minidocker.layer import Changeset
 from minidocker.tree import MAX_SYMLINKS, Data, Entry, Tree, clean, directory, file, parents, prefix, slice_below
@@ -35,7 +36,6 @@ class Copy:
     is in an archive, and None for a file that is none.
     """
 
-    sources: tuple[str, ...]
     to: str
     owner: Owner | None = None
     mode: int | None = None
@@ -50,13 +50,13 @@ class Found(NamedTuple):
     path: str
 
 
-def select(tree: Tree, sources: tuple[str, ...]) -> list[Found]:
+def select(tree: Tree, sources: Sequence[str]) -> list[Found]:
     """What the sources name: through links, which stay inside the tree, and for wildcards in sorted order.
 
     Raises BuildError where one names nothing.
 
     >>> tree = Tree({"/a.txt": file(), "/b.txt": file(), "/c.md": file()})
-    >>> [found.path for found in select(tree, ("*.txt", "./x/../c.md"))]
+    >>> [found.path for found in select(tree, ["*.txt", "./x/../c.md"])]
     ['/a.txt', '/b.txt', '/c.md']
     """
     found = [one for source in sources for one in _select(tree, source)]
@@ -79,16 +79,19 @@ def contents(tree: Tree, selected: list[Found]) -> dict[str, str]:
     return rows
 
 
-def copy(source: Tree, request: Copy, lower: Mapping[str, Entry], selected: list[Found] | None = None) -> Changeset:
-    """The layer that the copy makes upon `lower`. Raises BuildError in BuildKit's words."""
-    selected = select(source, request.sources) if selected is None else selected
+def copy(sources: Sequence[tuple[Tree, list[Found]]], request: Copy, lower: Mapping[str, Entry]) -> Changeset:
+    """The layer that a copy of selected files, out of one or more trees, makes upon `lower`.
+
+    Raises BuildError in BuildKit's words.
+    """
     target = Target(lower, request)
-    if len(selected) > 1 and not request.to.endswith("/") and not target.is_dir(request.to):
+    every = [(tree, found) for tree, selected in sources for found in selected]
+    if len(every) > 1 and not request.to.endswith("/") and not target.is_dir(request.to):
         raise BuildError(
             "When using COPY with more than one source file, the destination must be a directory and end with a /"
         )
-    for number, found in enumerate(selected):
-        target.add(source, found, str(number))
+    for number, (tree, found) in enumerate(every):
+        target.add(tree, found, str(number))
     return target.changeset()
 
 
@@ -223,16 +226,17 @@ def _select(tree: Tree, source: str) -> Iterator[Found]:
         return
     parts = path.split("/")
     first = next(number for number, part in enumerate(parts) if _is_pattern(part))
+    above, pattern = "/".join(parts[:first]) or "/", "/".join(parts[first:])
     try:
-        top = tree.resolve("/".join(parts[:first]) or "/")
-        pattern = re.compile("/".join(_regex(part) for part in parts[first:]) + r"\Z", re.DOTALL)
-    except (OSError, re.error):
+        top = tree.resolve(above)
+        names = [path[len(prefix(top)) :] for path in tree.below(top)]
+        matching = [name for name in names if name.count("/") == pattern.count("/") and match(pattern, name)]
+    except OSError:
         return
-    skip = len(prefix(top))
-    for found in tree.below(top):
-        if pattern.match(found, skip):
-            asked = prefix("/".join(parts[:first])) + found[skip:]
-            yield Found(asked, _lead(tree, asked, source))
+    except ValueError as error:
+        raise BuildError(f"COPY failed: {source}: {error}") from None
+    for name in matching:
+        yield Found(prefix(above) + name, _lead(tree, prefix(above) + name, source))
 
 
 def _lead(tree: Tree, path: str, source: str) -> str:
@@ -262,33 +266,6 @@ def _check_name(path: str) -> None:
 
 def _is_pattern(path: str) -> bool:
     return bool(re.search(r"[*?\[]", re.sub(r"\\.", "", path)))
-
-
-def _regex(pattern: str) -> str:
-    """A regular expression for a part of a path in Go's `filepath.Match`."""
-    out, rest = "", pattern
-    while rest:
-        char, rest = rest[0], rest[1:]
-        if char == "*":
-            out += "[^/]*"
-        elif char == "?":
-            out += "[^/]"
-        elif char == "[":
-            inside, rest = _char_class(rest)
-            out += inside
-        elif char == "\\" and rest:
-            out, rest = out + re.escape(rest[0]), rest[1:]
-        else:
-            out += re.escape(char)
-    return out
-
-
-def _char_class(rest: str) -> tuple[str, str]:
-    found = re.match(r"(\^?)((?:\\.|[^\]\\])+)\]", rest)
-    if found is None:
-        raise re.error("syntax error in pattern")
-    inside = re.sub(r"\\.|[\[&~|]", lambda char: "\\" + char[0][-1], found[2])
-    return f"[{found[1]}{inside}]" if not found[1] else f"(?!/)[^{inside}]", rest[found.end() :]
 
 
 def _evidence(entry: Entry) -> str:

@@ -1,0 +1,324 @@
+"""The build cache: what each step was made from, what came of it, and why it hit or missed.
+
+    cache/steps/<key>.json     one step: its facts and the layer that they led to; the key is the digest of the facts
+    cache/files/<digest>.json  what a COPY took: path -> kind, mode, owner and digest
+    cache/builds/<name>.json   the last build of each Dockerfile, step by step: what a miss is compared with
+
+A fact is whatever the result depends on: the parent's key, the command, the environment, the files. Text that was only
+typed differently is no fact, nor is a time. All of these are files to `cat`; one that is lost or broken costs a miss.
+
+    >>> old = {"parent": "sha256:aa", "run": ["make"], "args": {"V": "1"}}
+    >>> difference(old, old | {"args": {"V": "2"}}, lambda digest: {})
+    'build argument V changed (was 1, now 2)'
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from minidocker.content import Descriptor, Store, temp_path
+from minidocker.errors import APIError
+
+Facts = dict[str, Any]
+Seal = list[int]
+NEVER = "never built before"
+LOST = "its result is not in the cache: the last build failed here, or the cache was pruned"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a step's result was taken from the cache, and why (not). `key` names the facts that were looked up."""
+
+    hit: bool
+    reason: str
+    key: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True)
+class Record:
+    """A step that was built: its layer (None when it made none), when, and how long that took."""
+
+    key: str
+    layer: Descriptor | None
+    created: str
+    seconds: float
+    facts: Facts = field(default_factory=dict)
+
+
+class Cache:
+    """The cache of one store. Any number of builds may work on it at the same time."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.root = store, store.root / "cache"
+        for name in ("steps", "files", "builds"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+
+    def find(self, key: str) -> tuple[Record | None, str]:
+        """The record of a step, if its layer is there and sound; else None, and what is wrong with it, if anything."""
+        path = self._step(key)
+        try:
+            value = json.loads(path.read_bytes())
+            layer = Descriptor.from_json(value["layer"]) if value["layer"] else None
+            record = Record(key, layer, value["created"], value["seconds"], value["facts"])
+        except FileNotFoundError:
+            return None, ""
+        except (OSError, ValueError, KeyError, TypeError, APIError):
+            return None, f"the record {path.name} is damaged"
+        if layer and (problem := self._unsound(layer, value.get("seal"))):
+            return None, problem
+        os.utime(path)  # when it was last of use
+        return record, ""
+
+    def add(self, record: Record, text: str) -> None:
+        """Remember a step that was built."""
+        value = {
+            "instruction": text,
+            "created": record.created,
+            "seconds": round(record.seconds, 6),
+            "layer": record.layer.to_json() if record.layer else None,
+            "seal": _seal(self.store.path(record.layer.digest)) if record.layer else None,
+            "facts": record.facts,
+        }
+        _write(self._step(record.key), value)
+
+    def alias(self, key: str, other: str = "") -> str:
+        """The key that a cheaper one stands for ("" for none); with `other`, remember that."""
+        path = self._step(key)
+        if other:
+            _write(path, {"same": other})
+            return other
+        try:
+            return str(json.loads(path.read_bytes())["same"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def put_files(self, files: Mapping[str, str]) -> str:
+        """The digest of what a COPY takes; the listing is kept under it, for the day when it changes."""
+        listing = json.dumps(files, indent=0, sort_keys=True, ensure_ascii=True).encode()
+        digest = f"sha256:{hashlib.sha256(listing).hexdigest()}"
+        path = self.root / "files" / f"{digest[7:]}.json"
+        if not path.exists():
+            _write_bytes(path, listing)
+        return digest
+
+    def files(self, digest: str) -> dict[str, str]:
+        """The listing of a digest; empty when it is lost."""
+        try:
+            return dict(json.loads((self.root / "files" / f"{digest[7:]}.json").read_bytes()))
+        except (OSError, ValueError):
+            return {}
+
+    def last(self, origin: str) -> Trail:
+        """What the last build of this origin (context and Dockerfile) did."""
+        path = self.root / "builds" / f"{hashlib.sha256(origin.encode(errors='surrogateescape')).hexdigest()[:16]}.json"
+        try:
+            stages = json.loads(path.read_bytes())["stages"]
+            stages = {name: [Row(*row) for row in rows] for name, rows in stages.items()}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            stages = {}
+        return Trail(self, path, origin, stages)
+
+    def _step(self, key: str) -> Path:
+        return self.root / "steps" / f"{key.partition(':')[2]}.json"
+
+    def _unsound(self, layer: Descriptor, seal: object) -> str:
+        """What is wrong with a layer's blob. One that has not been touched since it was written is not read again."""
+        path = self.store.path(layer.digest)
+        try:
+            if _seal(path) != seal:
+                for _ in self.store.open(layer.digest):
+                    pass
+        except FileNotFoundError:
+            return f"its layer {short(layer.digest)} is gone from the store"
+        except APIError:
+            return f"its layer {short(layer.digest)} is corrupt"
+        return ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One step of a build: line, instruction as written, facts."""
+
+    line: int
+    text: str
+    facts: Facts
+
+
+@dataclass
+class Trail:
+    """The steps of the last build of a Dockerfile, by stage, and of the one that is going on."""
+
+    cache: Cache
+    path: Path
+    origin: str
+    before: dict[str, list[Row]]
+    now: dict[str, list[Row]] = field(default_factory=dict)
+
+    def note(self, stage: str, row: Row) -> None:
+        """The next step of a stage."""
+        self.now.setdefault(stage, []).append(row)
+
+    def why(self, stage: str, missed: int) -> str:
+        """What is different about the step just noted. `missed` is the number of the step that changed its parent."""
+        rows, mine = self.before.get(stage, []), self.now[stage]
+        row, index = mine[-1], len(mine) - 1
+        if not rows:
+            return NEVER
+        if missed:
+            return f"parent changed (step {missed})"
+        if index >= len(rows):
+            return f"line {row.line} is new: `{row.text}`"
+        old, later = rows[index], [other.text for other in rows[index:]]
+        if old.text == row.text:
+            return difference(old.facts, row.facts, self.cache.files) or LOST
+        if row.text in later:
+            return f"`{old.text}` was removed before line {row.line}"
+        return f"line {row.line} changed: was `{old.text}`, now `{row.text}`"
+
+    def save(self) -> None:
+        """Make this build the last one; stages that it did not reach stay as they were."""
+        stages = {
+            name: [[row.line, row.text, row.facts] for row in rows] for name, rows in (self.before | self.now).items()
+        }
+        _write(self.path, {"origin": self.origin, "stages": stages})
+
+
+NOUNS = {
+    "run": "the command",
+    "copy": "the sources",
+    "to": "the destination",
+    "owner": "--chown",
+    "mode": "--chmod",
+    "user": "the user",
+    "workdir": "the working directory",
+    "network": "--network",
+    "epoch": "SOURCE_DATE_EPOCH",
+    "instruction": "the instruction",
+    "args": "build argument",
+    "env": "environment variable",
+}
+
+
+def difference(old: Facts, new: Facts, files: Callable[[str], Mapping[str, str]]) -> str:
+    """The first thing in which two steps differ, in words; "" for none. `files` gives a listing by its digest."""
+    for name in (*NOUNS, "id", "files", "from"):
+        was, now = old.get(name), new.get(name)
+        if was == now:
+            continue
+        if name == "id":
+            return f"base image {new.get('image')} changed (was {short(str(was))}, now {short(str(now))})"
+        if name == "files":
+            return "; ".join(_changed_files(files(str(was)), files(str(now)))) or "the files changed"
+        if isinstance(was, dict) and isinstance(now, dict):
+            return next(_changed(NOUNS[name], was, now))
+        return f"{NOUNS.get(name, name)} changed (was {_shown(was)}, now {_shown(now)})"
+    return "parent changed" if old.get("parent") != new.get("parent") else ""
+
+
+def key_of(facts: Facts) -> str:
+    """The digest of facts."""
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def short(digest: str) -> str:
+    """The beginning of a digest, for people. `sha256:3f2a…`"""
+    return f"{digest[:11]}…" if digest.startswith("sha256:") else digest
+
+
+def usage(store: Store) -> list[dict[str, Any]]:
+    """The records of the cache as `docker system df` and `docker builder du` have them."""
+    found = []
+    for path in sorted((store.root / "cache" / "steps").glob("*.json")):
+        try:
+            value, stat = json.loads(path.read_bytes()), path.stat()
+            size = value["layer"]["size"] if value["layer"] else 0
+            found.append(
+                {
+                    "ID": path.stem[:25],
+                    "Parent": value["facts"].get("parent", ""),
+                    "Type": "regular",
+                    "Description": value["instruction"],
+                    "InUse": False,
+                    "Shared": bool(value["layer"]),
+                    "Size": size,
+                    "CreatedAt": value["created"],
+                    "LastUsedAt": datetime.fromtimestamp(stat.st_mtime, UTC).isoformat().replace("+00:00", "Z"),
+                    "UsageCount": 1,
+                }
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def prune(store: Store) -> list[str]:
+    """Forget everything; the ids of what went. The layers go with the next collection of garbage."""
+    ids = [record["ID"] for record in usage(store)]
+    for name in ("steps", "files", "builds"):
+        shutil.rmtree(store.root / "cache" / name, ignore_errors=True)
+    return ids
+
+
+def _changed(noun: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name in sorted(was.keys() | now.keys()):
+        if name not in now:
+            yield f"{noun} {name} is gone (was {_shown(was[name])})"
+        elif name not in was:
+            yield f"{noun} {name} is new ({_shown(now[name])})"
+        elif was[name] != now[name]:
+            yield f"{noun} {name} changed (was {_shown(was[name])}, now {_shown(now[name])})"
+    yield f"{noun}s changed their order"
+
+
+def _changed_files(was: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """The first changed file by name, and how many more."""
+    found = [name for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name)]
+    said = [_changed_file(name, was.get(name, ""), now.get(name, "")) for name in found[:1]]
+    return said + ([f"and {len(found) - 1} more"] if len(found) > 1 else [])
+
+
+def _changed_file(name: str, was: str, now: str) -> str:
+    if not was or not now:
+        return f"{name} was {'removed' if was else 'added'}"
+    old, new = was.split(" ", 3), now.split(" ", 3)
+    if old[3:] != new[3:] and old[0] == new[0]:
+        return f"{name} changed (was {short(old[-1])}, now {short(new[-1])})"
+    for what, before, after in zip(("kind", "mode", "owner"), old, new, strict=False):
+        if before != after:
+            return f"{name}: its {what} changed (was {before}, now {after})"
+    return f"{name} changed"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, list):
+        return "`" + " ".join(map(str, value)) + "`"
+    return "unset" if value in (None, "") else str(value)
+
+
+def _seal(path: Path) -> Seal:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+
+
+def _write(path: Path, value: Any) -> None:
+    _write_bytes(path, (json.dumps(value, indent=1) + "\n").encode())
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    """Replaced as a whole, but not forced to the disk: what a power cut takes is only a miss."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temp = temp_path(path)
+    temp.write_bytes(data)
+    temp.replace(path)

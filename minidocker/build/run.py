@@ -1,0 +1,108 @@
+"""RUN: a program in a container of its own, for the sake of what it changes.
+
+The container is a folder that lasts as long as the step; nothing of it stays behind, however the step ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from minidocker.content import FileLock, read_json
+from minidocker.errors import APIError, BuildError, StartError
+from minidocker.layer import Changeset
+from minidocker.runtime import Bind, Box, LayerLike, Process, Runtime, Stdio
+
+HOSTNAME = "buildkitsandbox"
+LOOK = 0.05  # seconds between two looks at the output of a step that runs
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a RUN starts: a process, its network (`none` or `host`), and the script of a here-document with a `#!`."""
+
+    process: Process
+    network: str
+    script: tuple[str, str] | None = None  # the path inside, and the text
+
+
+def run(
+    runtime: Runtime, folder: Path, layers: Sequence[LayerLike], command: Command, output: Callable[[str], None]
+) -> Changeset:
+    """What the command changes. `folder` must not be there yet. Raises BuildError with the program's exit code."""
+    folder.mkdir(mode=0o700)
+    box = Box(folder, layers, command.process, HOSTNAME, _binds(folder, command), network=command.network, log=False)
+    what = " ".join(command.process.args)
+    try:
+        code = _run(runtime, box, output)
+        if code:
+            reason = f'process "{what}" did not complete successfully: exit code: {code}'
+            raise BuildError(reason, exit_code=code)
+        return runtime.changes(box)
+    except StartError as error:
+        raise BuildError(
+            f'process "{what}" did not complete successfully: {error}', exit_code=error.exit_code
+        ) from error
+    finally:
+        _clean_up(runtime, box)
+
+
+def _binds(folder: Path, command: Command) -> tuple[Bind, ...]:
+    if command.script is None:
+        return ()
+    target, text = command.script
+    path = folder / "script"
+    path.write_text(text)
+    path.chmod(0o755)
+    return (Bind(str(path), target, read_only=True),)
+
+
+def _run(runtime: Runtime, box: Box, output: Callable[[str], None]) -> int:
+    """Run to the end and return the exit code. The output goes through a file, which never makes the program wait."""
+    path = box.path / "output"
+    with path.open("xb") as out, path.open("rb") as back:
+        runtime.start(box, Stdio(None, out.fileno(), out.fileno()))
+        lock = FileLock(box.path / "monitor.lock", shared=True)
+        while not lock.acquire(blocking=False):
+            _doze(box)
+            _pass_on(back.read(), output)
+        lock.release()
+        _pass_on(back.read(), output)
+    return int(read_json(box.path / "state.json")["ExitCode"])
+
+
+def _pass_on(data: bytes, output: Callable[[str], None]) -> None:
+    if data:
+        output(data.decode(errors="replace"))
+
+
+def _doze(box: Box) -> None:
+    """Sleep until the monitor ends, or for a moment."""
+    try:
+        monitor = os.pidfd_open(int(read_json(box.path / "state.json")["Monitor"]))  # type: ignore[attr-defined,unused-ignore]
+    except (AttributeError, OSError, KeyError, ValueError):
+        time.sleep(LOOK / 10)
+        return
+    try:
+        select.select([monitor], [], [], LOOK)
+    finally:
+        os.close(monitor)
+
+
+def _clean_up(runtime: Runtime, box: Box) -> None:
+    """Nothing runs and nothing stays, whether the step ended or was interrupted."""
+    lock = FileLock(box.path / "monitor.lock", shared=True)
+    while not lock.acquire(blocking=False):
+        with contextlib.suppress(APIError, OSError):
+            runtime.signal(box, getattr(signal, "SIGKILL", 9))
+        _doze(box)
+    lock.release()
+    runtime.remove(box)
+    shutil.rmtree(box.path, ignore_errors=True)

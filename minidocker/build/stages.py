@@ -1,0 +1,87 @@
+"""The stages of a Dockerfile as a graph: which of them a target needs, and in what order.
+
+>>> graph = Graph(Dockerfile.parse("FROM a AS one\\nFROM b AS two\\nFROM scratch\\nCOPY --from=one /x /"), {})
+>>> [stage.name for stage in graph.plan(graph.dockerfile.target())]
+['one', '']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from minidocker.build.step import StageNode
+from minidocker.dockerfile import Dockerfile, Instruction, Stage
+from minidocker.errors import Unsupported
+from minidocker.image import architecture
+
+REMOTE = ("http://", "https://", "git://", "git@", "ssh://")
+DOWNLOAD = "minidocker does not download during a build: fetch it yourself, and COPY it"
+LATER = {  # flag -> the way out
+    "mount": "minidocker does not mount anything into a RUN yet: COPY what it needs, and remove it in the same RUN",
+    "security": "minidocker runs every step in the same sandbox",
+    "device": "minidocker gives no devices to a build",
+    "parents": "copy each directory to its own place instead",
+    "exclude": "name it in .dockerignore instead",
+    "checksum": DOWNLOAD,
+    "keep-git-dir": DOWNLOAD,
+    "unpack": "COPY leaves an archive as it is, and ADD unpacks it",
+}
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The stages, with the global build arguments that name their bases."""
+
+    dockerfile: Dockerfile
+    args: Mapping[str, str]
+
+    def plan(self, target: Stage) -> list[Stage]:
+        """The stages that the target needs, itself last, each after those that it needs. Raises for a circle."""
+        done: list[Stage] = []
+
+        def visit(stage: Stage, above: tuple[Stage, ...]) -> None:
+            if stage in above:
+                raise stage.origin.error(f"circular dependency detected on stage: {stage.name or stage.index}")
+            for needed in self.needs(stage):
+                if needed not in done:
+                    visit(needed, (*above, stage))
+            done.append(stage)
+
+        visit(target, ())
+        return done
+
+    def needs(self, stage: Stage) -> Iterator[Stage]:
+        """The stages that a stage is based on or copies from, in the order of the file."""
+        found = [self.base(stage), *(self.source(one) for one in stage.instructions)]
+        yield from sorted({one.index: one for one in found if one}.values(), key=lambda one: one.index)
+
+    def base(self, stage: Stage) -> Stage | None:
+        """The earlier stage that this one is based on; None where it is an image."""
+        name = stage.base_image(self.args)
+        return None if name.isdecimal() else self.dockerfile.stage(name, before=stage.index)
+
+    def source(self, one: Instruction) -> Stage | None:
+        """The stage that a COPY copies from; None where it is an image, or the context."""
+        name = str(one.flags.get("from", ""))
+        stage = self.dockerfile.stage(name) if name else None
+        if stage is None and name.isdecimal():
+            raise one.error(f"invalid from flag value {name}: index out of bounds")
+        return stage
+
+    def node(self, stage: Stage, used: bool) -> StageNode:
+        """The stage as a node of the picture."""
+        copies = dict.fromkeys(str(one.flags["from"]) for one in stage.instructions if one.flags.get("from"))
+        base = stage.base_image(self.args) if used else stage.base
+        return StageNode(stage.index, stage.name, base, tuple(copies), used)
+
+    def check(self, stage: Stage, platform: str) -> None:
+        """Refuse what is not done, before anything is built. Raises Unsupported."""
+        platform = stage.base_platform(self.args) or platform
+        if platform not in ("", "linux", architecture(), f"linux/{architecture()}"):
+            raise Unsupported(f"--platform={platform}: only this machine's linux/{architecture()} can be built for")
+        for one in stage.instructions:
+            for flag in LATER.keys() & one.flags.keys():
+                raise Unsupported(f"line {one.line}: {one.keyword} --{flag} is not supported: {LATER[flag]}")
+            for remote in [arg for arg in one.args[:-1] if one.keyword == "ADD" and arg.startswith(REMOTE)]:
+                raise Unsupported(f"line {one.line}: ADD {remote} is not supported: {DOWNLOAD}")

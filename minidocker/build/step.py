@@ -1,0 +1,91 @@
+"""What a build leaves behind to look at: its steps, each with the decision of the cache, and the stages as a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from minidocker.build.cache import Decision
+from minidocker.image import Image, Layer
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `docker build` was asked for. `epoch` is SOURCE_DATE_EPOCH: then every time in the image is that one."""
+
+    tags: tuple[str, ...] = ()
+    build_args: Mapping[str, str] = field(default_factory=dict)
+    target: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    no_cache: bool = False
+    network: str = "default"
+    platform: str = ""
+    epoch: int | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One instruction that was carried out: what came of it, and whether from the cache.
+
+    `number` of `total`; `text` and `line` are the Dockerfile's; `layer` is None where none was made; `history` is the
+    entry in the image; `config_changes` what became different in the configuration, key -> (before, after).
+    """
+
+    number: int
+    total: int
+    stage: str
+    text: str
+    line: int
+    decision: Decision
+    layer: Layer | None
+    history: Mapping[str, Any]
+    seconds: float
+    config_changes: Mapping[str, tuple[Any, Any]]
+
+    def __repr__(self) -> str:
+        return f"<Step {self.number}/{self.total}: {self.text!r} {self.decision.reason}>"
+
+
+@dataclass(frozen=True)
+class StageNode:
+    """A stage in the graph: what it is based on and copies from , and whether it was needed."""
+
+    index: int
+    name: str
+    base: str
+    copies: tuple[str, ...]
+    used: bool
+
+
+@dataclass
+class Build:
+    """A build: the image, the steps, the stages. Iterating gives the events, as the log that Docker's SDK returns."""
+
+    image: Image | None = None
+    steps: list[Step] = field(default_factory=list)
+    stages: list[StageNode] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.events)
+
+    @property
+    def log(self) -> str:
+        """What the terminal shows."""
+        return "".join(event["stream"] for event in self.events if "stream" in event)
+
+    def __repr__(self) -> str:
+        hits = sum(step.decision.hit for step in self.steps)
+        made = self.image.short_id if self.image else "failed"
+        return f"<Build: {made}, {len(self.steps)} steps, {hits} from the cache>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from minidocker.notebook import mimebundle
+
+        return mimebundle(self)
+
+    def __str__(self) -> str:
+        from minidocker.notebook import text
+
+        return text(self)
