@@ -1,0 +1,19 @@
+"""The one table of what the simulated runtime can run: a shell and its commands.
+
+Anything else that is found in an image is refused by name. `python -c "from minidocker.runtime.applets import COMMANDS;
+print(*sorted(COMMANDS))"` prints the table.
+"""
+
+from __future__ import annotations
+
+from minidocker.runtime import editors, filetools, systools, texttools
+from minidocker.runtime.builtin import sh
+from minidocker.runtime.kernel import SHELLS, Command
+
+COMMANDS: dict[str, Command] = {
+    **dict.fromkeys(SHELLS, sh),
+    **filetools.TABLE,
+    **texttools.TABLE,
+    **editors.TABLE,
+    **systools.TABLE,
+}

@@ -1,0 +1,432 @@
+"""A simulated process's file system: the container's view, what is mounted over it, and who is asking.
+
+`Mounts` is what Linux calls a mount namespace: the union view at `/`, `/proc`, `/dev`, `/sys` and Docker's three files
+in `/etc` from memory, and host folders (`-v`). `Files` adds what belongs to a process: working directory, umask, owner;
+its methods are the system calls, and fail as those do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import shutil
+import stat as modes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from minidocker.runtime import Bind
+from minidocker.tree import Entry, FileData, Tree, directory, file, parents, prefix, resolve, symlink
+from minidocker.union import Union
+
+READ, WRITE, EXECUTE = 4, 2, 1
+DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+
+def failure(number: int, path: str) -> OSError:
+    """The OSError that the kernel's error number stands for."""
+    return OSError(number, os.strerror(number), path)
+
+
+class FileSystem(Protocol):
+    """What can be mounted; `Union` can. All paths are absolute and free of symbolic links."""
+
+    def get(self, path: str) -> Entry | None: ...  # noqa: D102
+    def listdir(self, path: str) -> list[str]: ...  # noqa: D102
+    def write(self, path: str, data: bytes, mode: int, append: bool, uid: int, gid: int) -> None: ...  # noqa: D102
+    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None: ...  # noqa: D102
+    def symlink(self, target: str, path: str, uid: int, gid: int) -> None: ...  # noqa: D102
+    def link(self, src: str, path: str) -> None: ...  # noqa: D102
+    def unlink(self, path: str) -> None: ...  # noqa: D102
+    def rmdir(self, path: str) -> None: ...  # noqa: D102
+    def rename(self, src: str, dst: str) -> None: ...  # noqa: D102
+    def chmod(self, path: str, mode: int) -> None: ...  # noqa: D102
+    def chown(self, path: str, uid: int, gid: int, follow: bool) -> None: ...  # noqa: D102
+    def utime(self, path: str, mtime: int) -> None: ...  # noqa: D102
+
+
+class HostFolder:
+    """A file or folder of the host, mounted at `target`.
+
+    A symbolic link in it is never followed by the host, only inside the container's view, so nothing gets out of it.
+    """
+
+    def __init__(self, source: str, target: str) -> None:
+        self.source, self.target = Path(source).resolve(), target
+
+    def _host(self, path: str) -> Path:
+        inside = path[len(self.target) :].strip("/")
+        there = self.source
+        for name in inside.split("/")[:-1] if inside else ():
+            there = there / name
+            if there.is_symlink():
+                raise failure(errno.ELOOP, path)
+        return there / inside.rsplit("/", 1)[-1] if inside else there
+
+    def get(self, path: str) -> Entry | None:
+        """What is there, or None."""
+        host = self._host(path)
+        try:
+            found = host.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        meta = {"uid": found.st_uid, "gid": found.st_gid, "mtime": int(found.st_mtime)}
+        if modes.S_ISDIR(found.st_mode):
+            return directory(modes.S_IMODE(found.st_mode), **meta)
+        if modes.S_ISLNK(found.st_mode):
+            return symlink(os.readlink(host), **meta)
+        if modes.S_ISREG(found.st_mode):
+            return file(FileData(host, found.st_size), modes.S_IMODE(found.st_mode), **meta)
+        return Entry("fifo", 0o600, mtime=meta["mtime"])  # sockets and the like: there, but not to be opened
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a folder, sorted."""
+        return sorted(os.listdir(self._host(path)))
+
+    def write(self, path: str, data: bytes, mode: int, append: bool, uid: int, gid: int) -> None:
+        """Create, truncate or append to a file."""
+        host = self._host(path)
+        new = not host.exists()
+        flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
+        descriptor = os.open(host, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        if new:
+            self._own(host, mode, uid, gid)
+
+    def _own(self, host: Path, mode: int, uid: int, gid: int) -> None:
+        host.chmod(mode)
+        if hasattr(os, "geteuid") and os.geteuid() == 0:  # without that right, the file is the user's own
+            os.chown(host, uid, gid)
+
+    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
+        """Make a folder."""
+        host = self._host(path)
+        host.mkdir(mode)
+        self._own(host, mode, uid, gid)
+
+    def symlink(self, target: str, path: str, uid: int, gid: int) -> None:  # noqa: ARG002
+        """Make a symbolic link."""
+        self._host(path).symlink_to(target)
+
+    def link(self, src: str, path: str) -> None:
+        """Make one more name for a file."""
+        self._host(path).hardlink_to(self._host(src))
+
+    def unlink(self, path: str) -> None:
+        """Remove a name."""
+        self._host(path).unlink()
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty folder."""
+        self._host(path).rmdir()
+
+    def rename(self, src: str, dst: str) -> None:
+        """Move within this mount."""
+        self._host(src).replace(self._host(dst))
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Change the permission bits."""
+        self._host(path).chmod(mode)
+
+    def chown(self, path: str, uid: int, gid: int, follow: bool) -> None:  # noqa: ARG002
+        """Change the owner."""
+        shutil.chown(self._host(path), uid if uid >= 0 else None, gid if gid >= 0 else None)
+
+    def utime(self, path: str, mtime: int) -> None:
+        """Change the modification time."""
+        os.utime(self._host(path), (mtime, mtime))
+
+
+def machine_files(hostname: str) -> Tree:
+    """What is no part of any layer: devices, and the files that Docker mounts into `/etc`."""
+    entries = {f"/dev/{name}": Entry("char", 0o666, device=device) for name, device in DEVICES.items()}
+    links = {"stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "fd": "/proc/self/fd"}
+    entries |= {f"/dev/{name}": symlink(target) for name, target in links.items()}
+    hosts = f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n"
+    return Tree(
+        entries
+        | {"/dev/shm": directory(0o1777), "/dev/pts": directory(), "/sys": directory(0o555)}
+        | {"/proc": directory(0o555), "/proc/self/fd": directory(0o500)}
+        | {"/proc/version": file(b"minidocker simulated runtime\n", 0o444)}
+        | {"/etc/hostname": file(f"{hostname}\n".encode()), "/etc/hosts": file(hosts.encode())}
+        | {"/etc/resolv.conf": file(b"")}
+    )
+
+
+@dataclass
+class Mounts:
+    """Which file system answers for a path; shared by all processes of a container."""
+
+    root: Union
+    hostname: str = "localhost"
+    binds: Sequence[Bind] = ()
+    read_only: bool = False
+    table: dict[str, tuple[FileSystem, bool]] = field(default_factory=dict)  # mount point -> file system, read-only
+
+    def __post_init__(self) -> None:
+        machine = Union(lower=machine_files(self.hostname))
+        self.table["/dev"] = (machine, False)
+        self.table["/proc"] = self.table["/sys"] = (machine, True)
+        for name in ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf"):
+            self.table[name] = (machine, False)
+        for bind in self.binds:
+            target = posixpath.normpath(bind.target)
+            self._mount_point(target, is_dir=not Path(bind.source).is_file())
+            self.table[target] = (HostFolder(bind.source, target), bind.read_only)
+
+    def _mount_point(self, target: str, is_dir: bool) -> None:
+        """Make what a bind is mounted on, as the OCI runtimes do; it stays in the writable layer."""
+        for path in [*reversed(list(parents(target))), target]:
+            if self.get(path) is None:
+                if path == target and not is_dir:
+                    self.root.write(path, b"", 0o755)
+                else:
+                    self.root.mkdir(path)
+
+    def route(self, path: str) -> tuple[FileSystem, bool, str]:
+        """The file system that answers for `path`, whether it is read-only, and where it is mounted."""
+        for point in (path, *parents(path)):
+            if point in self.table:
+                return *self.table[point], point
+        return self.root, self.read_only, "/"
+
+    def get(self, path: str) -> Entry | None:
+        """What is at a path without following links; what `minidocker.tree.resolve` walks over."""
+        return self.route(path)[0].get(path)
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a directory, mount points among them."""
+        here = {point[len(prefix(path)) :] for point in self.table if posixpath.dirname(point) == path}
+        names = self.route(path)[0].listdir(path)
+        return sorted({*names, *here})
+
+
+class Files:
+    """The system calls on files, for one process. `fork` it with `copy.copy`."""
+
+    def __init__(self, mounts: Mounts, cwd: str = "/", uid: int = 0, gid: int = 0, groups: Sequence[int] = ()) -> None:
+        self.mounts, self.cwd, self.umask = mounts, cwd, 0o022
+        self.uid, self.gid, self.groups = uid, gid, frozenset(groups)
+
+    # Paths
+
+    def absolute(self, path: str) -> str:
+        """The path from the root; a relative one is looked up from the working directory."""
+        if not path:
+            raise failure(errno.ENOENT, path)
+        return path if path.startswith("/") else prefix(self.cwd) + path
+
+    def locate(self, path: str, follow: bool = True) -> str:
+        """The path with symbolic links followed, if this process may search the directories on the way."""
+        try:
+            there = resolve(self.mounts, self.absolute(path), follow or path.endswith("/"))  # type: ignore[arg-type]
+        except OSError as error:
+            raise failure(error.errno or errno.EIO, path) from None
+        for up in parents(there):
+            entry = self.mounts.get(up)
+            if entry is not None and not self.permits(entry, EXECUTE):
+                raise failure(errno.EACCES, path)
+        return there
+
+    def permits(self, entry: Entry, want: int) -> bool:
+        """Whether this process's user may read (4), write (2) or execute (1)."""
+        if self.uid == 0:
+            return want != EXECUTE or entry.is_dir or bool(entry.mode & 0o111)
+        mine = entry.gid == self.gid or entry.gid in self.groups
+        bits = entry.mode >> 6 if entry.uid == self.uid else entry.mode >> 3 if mine else entry.mode
+        return bits & want == want
+
+    def access(self, path: str, want: int) -> bool:
+        """`test -r`, `-w` and `-x`."""
+        try:
+            there = self.locate(path)
+            entry = self.stat(path)
+        except OSError:
+            return False
+        return self.permits(entry, want) and not (
+            want == WRITE and self.mounts.route(there)[1] and entry.kind != "char"
+        )
+
+    # Reading
+
+    def stat(self, path: str, follow: bool = True) -> Entry:
+        """What is at the path; ENOENT where there is nothing."""
+        entry = self.mounts.get(self.locate(path, follow))
+        if entry is None:
+            raise failure(errno.ENOENT, path)
+        if path.endswith("/") and not entry.is_dir:
+            raise failure(errno.ENOTDIR, path)
+        return entry
+
+    def find(self, path: str, follow: bool = True) -> Entry | None:
+        """What is at the path, or None."""
+        try:
+            return self.stat(path, follow)
+        except OSError:
+            return None
+
+    def read(self, path: str) -> bytes:
+        """The content of a regular file."""
+        entry = self.stat(path)
+        if entry.is_dir:
+            raise failure(errno.EISDIR, path)
+        if not self.permits(entry, READ):
+            raise failure(errno.EACCES, path)
+        return entry.data.read()
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a directory, sorted."""
+        entry = self.stat(path)
+        if not entry.is_dir:
+            raise failure(errno.ENOTDIR, path)
+        if not self.permits(entry, READ):
+            raise failure(errno.EACCES, path)
+        return self.mounts.listdir(self.locate(path))
+
+    def readlink(self, path: str) -> str:
+        """Where a symbolic link points."""
+        entry = self.stat(path, follow=False)
+        if entry.kind != "symlink":
+            raise failure(errno.EINVAL, path)
+        return entry.target
+
+    # Writing
+
+    def _writable(self, path: str, there: str) -> FileSystem:
+        system, read_only, point = self.mounts.route(there)
+        if read_only:
+            raise failure(errno.EROFS, path)
+        if there == point and there != "/":
+            raise failure(errno.EBUSY, path)
+        return system
+
+    def _in_parent(self, path: str, follow: bool = False) -> tuple[FileSystem, str, int]:
+        """Where a name is to be made or removed: the file system, the true path, and the group of what is new there."""
+        there = self.locate(path.rstrip("/") or "/", follow)
+        up = self.mounts.get(posixpath.dirname(there))
+        if up is None:
+            raise failure(errno.ENOENT, path)
+        if not up.is_dir:
+            raise failure(errno.ENOTDIR, path)
+        system = self._writable(path, there)
+        if not self.permits(up, WRITE | EXECUTE):
+            raise failure(errno.EACCES, path)
+        old = self.mounts.get(there)
+        if old is not None and up.mode & 0o1000 and self.uid not in (0, old.uid, up.uid):
+            raise failure(errno.EPERM, path)  # the sticky bit of /tmp
+        return system, there, up.gid if up.mode & 0o2000 else self.gid
+
+    def write(self, path: str, data: bytes, append: bool = False, mode: int = 0o666) -> None:
+        """Create, truncate or append to a file; the mode counts only when it is new."""
+        there = self.locate(path)
+        entry = self.mounts.get(there)
+        if entry is None:
+            system, there, gid = self._in_parent(path, follow=True)
+            system.write(there, data, mode & ~self.umask, append, self.uid, gid)
+            return
+        if entry.is_dir:
+            raise failure(errno.EISDIR, path)
+        system, read_only, _ = self.mounts.route(there)
+        if read_only:
+            raise failure(errno.EROFS, path)
+        if not self.permits(entry, WRITE):
+            raise failure(errno.EACCES, path)
+        system.write(there, data, entry.mode, append, self.uid, self.gid)
+
+    def mkdir(self, path: str, mode: int = 0o777) -> None:
+        """Make a directory; EEXIST where there is anything."""
+        if self.find(path, follow=False):
+            raise failure(errno.EEXIST, path)
+        system, there, gid = self._in_parent(path)
+        system.mkdir(there, mode & ~self.umask, self.uid, gid)
+
+    def symlink(self, target: str, path: str) -> None:
+        """Make a symbolic link."""
+        system, there, gid = self._in_parent(path)
+        if self.mounts.get(there):
+            raise failure(errno.EEXIST, path)
+        system.symlink(target, there, self.uid, gid)
+
+    def link(self, src: str, path: str) -> None:
+        """Make one more name for a file."""
+        self.stat(src, follow=False)
+        old = self.locate(src, follow=False)
+        system, there, _ = self._in_parent(path)
+        if self.mounts.get(there):
+            raise failure(errno.EEXIST, path)
+        if self.mounts.route(old)[0] is not system:
+            raise failure(errno.EXDEV, path)
+        system.link(old, there)
+
+    def unlink(self, path: str) -> None:
+        """Remove a name that is no directory's."""
+        entry = self.stat(path, follow=False)
+        system, there, _ = self._in_parent(path)
+        if entry.is_dir:
+            raise failure(errno.EISDIR, path)
+        system.unlink(there)
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory."""
+        entry = self.stat(path, follow=False)
+        system, there, _ = self._in_parent(path)
+        if not entry.is_dir:
+            raise failure(errno.ENOTDIR, path)
+        if self.mounts.listdir(there):
+            raise failure(errno.ENOTEMPTY, path)
+        system.rmdir(there)
+
+    def rename(self, src: str, dst: str) -> None:
+        """Move; EXDEV between file systems, where one has to copy."""
+        self.stat(src, follow=False)
+        system, old, _ = self._in_parent(src)
+        other, new, _ = self._in_parent(dst)
+        if system is not other:
+            raise failure(errno.EXDEV, dst)
+        if any(point.startswith(prefix(old)) for point in self.mounts.table):
+            raise failure(errno.EBUSY, src)
+        system.rename(old, new)
+
+    def _owned(self, path: str, follow: bool, need_root: bool = False) -> tuple[FileSystem, str, Entry]:
+        """For a change of attributes, which is the owner's right (or root's alone)."""
+        entry, there = self.stat(path, follow), self.locate(path, follow)
+        system, read_only, _ = self.mounts.route(there)
+        if read_only:
+            raise failure(errno.EROFS, path)
+        if self.uid != 0 and (need_root or self.uid != entry.uid):
+            raise failure(errno.EPERM, path)
+        return system, there, entry
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Change the permission bits."""
+        system, there, _ = self._owned(path, True)
+        system.chmod(there, mode)
+
+    def chown(self, path: str, uid: int, gid: int, follow: bool = True) -> None:
+        """Change the owner (-1: leave it); a program loses its set-id bits by that."""
+        mine = self.uid != 0 and uid in (-1, self.uid) and (gid in (-1, self.gid) or gid in self.groups)
+        system, there, entry = self._owned(path, follow, need_root=not mine)
+        system.chown(there, uid, gid, follow)
+        if entry.kind == "file" and entry.mode & 0o6000 and entry.mode & 0o111:
+            system.chmod(there, entry.mode & ~0o6000)
+
+    def utime(self, path: str, mtime: int) -> None:
+        """Change the modification time."""
+        there, entry = self.locate(path), self.stat(path)
+        system, read_only, _ = self.mounts.route(there)
+        if read_only:
+            raise failure(errno.EROFS, path)
+        if not self.permits(entry, WRITE) and self.uid != entry.uid:
+            raise failure(errno.EACCES, path)
+        system.utime(there, mtime)
+
+    def walk(self, path: str, visit: Callable[[str, Entry], Any]) -> None:
+        """Call `visit` with `path` and everything below it, parents first; symbolic links are not followed."""
+        entry = self.stat(path, follow=False)
+        visit(path, entry)
+        if entry.is_dir:
+            for name in self.listdir(path):
+                self.walk(prefix(path) + name, visit)
