@@ -2,6 +2,7 @@
 
     figure(thing)      the picture of an image, a layer, a build, a container, an engine
     walk(engine, name) from Dockerfile to container, in one picture that grows
+    compare(guess, measured)   a prediction beside what was measured
     lesson("00")       a clean engine of its own, and an empty folder, for one notebook
 
 Nothing of Jupyter is imported before it is used; the pictures need none of it.
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from minidocker.engine import Engine
     from minidocker.notebook.svg import Figure
 
-__all__ = ["figure", "lesson", "load_ipython_extension", "mimebundle", "text", "walk"]
+__all__ = ["compare", "figure", "lesson", "load_ipython_extension", "mimebundle", "text", "walk"]
 
 
 def mimebundle(thing: Any) -> dict[str, str]:
@@ -45,6 +46,13 @@ def walk(engine: Engine, name: str, dockerfile: str = "") -> Figure:
     from minidocker.notebook import pictures
 
     return pictures.walk(engine, name, dockerfile)
+
+
+def compare(guesses: dict[str, Any], measured: dict[str, Any]) -> Figure:
+    """What somebody predicted beside what was measured."""
+    from minidocker.notebook import lessons
+
+    return lessons.compare(guesses, measured)
 
 
 def lesson(name: str) -> tuple[Engine, Path]:

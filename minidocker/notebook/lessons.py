@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import DockerException
-from minidocker.notebook.svg import Figure, Markup, el, group, rect, text
+from minidocker.notebook.svg import Figure, Markup, group, rect, text
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
 
 EPOCH = "1735689600"  # 2025-01-01: every time that goes into a digest, so that a learner's digests are the notebook's
+WIDTH = 620
 _open: dict[str, tuple[Engine, Path]] = {}
 
 
@@ -57,28 +58,26 @@ def compare(guesses: dict[str, Any], measured: dict[str, Any]) -> Figure:
     """Predictions beside what was measured, one line for each thing that was measured.
 
     >>> print(compare({"layers": 5}, {"layers": 3, "kernels": 1}))
-    what you said, what it is
-      layers    you: 5    measured: 3    another than you thought
-      kernels   you: —    measured: 1    no guess
+    what you said, and what it is
+      layers   you said 5; it is 3
+      kernels  you said nothing; it is 1
     """
-    title, wide = "what you said, what it is", 560
-    drawn = [text(0, 16, title, "md-h"), text(250, 16, "you", "md-dim"), text(360, 16, "measured", "md-dim")]
+    title, wide = "what you said, and what it is", max(map(len, measured))
+    drawn = [text(0, 16, title, "md-h"), text(400, 16, "you said", "md-dim"), text(500, 16, "it is", "md-dim")]
     lines = [title]
     for index, (name, truth) in enumerate(measured.items()):
-        guess = guesses.get(name, "—")
-        verdict = "no guess" if name not in guesses else "as you said" if guess == truth else "another than you thought"
-        drawn.append(group(_guess(name, str(guess), str(truth), verdict, wide), 0, 26.0 + index * 30))
-        lines.append(f"  {name:<9} you: {guess!s:<4} measured: {truth!s:<4} {verdict}")
-    return Figure(title, " ".join(lines), "".join(drawn), wide, 30.0 + 30 * len(measured), "\n".join(lines))
+        guess = guesses.get(name, "nothing")
+        drawn.append(group(_guess(name, str(guess), str(truth)), 0, 26.0 + index * 32))
+        lines.append(f"  {name:<{wide}}  you said {guess}; it is {truth}{', as you said' if guess == truth else ''}")
+    return Figure(title, ". ".join(lines), "".join(drawn), WIDTH, 30.0 + 32 * len(measured), "\n".join(lines))
 
 
-def _guess(name: str, guess: str, truth: str, verdict: str, wide: float) -> list[Markup]:
-    right = verdict == "as you said"
-    sign = {"no guess": "·", "as you said": "✓"}.get(verdict, "≠")
+def _guess(name: str, guess: str, truth: str) -> list[Markup]:
+    right = guess == truth
     return [
-        rect(0, 0, wide, 26, "md-a" if right else "md-box"),
-        text(10, 17, name),
-        text(250, 17, guess, "md-c"),
-        text(360, 17, truth, "md-c", font_weight="bold"),
-        el("g", el("title", verdict), text(wide - 18, 18, sign, text_anchor="middle", font_weight="bold")),
+        rect(0, 0, WIDTH, 28, "md-a" if right else "md-box"),
+        text(12, 18, name),
+        text(400, 18, guess, "md-c", "" if right else "md-gone", width=95),
+        text(500, 18, truth, "md-c", font_weight="bold", width=80),
+        text(WIDTH - 16, 19, "✓" if right else "≠", text_anchor="middle", font_weight="bold"),
     ]

@@ -66,8 +66,9 @@ def draw_layer(layer: Layer) -> Figure:
     return layer_figure(f"layer {layer.diff_id[:19]}  {instruction(layer.created_by)}".strip(), layer.changes)
 
 
-def draw_image(image: Image, base: Image | None = None) -> Figure:
-    """An image as a core sample; with `base`, the layers that come from there are one folded slab."""
+def draw_image(image: Image, fold: bool = True) -> Figure:
+    """An image as a core sample; with `fold`, what comes from the course's own base is one slab, not to scale."""
+    base = base_of(image, image.images.list()) if fold else None
     name = ", ".join(image.tags) or "an image without a tag"
     platform = f"{image.raw.get('os', '')}/{image.raw.get('architecture', '')}"
     known = "" if base else f"{image.short_id}  {platform}"
@@ -85,8 +86,8 @@ def draw_container(container: Container) -> Figure:
     return container_figure(life_of(container))
 
 
-def draw_engine(engine: Engine, ids: bool = True) -> Figure:
-    """All that an engine holds, as a graph; without `ids` no digests and sizes, which differ between machines."""
+def draw_engine(engine: Engine, ids: bool = False) -> Figure:
+    """All that an engine holds, as a graph; with `ids` also digests and sizes, which differ between machines."""
     images = sorted(engine.images.list(all=True), key=lambda image: (image.tags or ["~"])[0])
     containers = sorted(engine.containers.list(all=True), key=lambda container: container.name)
     nodes: dict[str, Node] = {}
@@ -110,10 +111,10 @@ def draw_engine(engine: Engine, ids: bool = True) -> Figure:
     return Graph(f"engine: {len(images)} images, {len(containers)} containers", list(nodes.values()), edges).figure()
 
 
-def life_of(container: Container, base: Image | None = None) -> Life:
+def life_of(container: Container) -> Life:
     """What is shown of a container."""
-    image = container.image
-    attrs = container.attrs
+    image, attrs = container.image, container.attrs
+    base = base_of(image, image.images.list())
     return Life(
         name=container.name,
         image=(image.tags or [image.short_id])[0],
@@ -144,7 +145,7 @@ def walk(engine: Engine, name: str, dockerfile: str = "") -> Figure:
     base = base_of(found, engine.images.list())
     made = rows(found, base)
     containers = [
-        life_of(container, base) for container in engine.containers.list(all=True) if container.image.id == found.id
+        life_of(container) for container in engine.containers.list(all=True) if container.image.id == found.id
     ]
     return walk_figure(
         Journey(

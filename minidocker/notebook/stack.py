@@ -28,6 +28,7 @@ def core_sample(title: str, rows: Sequence[Row], subtitle: str = "") -> Figure:
         y += height + GAP
     drawn += [text(0, 16, title, "md-h"), text(0, 34, subtitle, "md-dim", "md-s", width=LEFT + SLAB)]
     drawn += _core(spans, 48.0, y - GAP)
+    drawn.append(text(LEFT, y + 8, "A added   M modified   D deleted (a whiteout)", "md-dim", "md-s"))
     layers = sum(row.folded or 1 for row in rows if row.number)
     told = "; ".join(f"{row.text}: {_told(row)}" for row in reversed(rows))
     return Figure(

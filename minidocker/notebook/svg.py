@@ -40,6 +40,7 @@ STYLE = (
     ".md-fig .md-dash{stroke-dasharray:5 3}"
     ".md-fig .md-gone{text-decoration:line-through}"
 )
+SWITCH = ".md-live{display:block!important}.md-twin{display:none}"
 
 
 class Markup(str):
@@ -142,6 +143,10 @@ class Figure:
     height: float
     twin: str
 
+    def __post_init__(self) -> None:
+        shown = "\n".join(map(printable, self.twin.split("\n")))  # a stranger's file name must not drive a terminal
+        object.__setattr__(self, "twin", shown)
+
     def __str__(self) -> str:
         return self.twin
 
@@ -170,8 +175,9 @@ class Figure:
         )
 
     def html(self) -> str:
-        """The drawing with its style, for a page or a notebook's output."""
-        return f"<style>{STYLE}</style>{self.svg()}"
+        """The drawing with its style. Where style and SVG are filtered out (a notebook not trusted), the twin shows."""
+        twin = f'<pre class="md-twin">{escape(self.twin, quote=False)}</pre>'
+        return f'<style>{STYLE}{SWITCH}</style>{twin}<div class="md-live" hidden>{self.svg()}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.twin, "text/html": self.html()}
