@@ -10,6 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -35,6 +36,8 @@ from minidocker.tree import Tree, file
 COMMENT = "buildkit.dockerfile.v0"
 NETWORKS = ("default", "none", "host")
 SECOND = 1_000_000_000
+Made = AbstractContextManager[Changeset]
+Make = Callable[[], Made]
 FOLDER = Tree()  # an empty folder, to copy where one is wanted
 
 
@@ -222,10 +225,10 @@ class Builder:
             return self.metadata(stage, draft, one)
         draft.config = config
 
-        def make() -> Changeset:
+        def make() -> Made:
             tree = draft.tree()
             owner = conf.owner(tree, user, "USER") if user else None
-            return copy([(FOLDER, select(FOLDER, ["/"]))], Copy(path, owner, now=self.seconds), tree)
+            return nullcontext(copy([(FOLDER, select(FOLDER, ["/"]))], Copy(path, owner, now=self.seconds), tree))
 
         facts = {"parent": draft.key, "workdir": path, "user": user}
         return self.layer(stage, draft, one, facts, conf.created_by(one, config), make)
@@ -281,12 +284,12 @@ class Builder:
         make = partial(self.copied, one, facts, draft, chosen)
         return self.layer(stage, draft, one, facts, text, make)
 
-    def copied(self, one: Instruction, facts: Facts, draft: Draft, chosen: list[tuple[Tree, list[Found]]]) -> Changeset:
+    def copied(self, one: Instruction, facts: Facts, draft: Draft, chosen: list[tuple[Tree, list[Found]]]) -> Made:
         """The layer of a COPY. With `--link` it does not look at what is below."""
         lower = Tree() if one.flags.get("link") else draft.tree()
         owner = conf.owner(lower, facts["owner"]) if facts["owner"] else None
         archives = partial(unpack, scratch=self.scratch) if one.keyword == "ADD" else None
-        return copy(chosen, Copy(facts["to"], owner, facts["mode"], archives, self.seconds), lower)
+        return nullcontext(copy(chosen, Copy(facts["to"], owner, facts["mode"], archives, self.seconds), lower))
 
     def source(self, one: Instruction) -> Source:
         """Where a COPY takes its files from."""
@@ -301,14 +304,13 @@ class Builder:
 
     # What the steps have in common
 
-    def layer(
-        self, stage: Stage, draft: Draft, one: Instruction, facts: Facts, text: str, make: Callable[[], Changeset]
-    ) -> Decision:
+    def layer(self, stage: Stage, draft: Draft, one: Instruction, facts: Facts, text: str, make: Make) -> Decision:
         """A step that makes a layer: taken from the cache, or made and put there."""
         decision, record = self.decide(stage, one, facts, draft.missed)
         if record is None:
             began = time.monotonic()
-            made = self.images.add_layer(make(), text, self.options.epoch)
+            with make() as changes:
+                made = self.images.add_layer(changes, text, self.options.epoch)
             record = self.remember(one, facts, made, time.monotonic() - began)
         self.push(draft, record, text)
         draft.missed = draft.missed if decision.hit else self.number

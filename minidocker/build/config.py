@@ -197,7 +197,7 @@ SAYINGS: dict[str, Callable[[Instruction, Config], str]] = {
     "CMD": lambda _one, config: _list(config["Cmd"]),
     "ENTRYPOINT": lambda _one, config: _list(config["Entrypoint"]),
     "ENV": _pairs,
-    "EXPOSE": lambda one, _config: f"map[{' '.join(f'{port}:{{}}' for port in one.args)}]",
+    "EXPOSE": lambda one, _config: f"map[{' '.join(f'{port}:{{}}' for port in sorted(one.args))}]",
     "HEALTHCHECK": _health,
     "LABEL": _pairs,
     "SHELL": lambda one, _config: f"[{' '.join(one.args)}]",

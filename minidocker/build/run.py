@@ -11,7 +11,7 @@ import select
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +33,14 @@ class Command:
     script: tuple[str, str] | None = None  # the path inside, and the text
 
 
+@contextlib.contextmanager
 def run(
     runtime: Runtime, folder: Path, layers: Sequence[LayerLike], command: Command, output: Callable[[str], None]
-) -> Changeset:
-    """What the command changes. `folder` must not be there yet. Raises BuildError with the program's exit code."""
+) -> Iterator[Changeset]:
+    """What the command changes; it can be read until the `with` ends, for its bytes lie in the container.
+
+    `folder` must not be there yet. Raises BuildError with the program's exit code.
+    """
     folder.mkdir(mode=0o700)
     box = Box(folder, layers, command.process, HOSTNAME, _binds(folder, command), network=command.network, log=False)
     what = " ".join(command.process.args)
@@ -45,7 +49,7 @@ def run(
         if code:
             reason = f'process "{what}" did not complete successfully: exit code: {code}'
             raise BuildError(reason, exit_code=code)
-        return runtime.changes(box)
+        yield runtime.changes(box)
     except StartError as error:
         raise BuildError(
             f'process "{what}" did not complete successfully: {error}', exit_code=error.exit_code

@@ -59,9 +59,9 @@ def write(root: Path, files: dict[str, Any]) -> None:
         os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
 
 
-def docker(*args: str, buildkit: bool = True) -> subprocess.CompletedProcess[bytes]:
+def docker(*args: str, buildkit: bool = True, cwd: str | None = None) -> subprocess.CompletedProcess[bytes]:
     environ = os.environ | {"DOCKER_BUILDKIT": str(int(buildkit))}
-    return subprocess.run(["/usr/bin/docker", *args], capture_output=True, env=environ)
+    return subprocess.run(["/usr/bin/docker", *args], capture_output=True, env=environ, cwd=cwd)
 
 
 def build(case: dict[str, Any], buildkit: bool) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def build(case: dict[str, Any], buildkit: bool) -> dict[str, Any]:
         write(root, case["files"])
         network = [] if "--network" in case["args"] else ["--network=host" if buildkit else "--network=none"]
         plain = ["--progress=plain"] if buildkit else []
-        done = docker("build", *plain, *network, "-t", "recorded", *case["args"], str(root), buildkit=buildkit)
+        done = docker("build", *plain, *network, "-t", "recorded", *case["args"], ".", buildkit=buildkit, cwd=folder)
     if done.returncode:
         text = (done.stdout + done.stderr).decode(errors="replace").strip().replace(folder, "CONTEXT")
         return {"exit": done.returncode, "error": text.splitlines()[-1] if text else "", "log": text.splitlines()[-12:]}
@@ -84,7 +84,9 @@ def base_layer() -> str:
 
 
 def describe(tar: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
-    kind = {b"0": "file", b"\0": "file", b"5": "dir", b"2": "symlink", b"1": "hard", b"6": "fifo"}.get(member.type, "other")
+    kind = {b"0": "file", b"\0": "file", b"5": "dir", b"2": "symlink", b"1": "hard", b"6": "fifo"}.get(
+        member.type, "other"
+    )
     what = member.linkname
     if kind == "file" and (stream := tar.extractfile(member)):
         what = hashlib.sha256(stream.read()).hexdigest()[:12]
