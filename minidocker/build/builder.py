@@ -139,6 +139,7 @@ class Builder:
         """The FROM step: what it is based on, and whether that is what it was the last time."""
         began = time.monotonic()
         self.announce(stage.origin)
+        self.trail.begin(label(stage), [one.text for one in (stage.origin, *stage.instructions)])
         base, parent = stage.base_image(self.graph.args), self.graph.base(stage)
         facts: Facts = {"image": base, "epoch": self.options.epoch}
         if parent is not None:
@@ -150,8 +151,8 @@ class Builder:
             image = self.find(base, stage.origin)
             draft = Draft.on(image)
             facts |= {"id": image.id, "layers": image.diff_ids}
-        label = self.note(stage, stage.origin, facts)
-        why = self.trail.why(label, draft.unsaid if parent else 0)
+        self.note(stage, stage.origin, facts)
+        why = self.trail.why(label(stage), draft.unsaid if parent else 0)
         if parent is None:
             draft.key = key_of({"layers": facts.get("layers", []), "epoch": self.options.epoch})
             draft.said = key_of(facts)
@@ -333,19 +334,18 @@ class Builder:
 
     def decide(self, stage: Stage, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
         """Ask the cache, and find out why it has nothing."""
-        key, label = key_of(facts), self.note(stage, one, facts)
+        key = key_of(facts)
+        self.note(stage, one, facts)
         if self.options.no_cache:
             return Decision(False, "miss because of --no-cache", key), None
         record, problem = self.cache.find(key)
         if record is not None:
             return Decision(True, "hit", key), record
-        return Decision(False, f"miss because {problem or self.trail.why(label, missed)}", key), None
+        return Decision(False, f"miss because {problem or self.trail.why(label(stage), missed)}", key), None
 
-    def note(self, stage: Stage, one: Instruction, facts: Facts) -> str:
-        """Write a step into the trail, and say what its stage is called there."""
-        label = stage.name or str(stage.index)
-        self.trail.note(label, Row(one.line, one.text, facts))
-        return label
+    def note(self, stage: Stage, one: Instruction, facts: Facts) -> None:
+        """Write a step into the trail."""
+        self.trail.note(label(stage), Row(one.line, one.text, facts))
 
     def remember(self, one: Instruction, facts: Facts, layer: Layer | None = None, seconds: float = 0.0) -> Record:
         """Enter a step into the cache."""
@@ -446,6 +446,11 @@ def command(config: dict[str, Any], one: Instruction) -> tuple[list[str], tuple[
         path = f"/dev/pipes/{one.heredocs[0].name}"
         return conf.command(config, replace(one, args=(path,), heredocs=())), (path, one.script)
     return conf.command(config, one), None
+
+
+def label(stage: Stage) -> str:
+    """What a stage is called in the trail."""
+    return stage.name or str(stage.index)
 
 
 def platform_args() -> dict[str, str]:

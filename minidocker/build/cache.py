@@ -2,7 +2,7 @@
 
     cache/steps/<key>.json     one step: its facts and the layer that they led to; the key is the digest of the facts
     cache/files/<digest>.json  what a COPY took: path -> kind, mode, owner and digest
-    cache/builds/<name>.json   the last build of each Dockerfile, step by step: what a miss is compared with
+    cache/builds/<name>.json   the last builds of each Dockerfile, step by step: what a miss is compared with
 
 A fact is whatever the result depends on: the parent's key, the command, the environment, the files. Text that was only
 typed differently is no fact, nor is a time. All of these are files to `cat`; one that is lost or broken costs a miss.
@@ -29,6 +29,7 @@ from minidocker.errors import APIError
 
 Facts = dict[str, Any]
 Seal = list[int]
+REMEMBERED = 4  # builds of one Dockerfile
 NEVER = "never built before"
 LOST = "its result is not in the cache: the last build failed here, or the cache was pruned"
 
@@ -120,14 +121,14 @@ class Cache:
             return {}
 
     def last(self, origin: str) -> Trail:
-        """What the last build of this origin (context and Dockerfile) did."""
+        """What the last builds of this origin (context and Dockerfile) did."""
         path = self.root / "builds" / f"{hashlib.sha256(origin.encode(errors='surrogateescape')).hexdigest()[:16]}.json"
         try:
             stages = json.loads(path.read_bytes())["stages"]
-            stages = {name: [Row(*row) for row in rows] for name, rows in stages.items()}
+            before = {name: [[Row(*row) for row in rows] for rows in runs] for name, runs in stages.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            stages = {}
-        return Trail(self, path, origin, stages)
+            before = {}
+        return Trail(self, path, origin, before)
 
     def _step(self, key: str) -> Path:
         return self.root / "steps" / f"{key.partition(':')[2]}.json"
@@ -157,41 +158,59 @@ class Row:
 
 @dataclass
 class Trail:
-    """The steps of the last build of a Dockerfile, by stage, and of the one that is going on."""
+    """The steps of the last builds of a Dockerfile, by stage, the latest first; and of the one that is going on."""
 
     cache: Cache
     path: Path
     origin: str
-    before: dict[str, list[Row]]
+    before: dict[str, list[list[Row]]]
     now: dict[str, list[Row]] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+
+    def begin(self, stage: str, texts: list[str]) -> None:
+        """A stage, and what is written in it."""
+        self.now[stage], self.texts[stage] = [], texts
 
     def note(self, stage: str, row: Row) -> None:
         """The next step of a stage."""
-        self.now.setdefault(stage, []).append(row)
+        self.now[stage].append(row)
 
     def why(self, stage: str, missed: int) -> str:
         """What is different about the step just noted. `missed` is the number of the step that changed its parent."""
-        rows, mine = self.before.get(stage, []), self.now[stage]
-        row, index = mine[-1], len(mine) - 1
-        if not rows:
+        row, index = self.now[stage][-1], len(self.now[stage]) - 1
+        if not self.before.get(stage):
             return NEVER
         if missed:
             return f"parent changed (step {missed})"
+        rows = self._closest(stage, row, index)
         if index >= len(rows):
             return f"line {row.line} is new: `{row.text}`"
-        old, later = rows[index], [other.text for other in rows[index:]]
+        old = rows[index]
         if old.text == row.text:
             return difference(old.facts, row.facts, self.cache.files) or LOST
-        if row.text in later:
+        if old.text in self.texts[stage][index:] and row.text not in [other.text for other in rows]:
+            return f"line {row.line} is new: `{row.text}`"
+        if row.text in [other.text for other in rows[index:]]:
             return f"`{old.text}` was removed before line {row.line}"
         return f"line {row.line} changed: was `{old.text}`, now `{row.text}`"
 
+    def _closest(self, stage: str, row: Row, index: int) -> list[Row]:
+        """Of the builds before this one, the latest that stood just here: on the same parent, if there is one."""
+        runs = self.before[stage]
+        here = [rows for rows in runs if index < len(rows) and _parent(rows[index]) == _parent(row)]
+        same = [rows for rows in here if rows[index].text == row.text]
+        return (same or here or runs)[0]
+
     def save(self) -> None:
         """Make this build the last one; stages that it did not reach stay as they were."""
-        stages = {
-            name: [[row.line, row.text, row.facts] for row in rows] for name, rows in (self.before | self.now).items()
+        stages = dict(self.before)
+        for name, rows in self.now.items():
+            others = [other for other in stages.get(name, []) if other != rows]
+            stages[name] = [rows, *others][:REMEMBERED]
+        plain = {
+            name: [[[row.line, row.text, row.facts] for row in rows] for rows in runs] for name, runs in stages.items()
         }
-        _write(self.path, {"origin": self.origin, "stages": stages})
+        _write(self.path, {"origin": self.origin, "stages": plain})
 
 
 NOUNS = {
@@ -269,6 +288,11 @@ def prune(store: Store) -> list[str]:
     for name in ("steps", "files", "builds"):
         shutil.rmtree(store.root / "cache" / name, ignore_errors=True)
     return ids
+
+
+def _parent(row: Row) -> Any:
+    """What a step stands on; a FROM stands on nothing but the name of its image."""
+    return row.facts.get("parent") or row.facts.get("image")
 
 
 def _changed(noun: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
