@@ -57,6 +57,7 @@ CAPABILITIES = {  # what root in a container may do; the numbers are those of ca
 DEFAULT_CAPABILITIES = sum(1 << number for number in CAPABILITIES.values())
 SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
+IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python; what is ignored stays so over `execve`
 MAX_ID = (1 << 31) - 1
 MAX_TABLE = 1 << 20  # bytes of /etc/passwd or /etc/group that are read
 
@@ -80,7 +81,7 @@ def build(box: Mapping[str, Any]) -> None:
     if box["network"] == "none":
         loopback_up()
     linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
-    binds = [(bind, os.open(bind["source"], os.O_PATH)) for bind in box["binds"]]
+    binds = [(bind, open_source(bind["source"])) for bind in box["binds"]]
     mount_overlay(box)
     outside = os.open("/", os.O_PATH | os.O_DIRECTORY)
     os.chdir(box["path"])
@@ -168,6 +169,15 @@ def mount_devices(root: int, outside: int, terminal_group: str) -> None:
     linux.mount("devpts", "pts", "devpts", quiet, f"newinstance,ptmxmode=0666,mode=0620{terminal_group}")
     linux.mount("shm", "shm", "tmpfs", SAFE, "mode=1777,size=65536k")
     linux.mount("mqueue", "mqueue", "mqueue", SAFE)
+
+
+def open_source(path: str) -> int:
+    """Open what a bind mount shows, while the host's file system can still be seen."""
+    try:
+        return os.open(path, os.O_PATH)
+    except FileNotFoundError:
+        text = f'invalid mount config for type "bind": bind source path does not exist: {path}'
+        raise Refusal(text) from None
 
 
 def mount_bind(root: int, source: int, wanted: Mapping[str, Any]) -> None:
@@ -353,9 +363,8 @@ def step_in(process: Mapping[str, Any], rootless: bool) -> None:
     env = dict(text.split("=", 1) for text in process["env"] if "=" in text)
     env.setdefault("HOME", who.home)
     path = find(process["args"][0], env.get("PATH", ""))
-    for signum in range(1, signal.NSIG):
-        if signum not in (signal.SIGKILL, signal.SIGSTOP, 32, 33):
-            signal.signal(signum, signal.SIG_DFL)
+    for signum in IGNORED:
+        signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     linux.close_on_exec(3)
     execute(path, process["args"], env)
@@ -375,7 +384,7 @@ def find(name: str, search: str) -> str:
     if "/" in name:
         try:
             check_program(name)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise Refusal(f'exec: "{name}": stat {name}: {reason(error)}', 127) from None
         except OSError as error:
             raise Refusal(f'exec: "{name}": {reason(error)}', exit_code(error)) from None
@@ -411,4 +420,4 @@ def reason(error: OSError) -> str:
 
 def exit_code(error: OSError) -> int:
     """Docker's exit code for a program that did not start: 127 not found, 126 found but not to be run."""
-    return 127 if isinstance(error, FileNotFoundError) else 126
+    return 127 if isinstance(error, FileNotFoundError | NotADirectoryError) else 126

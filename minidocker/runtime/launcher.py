@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
+from json.encoder import encode_basestring
 from typing import Any
 
 from minidocker.runtime import inside, linux
@@ -65,6 +66,8 @@ def main(fd: int) -> None:
     with suppress(OSError):
         os.setsid()  # Ctrl-C in the engine's terminal is not meant for us
     os.chdir("/")
+    for signum in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, *inside.IGNORED}:
+        signal.signal(signum, signal.SIG_DFL)  # whatever the engine ignores, containers should not
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers leave no zombies
     linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
     gc.disable()
@@ -78,7 +81,8 @@ def main(fd: int) -> None:
             os.close(taken_end)
             data, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
             if data:
-                os.write(taken_start, b"!")
+                with suppress(BrokenPipeError):
+                    os.write(taken_start, b"!")
                 os.close(taken_start)
                 server.close()
                 worker(socket.socket(fileno=fds[0]))
@@ -236,7 +240,7 @@ class Monitor:
         if changes["Status"] == "running":
             changes |= {"StartedAt": now(), "ExitCode": 0, "Error": ""}
         else:
-            changes |= {"FinishedAt": now(), "Pid": 0, "Paused": False}
+            changes = {"FinishedAt": now(), "Pid": 0, "Paused": False} | changes
         with state_lock(self.path):
             self.state |= changes
             write_state(self.path, self.state)
@@ -306,15 +310,13 @@ class Monitor:
 
     def refuse(self, refusal: Refusal) -> None:
         """Write down why the program did not start; a container that never ran stays `created`."""
-        status = "created" if self.state["StartedAt"] == NEVER else "exited"
-        finished = self.state["FinishedAt"]
-        code = refusal.exit_code
-        self.write(Status=status, Running=False, Restarting=False, ExitCode=code, Error=str(refusal))
-        if status == "created":
-            self.state["FinishedAt"] = finished
-            write_state(self.path, self.state)
+        said = {"ExitCode": refusal.exit_code, "Error": str(refusal)}
+        if self.state["StartedAt"] == NEVER:
+            self.write(Status="created", Running=False, Restarting=False, FinishedAt=NEVER, **said)
+        else:
+            self.write(Status="exited", Running=False, Restarting=False, **said)
         if self.client:
-            answer(self.client, {"error": str(refusal), "exit_code": code})
+            answer(self.client, {"error": str(refusal), "exit_code": refusal.exit_code})
 
 
 class Log:
@@ -340,8 +342,9 @@ class Log:
     def append(self, stream: int, records: list[bytes]) -> None:
         """Write records to the end of the file."""
         name = {1: "stdout", 2: "stderr"}[stream]
-        said = [{"log": record.decode(errors="replace"), "stream": name, "time": now()} for record in records]
-        write_all(self.fd, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in said).encode())
+        tail = f',"stream":"{name}","time":"{now()}"}}\n'
+        lines = [f'{{"log":{encode_basestring(record.decode(errors="replace"))}{tail}' for record in records]
+        write_all(self.fd, "".join(lines).encode())
 
 
 def pieces(line: bytes) -> list[bytes]:

@@ -145,15 +145,19 @@ class Namespaces:
 
     def apply(self, box: Box, changes: Changeset) -> None:
         """Write entries into the container's file system as its processes see it, mounts included, running or not."""
-        state = read_state(str(box.path))
-        if state.get("Pid") and has_monitor(box.path):
-            overlay.apply(changes, f"/proc/{state['Pid']}/root", rootless=self.rootless)
-            return
+        if has_monitor(box.path) and (pid := running(box)["Pid"]):
+            root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                if running(box)["Pid"] == pid:  # still: so it is the container's, and no other that got its number
+                    return overlay.apply(changes, root, rootless=self.rootless)
+            finally:
+                os.close(root)
         prepare(box)
         with self._launcher.ask({"do": "hold", "box": self._describe(box)}, NO_STDIO) as held:
             overlay.apply(changes, f"/proc/{answered(held)['pid']}/root", rootless=self.rootless)
             held.shutdown(socket.SHUT_WR)
             answered(held)
+        return None
 
     def remove(self, box: Box) -> None:
         """Delete the writable layer and whatever else is kept for the container. Raises Conflict where it runs."""

@@ -106,9 +106,9 @@ def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None)
         raise
 
 
-def apply(changes: Changeset, folder: str, *, rootless: bool | None = None) -> None:
-    """Make a layer's changes in a tree that somebody sees: a whiteout there deletes."""
-    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def apply(changes: Changeset, folder: str | int, *, rootless: bool | None = None) -> None:
+    """Make a layer's changes in a tree that somebody sees (a path, or a descriptor): a whiteout there deletes."""
+    root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY) if isinstance(folder, str) else os.dup(folder)
     try:
         _Writer(root, rootless, overlay=False).write(changes)
     finally:
