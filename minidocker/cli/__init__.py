@@ -93,6 +93,8 @@ def _flush() -> None:
 
 def _main(words: list[str]) -> int:
     top = _top()
+    if words[:1] in (["--help"], ["-h"]):
+        words = []
     options = top.parse(PROGRAM, words)
     if options.version:
         words = ["version", "--format", "Minidocker version {{.Client.Version}}"]

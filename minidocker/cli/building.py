@@ -78,7 +78,7 @@ def build(call: Call) -> int:
         "network_mode": call.network or None,
         "nocache": call.no_cache,
         "pull": call.pull,
-        "tag": call.tag[0] if call.tag else None,
+        "tag": call.tag,
         "target": call.target or None,
     }
     quiet = call.quiet or call.progress == "quiet"
@@ -88,10 +88,6 @@ def build(call: Call) -> int:
             image, _ = call.engine.images.build(**options, on_event=progress)
     except BuildError as error:
         raise Exit(getattr(error, "exit_code", 1) or 1, progress.failure() + error.msg) from None
-    for name in call.tag[1:]:
-        image.tag(name)
-        if not quiet:
-            print(f"Successfully tagged {Reference.parse(name)}")
     if call.iidfile:
         Path(call.iidfile).write_text(image.id)
     if quiet:
@@ -113,7 +109,7 @@ def source(call: Call) -> dict[str, Any]:
                 else (f"unable to prepare context: context must be a directory: {where}"),
             )
         if call.file == "-":
-            return {"path": where, "fileobj": io.BytesIO(sys.stdin.buffer.read())}
+            return {"path": where, "text": sys.stdin.buffer.read().decode(errors="surrogateescape")}
         return {"path": where, "dockerfile": str(Path(call.file).absolute()) if call.file else None}
     if call.file == "-":
         raise Exit(1, "invalid argument: can't use stdin for both build context and dockerfile")

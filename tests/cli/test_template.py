@@ -1,4 +1,4 @@
-"""Go's templates. Each line was typed to docker 28.2.2 after `inspect -f`, on a container like `WEB`, and this came out."""
+"""Go's templates: each line was typed to docker 28.2.2 after `inspect -f`, on a container like `WEB`; this came out."""
 
 from __future__ import annotations
 
