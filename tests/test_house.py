@@ -15,7 +15,7 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 PACKAGE = HOME / "minidocker"
 LINUX_ONLY = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curses", "spwd"}
-LINUX_PROGRAMS = {"runtime/launcher.py"}  # what a process of the namespaces runtime runs
+LINUX_PROGRAMS = {"runtime/launcher.py", "runtime/namespaces.py"}  # what the namespaces runtime runs
 LATER_PYTHON = {"compression"}  # 3.14
 CORE_ENDS_AT = "cli"
 

@@ -24,7 +24,7 @@ CMD ["sh", "hello.sh"]
 """
 SCRIPT = """\
 echo "Hello from inside a container."
-echo "I can see: $(ls)"
+echo "I can see: $(echo *)"
 echo "visited" > visitors.txt
 """
 
