@@ -152,7 +152,7 @@ class ImageCollection(Images):
 
     def summary(self, image: Image) -> dict[str, Any]:
         """What `docker images` has of one image (the API's `GET /images/json`)."""
-        from minidocker.image import unix_time
+        from minidocker.times import unix_time
 
         users = [used for used, _ in self.in_use().values() if used == image.id]
         return {
@@ -180,8 +180,8 @@ class ImageCollection(Images):
         """Make an image of one layer out of a tar of a file system, as `docker import`."""
         from minidocker.archive import import_
         from minidocker.build.config import apply_changes
-        from minidocker.logs import now
-        from minidocker.spec import lines
+        from minidocker.container.spec import lines
+        from minidocker.times import now
 
         moment = now()
         config = apply_changes({}, lines(changes))

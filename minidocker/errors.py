@@ -4,12 +4,14 @@
     ├── APIError                 status_code, explanation, exit_code
     │   ├── InvalidArgument      400  malformed reference, bad option, bad Dockerfile
     │   │   ├── DockerfileError  400  file, line, instruction, what was expected
-    │   │   └── LayerError       400  a tar that is no layer, or a hostile one
+    │   │   ├── NullResource     400  no name, no id (also a ValueError)
+    │   │   └── ImageLoadError   400  an archive that holds no image
+    │   │       └── LayerError   400  a tar that is no layer, or a hostile one
     │   ├── NotFound             404
     │   │   └── ImageNotFound    404
     │   ├── Conflict             409  name in use, container running, image in use
     │   ├── CorruptBlob          500  the bytes are not those that the digest names
-    │   ├── StartError           500  exit code 125, 126 or 127 as Docker's
+    │   ├── StartError           400  exit code 125, 126 or 127 as Docker's
     │   └── Unsupported          501  what minidocker, or this runtime, does not do; says the way out
     ├── BuildError               a build step failed: reason and log
     └── ContainerError           a container that was run to its end failed
@@ -79,7 +81,15 @@ class DockerfileError(InvalidArgument):
         self.message, self.name, self.line = message, name, line
 
 
-class LayerError(InvalidArgument):
+class NullResource(InvalidArgument, ValueError):
+    """No name and no id was given."""
+
+
+class ImageLoadError(InvalidArgument):
+    """An archive of which no image can be loaded."""
+
+
+class LayerError(ImageLoadError):
     """A tar that is no valid layer: escapes, duplicates, truncation, trailing garbage."""
 
 
@@ -109,6 +119,7 @@ class StartError(APIError):
     `exit_code` is Docker's: 127 not found, 126 found but not executable, 125 anything else.
     """
 
+    status_code = 400
     exit_code = 125
 
 
@@ -140,6 +151,3 @@ class ContainerError(DockerException):
         text = stderr.decode(errors="replace") if isinstance(stderr, bytes) else stderr
         tail = f": {text}" if text else ""
         super().__init__(f"Command '{command}' in image '{image}' returned non-zero exit status {exit_status}{tail}")
-
-
-ImageLoadError = LayerError

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
@@ -28,6 +27,7 @@ from minidocker.errors import Conflict, ImageNotFound, InvalidArgument
 from minidocker.garbage import collect, disk_usage
 from minidocker.layer import Changeset, chain_ids, view
 from minidocker.reference import Reference
+from minidocker.times import unix_time
 from minidocker.tree import Tree, file, parents
 
 __all__ = ["Image", "Images", "Layer", "file"]
@@ -72,7 +72,8 @@ class Layer:
         from minidocker.runtime.overlay import unpack
 
         changes, name = self.changes, self.diff_id
-        if self.below and (implied := {up for path in changes for up in parents(path)} - changes.keys() - {"/"}):
+        listed = {*changes.opaque, *(up for path in changes for up in parents(path))}
+        if self.below and (implied := listed - changes.keys() - {"/"}):
             # Directories that the tar leaves out are as in the layers below, so the folder belongs to the stack.
             lower = view(tuple(layer.changes for layer in self.below))
             changes = Changeset({**changes, **{up: lower[up] for up in implied if up in lower}}, changes.opaque)
@@ -562,16 +563,3 @@ def architecture() -> str:
 
     machine = platform.machine().lower()
     return {"x86_64": "amd64", "aarch64": "arm64", "wasm32": "wasm", "i686": "386", "": "amd64"}.get(machine, machine)
-
-
-def unix_time(text: Any) -> int:
-    """Seconds since 1970 of an RFC 3339 time; 0 where there is none.
-
-    >>> unix_time("1970-01-01T00:01:00.123456789Z")
-    60
-    """
-    try:
-        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", str(text)).replace("Z", "+00:00"))
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, OverflowError):
-        return 0

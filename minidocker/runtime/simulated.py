@@ -29,7 +29,7 @@ from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import Conflict, StartError
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.logs import now
+from minidocker.times import now
 from minidocker.runtime import NO_STDIO, Box, Process, Stdio, kernel
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts

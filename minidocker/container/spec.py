@@ -3,8 +3,8 @@
 The result is `config.json`, with the keys of Docker's Engine API (`Config`, `HostConfig`). An option that minidocker
 does not do yet is refused by its name: never ignored.
 
-    >>> merge_env(["PATH=/bin", "A=1"], ["A=2", "B=3"])
-    ['PATH=/bin', 'A=2', 'B=3']
+    >>> bind("/srv/data:/data:ro")
+    Bind(source='/srv/data', target='/data', read_only=True)
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.runtime import Bind
+from minidocker.times import now
 
 if TYPE_CHECKING:
     from minidocker.image import Image
@@ -26,39 +27,35 @@ if TYPE_CHECKING:
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
-LATER = {  # options of the SDK's that change what a container is, and that minidocker does not have yet
-    "tty": "a terminal (-t)",
-    "ports": "published ports (-p)",
-    "mem_limit": "memory limits",
-    "nano_cpus": "CPU limits",
-    "cpu_shares": "CPU limits",
-    "pids_limit": "process limits",
-    "ulimits": "ulimits",
-    "privileged": "privileged containers",
-    "cap_add": "added capabilities",
-    "cap_drop": "dropped capabilities",
-    "security_opt": "security options",
-    "devices": "devices",
-    "tmpfs": "tmpfs mounts",
-    "mounts": "--mount",
-    "volumes_from": "--volumes-from",
-    "pid_mode": "a shared pid namespace",
-    "ipc_mode": "a shared ipc namespace",
-    "uts_mode": "a shared uts namespace",
-    "userns_mode": "another user namespace",
-    "network": "networks",
-    "dns": "name servers of its own",
-    "extra_hosts": "extra hosts",
-    "links": "links",
-    "healthcheck": "health checks",
-    "init": "an init process (--init)",
-    "log_config": "log drivers",
-    "platform": "other platforms",
-    "runtime": "other runtimes for one container",
-    "group_add": "additional groups",
-    "shm_size": "the size of /dev/shm",
-    "sysctls": "sysctls",
+TAKEN = frozenset(
+    "name entrypoint hostname domainname user stdin_open environment working_dir labels stop_signal stop_timeout "
+    "volumes network network_mode restart_policy auto_remove read_only network_disabled use_config_proxy".split()
+)
+WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
+    "a terminal (-t)": "tty",
+    "published ports (-p)": "ports publish_all_ports",
+    "memory limits": "mem_limit mem_reservation mem_swappiness memswap_limit kernel_memory oom_kill_disable "
+    "oom_score_adj",
+    "CPU limits": "nano_cpus cpu_shares cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime "
+    "cpuset_cpus cpuset_mems",
+    "process limits": "pids_limit ulimits",
+    "limits on disks": "blkio_weight blkio_weight_device device_read_bps device_read_iops device_write_bps "
+    "device_write_iops storage_opt",
+    "control groups of your choice": "cgroup_parent cgroupns",
+    "privileges to give or take": "privileged cap_add cap_drop security_opt group_add",
+    "devices": "devices device_requests device_cgroup_rules",
+    "mounts other than bind mounts": "tmpfs mounts volumes_from volume_driver",
+    "namespaces to share": "pid_mode ipc_mode uts_mode userns_mode",
+    "networks": "networking_config mac_address dns dns_opt dns_search extra_hosts links",
+    "health checks": "healthcheck",
+    "an init process (--init)": "init init_path",
+    "log drivers": "log_config",
+    "other platforms": "platform isolation",
+    "other runtimes for one container": "runtime lxc_conf",
+    "kernel settings of a container's own": "sysctls shm_size",
+    "versions of the API": "version",
 }
+LATER = {option: what for what, options in WANTED_LATER.items() for option in options.split()}
 SIGNALS = (  # Linux's numbers on every system: the containers are Linux's
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG "
     "XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
@@ -67,61 +64,75 @@ SIGNALS = (  # Linux's numbers on every system: the containers are Linux's
 
 def container_config(image: Image, image_name: str, command: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """The `config.json` of a new container. Raises InvalidArgument, Unsupported, and TypeError for unknown options."""
-    given = {key: value for key, value in options.items() if value not in (None, False, [], {}, "")}
-    take = given.pop
+    if unknown := options.keys() - TAKEN - LATER.keys():
+        raise TypeError(f"run() got an unexpected keyword argument {min(unknown)!r}")
+    refuse(f"{LATER[key]}, asked for by {key}=" for key, value in options.items() if key in LATER and value)
+    given = {key: value for key, value in options.items() if value is not None}
     id = os.urandom(32).hex()
-    name = take("name", "")
-    base = image.config
-    entrypoint = words(take("entrypoint", None))
-    cmd = words(command)
-    if "entrypoint" not in options or options["entrypoint"] is None:
-        entrypoint, cmd = list(base.get("Entrypoint") or []), cmd or list(base.get("Cmd") or [])
-    if not (entrypoint or cmd):
-        raise InvalidArgument(
-            "No command specified: the image has neither CMD nor ENTRYPOINT, so name a program to run"
-        )
-    config = {
-        "Hostname": take("hostname", id[:12]),
-        "Domainname": take("domainname", ""),
-        "User": str(take("user", base.get("User") or "")),
-        "AttachStdin": False,
-        "AttachStdout": True,
-        "AttachStderr": True,
-        "Tty": False,
-        "OpenStdin": bool(take("stdin_open", False)),
-        "StdinOnce": False,
-        "Env": merge_env(base.get("Env") or [], env_list(take("environment", None))),
-        "Cmd": cmd or None,
-        "Image": image_name,
-        "Volumes": base.get("Volumes"),
-        "WorkingDir": _workdir(take("working_dir", base.get("WorkingDir") or "")),
-        "Entrypoint": entrypoint or None,
-        "OnBuild": None,
-        "Labels": {**(base.get("Labels") or {}), **_labels(take("labels", {}))},
-        "StopSignal": _stop_signal(take("stop_signal", base.get("StopSignal"))),
-        "StopTimeout": take("stop_timeout", None),
-    }
-    host = {
-        "Binds": binds(take("volumes", None)) or None,
-        "NetworkMode": _network(take("network_mode", "default")),
-        "RestartPolicy": _policy(take("restart_policy", None), options.get("auto_remove")),
-        "AutoRemove": bool(take("auto_remove", False)),
-        "ReadonlyRootfs": bool(take("read_only", False)),
-    }
-    refuse(f"{LATER[key]}, asked for by {key}=" for key in given if key in LATER)
-    if given:
-        raise TypeError(f"run() got an unexpected keyword argument {next(iter(given))!r}")
-    full = [*entrypoint, *cmd]
+    name = given.get("name") or ""
+    config = _config(image, given, id) | {"Image": image_name} | _program(image, command, given.get("entrypoint"))
+    full = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
     return {
         "Id": id,
         "Name": check_name(name) if name else "",
-        "Created": _now(),
+        "Created": now(),
         "Image": image.id,
         "Manifest": image.manifest_digest,
         "Path": full[0],
         "Args": full[1:],
         "Config": config,
-        "HostConfig": host,
+        "HostConfig": _host_config(given),
+    }
+
+
+def _program(image: Image, command: Any, entrypoint: Any) -> dict[str, Any]:
+    """ENTRYPOINT and CMD, as Docker combines those of the image and the user.
+
+    An entrypoint of the user's takes the image's CMD away, but an empty one only the image's entrypoint.
+    """
+    start, rest = words(entrypoint), words(command)
+    if entrypoint is None:
+        start = list(image.config.get("Entrypoint") or [])
+    if not rest and (entrypoint is None or not start):
+        rest = list(image.config.get("Cmd") or [])
+    if start == [""]:
+        start = []
+    if not (start or rest):
+        raise InvalidArgument("No command specified")
+    return {"Entrypoint": start or None, "Cmd": rest or None}
+
+
+def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
+    """The API's `Config`: what the image says, and over it what the user says."""
+    base = image.config
+    return {
+        "Hostname": str(given.get("hostname") or id[:12]),
+        "Domainname": str(given.get("domainname") or ""),
+        "User": str(given.get("user", base.get("User") or "")),
+        "AttachStdin": False,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "Tty": False,
+        "OpenStdin": bool(given.get("stdin_open")),
+        "StdinOnce": False,
+        "Env": merge_env(base.get("Env") or [], env_list(given.get("environment"))),
+        "Volumes": base.get("Volumes"),
+        "WorkingDir": _workdir(given.get("working_dir") or base.get("WorkingDir") or ""),
+        "OnBuild": None,
+        "Labels": {**(base.get("Labels") or {}), **_labels(given.get("labels"))},
+        "StopSignal": _stop_signal(given.get("stop_signal") or base.get("StopSignal")),
+        "StopTimeout": given.get("stop_timeout"),
+    }
+
+
+def _host_config(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The API's `HostConfig`: what concerns this machine."""
+    return {
+        "Binds": binds(given.get("volumes")) or None,
+        "NetworkMode": _network(given.get("network") or given.get("network_mode") or "default"),
+        "RestartPolicy": _policy(given.get("restart_policy"), given.get("auto_remove")),
+        "AutoRemove": bool(given.get("auto_remove")),
+        "ReadonlyRootfs": bool(given.get("read_only")),
     }
 
 
@@ -149,45 +160,41 @@ def lines(value: Any) -> list[str]:
 
 
 def env_list(environment: Any) -> list[str]:
-    """An environment as `NAME=value` texts; a name alone takes its value from this process, as `docker run -e NAME`."""
-    pairs = environment.items() if isinstance(environment, Mapping) else None
-    texts = (
-        [key if value is None else f"{key}={value}" for key, value in pairs]
-        if pairs is not None
-        else lines(environment)
-    )
-    full = []
-    for text in texts:
-        key, equals, _ = text.partition("=")
-        if not key or "\0" in text:
-            raise InvalidArgument(f"invalid environment variable: {text!r}; NAME=value is expected")
-        if equals or key in os.environ:
-            full.append(text if equals else f"{key}={os.environ[key]}")
-    return full
+    """An environment as `NAME=value` texts; a name alone is a variable to be left out. Raises InvalidArgument.
+
+    >>> env_list({"A": 1, "B": None, "C": ""})
+    ['A=1', 'B', 'C=']
+    """
+    if isinstance(environment, Mapping):
+        environment = [str(key) if value is None else f"{key}={value}" for key, value in environment.items()]
+    for text in lines(environment):
+        if not text.partition("=")[0] or "\0" in text:
+            raise InvalidArgument(f"invalid environment variable: {text}")
+    return lines(environment)
 
 
 def merge_env(lower: Iterable[str], upper: Iterable[str]) -> list[str]:
-    """Variables over others: the place of the first, the value of the last."""
-    merged = {text.partition("=")[0]: text for text in lower}
-    merged.update((text.partition("=")[0], text) for text in upper)
-    return list(merged.values())
+    """Variables over others: the place of the first, the value of the last; a name alone takes one away.
+
+    >>> merge_env(["PATH=/bin", "A=1", "C=3"], ["A=2", "B=3", "C"])
+    ['PATH=/bin', 'A=2', 'B=3']
+    """
+    merged = {text.partition("=")[0]: text for text in (*lower, *upper)}
+    return [text for text in merged.values() if "=" in text]
 
 
 def binds(volumes: Any) -> list[str]:
     """`-v` texts of the SDK's `volumes`: a list of them, or `{source: {"bind": target, "mode": "ro"}}`."""
     if isinstance(volumes, Mapping):
         volumes = [f"{source}:{to['bind']}:{to.get('mode', 'rw')}" for source, to in volumes.items()]
-    for text in lines(volumes):
-        bind(text)
+    targets = [bind(text).target.rstrip("/") for text in lines(volumes)]
+    if double := next((target for target in targets if targets.count(target) > 1), ""):
+        raise InvalidArgument(f"Duplicate mount point: {double}")
     return lines(volumes)
 
 
 def bind(text: str) -> Bind:
-    """One `-v source:target[:ro]`. Raises InvalidArgument in Docker's words, Unsupported for volumes by name.
-
-    >>> bind("/srv/data:/data:ro")
-    Bind(source='/srv/data', target='/data', read_only=True)
-    """
+    """One `-v source:target[:ro]`. Raises InvalidArgument in Docker's words, Unsupported for volumes by name."""
     drive, rest = (text[:2], text[2:]) if re.match(r"[A-Za-z]:[\\/]", text) else ("", text)
     parts = rest.split(":")
     if len(parts) == 1 and parts[0].startswith("/"):
@@ -280,6 +287,8 @@ def _policy(policy: Any, auto_remove: Any) -> dict[str, Any]:
     name, count = policy["Name"] or "no", str(policy["MaximumRetryCount"])
     if name not in POLICIES:
         raise InvalidArgument(f"invalid restart policy '{name}'")
+    if count.startswith("-"):
+        raise InvalidArgument("maximum retry count cannot be negative")
     if not count.isdigit():
         raise InvalidArgument("invalid restart policy: maximum retry count must be an integer")
     if int(count) and name != "on-failure":
@@ -287,9 +296,3 @@ def _policy(policy: Any, auto_remove: Any) -> dict[str, Any]:
     if auto_remove and name != "no":
         raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
     return {"Name": name, "MaximumRetryCount": int(count)}
-
-
-def _now() -> str:
-    from minidocker.logs import now
-
-    return now()

@@ -1,0 +1,67 @@
+"""`docker commit`: a container's writable layer becomes one more layer, and so a new image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from minidocker.reference import Reference
+from minidocker.times import now
+
+if TYPE_CHECKING:
+    from minidocker.container.container import Container
+    from minidocker.image import Image
+
+KEPT = "User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels StopSignal".split()
+OF_IMAGE = "Healthcheck Shell".split()
+
+
+def commit(
+    container: Container,
+    repository: str | None,
+    tag: str | None,
+    message: str | None,
+    author: str | None,
+    pause: bool,
+    changes: list[str],
+    conf: Mapping[str, Any],
+) -> Image:
+    """Make an image; its processes stand still meanwhile. `changes` are Dockerfile lines (`CMD …`, `ENV …`)."""
+    name = Reference.parse(f"{repository}:{tag}" if tag else repository) if repository else None
+    frozen = pause and container.status == "running"
+    if frozen:
+        container.pause()
+    images = container.containers.images
+    with images.store.keep():
+        try:
+            image = record(container, message or "", author or "", changes, conf)
+        finally:
+            if frozen:
+                container.unpause()
+        if name:
+            images.tag(image, str(name))
+    return image
+
+
+def record(container: Container, message: str, author: str, changes: list[str], conf: Mapping[str, Any]) -> Image:
+    """Make an image without a name; its history line tells the command and the message."""
+    from minidocker.build.config import apply_changes
+
+    images, base = container.containers.images, container.image
+    own = container.config["Config"]
+    config = {key: own[key] for key in KEPT if own.get(key)}
+    config |= {key: base.config[key] for key in OF_IMAGE if base.config.get(key)}
+    config = apply_changes(config | dict(conf), changes)
+    written = container.changes()
+    line: dict[str, Any] = {"created": now(), "created_by": " ".join(own["Cmd"] or []), "comment": message}
+    layers = list(base.layers)
+    if author:
+        line["author"] = author
+    if written:
+        layers.append(images.add_layer(written, line["created_by"]))
+    else:
+        line["empty_layer"] = True
+    raw = {key: value for key, value in base.raw.items() if key not in ("rootfs", "container", "container_config")}
+    history = [*(base.raw.get("history") or []), line]
+    made = {"created": line["created"], "config": config, "history": history}
+    return images.create(raw | made | ({"author": author} if author else {}), layers)

@@ -1,0 +1,484 @@
+"""One container: what it is, its life, what it says and holds."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidocker.container import inspection, logs, spec
+from minidocker.container import state as states
+from minidocker.container.execution import Command, Environment, ExecResult, Execution
+from minidocker.container.state import LIVE
+from minidocker.content import FileLock
+from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, StartError, Unsupported
+from minidocker.image import Image
+from minidocker.layer import Changeset, view
+from minidocker.runtime import NO_STDIO, Bind, Box, Process, Stdio, monitor
+from minidocker.tree import Tree
+
+if TYPE_CHECKING:
+    from minidocker.container.containers import Containers
+
+KILL = 9
+
+
+class Container:
+    """One container. Attributes and methods are those of Docker's SDK for Python."""
+
+    def __init__(self, containers: Containers, config: dict[str, Any]) -> None:
+        self.containers, self.config = containers, config
+        self.id: str = config["Id"]
+        self.path: Path = containers.folder / self.id
+
+    # What it is
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits of the id."""
+        return self.id[:12]
+
+    @property
+    def name(self) -> str:
+        """Its name, without the slash that the API puts before it."""
+        return str(self.config["Name"])
+
+    @cached_property
+    def image(self) -> Image:
+        """The image that it was made from, found by what it is and not by its tag."""
+        return Image(self.containers.images, self.config["Manifest"])
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels of the image and of its own."""
+        return self.config["Config"].get("Labels") or {}
+
+    @property
+    def status(self) -> str:
+        """created, running, paused, restarting, exited or dead."""
+        return str(self.state()["Status"])
+
+    @property
+    def health(self) -> str:
+        """`unknown`: there are no health checks yet."""
+        return "unknown"
+
+    @property
+    def ports(self) -> dict[str, Any]:
+        """Its published ports: none yet."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """The `State` of `docker inspect`, as it is now."""
+        return states.read(self.path)
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What `docker inspect` prints, as it is now."""
+        return inspection.attrs(self)
+
+    def summary(self, size: bool = False) -> dict[str, Any]:
+        """What `docker ps` has of it (the API's `GET /containers/json`)."""
+        return inspection.summary(self, size)
+
+    def reload(self) -> None:
+        """Read its configuration again. (Its state is never remembered.)"""
+        self.config = self.containers.read(self.id)
+
+    # Its life
+
+    def start(self, stdio: Stdio = NO_STDIO) -> None:
+        """Run its program. Nothing happens when it runs already. Raises StartError (exit code 127, 126 or 125)."""
+        with self._deciding():
+            state = self.state()
+            if state["Paused"]:
+                raise Conflict("cannot start a paused container, try unpause instead")
+            if state["Running"]:
+                return
+            (self.path / "stopped").unlink(missing_ok=True)
+            for bind in self.binds():
+                if not Path(bind.source).exists():
+                    Path(bind.source).mkdir(parents=True)
+            try:
+                self.containers.runtime.start(self.box(), stdio)
+            except StartError as error:
+                states.write_failed(self.path, error.exit_code, error.explanation)
+                raise
+
+    def stop(self, timeout: float | None = None) -> None:
+        """Ask it to end (its stop signal), and kill it where it has not after `timeout` seconds (10)."""
+        state = self.state()
+        if state["Status"] not in LIVE:
+            return
+        self._by_hand(state)
+        self._signal(self._stop_signal())
+        if not monitor.await_end(self.path, self._stop_timeout() if timeout is None else timeout):
+            self._signal(KILL)
+            monitor.await_end(self.path)
+
+    def kill(self, signal: str | int | None = None) -> None:
+        """Send a signal, SIGKILL where none is named. Raises Conflict when it does not run."""
+        number = spec.signal_number(signal if signal is not None else KILL)
+        state = self.state()
+        if state["Status"] not in ("running", "paused"):
+            raise Conflict(f"Cannot kill container: {self.name}: Container {self.id} is not running")
+        if number in (KILL, self._stop_signal()) or not self.config["Config"].get("StopSignal"):
+            self._by_hand(state)
+        self._signal(number)
+        if number == KILL:
+            monitor.await_end(self.path)
+
+    def restart(self, timeout: float | None = None) -> None:
+        """Stop it and start it again; what it wrote stays."""
+        self.stop(timeout)
+        self.start()
+
+    def pause(self) -> None:
+        """Freeze all its processes."""
+        state = self.state()
+        if state["Status"] != "running":
+            how = {"paused": "already paused", "restarting": "restarting, wait until the container is running"}
+            raise Conflict(f"Container {self.id} is {how.get(state['Status'], 'not running')}")
+        self.containers.runtime.pause(self.box())
+
+    def unpause(self) -> None:
+        """Let them go on. Raises APIError (status 500, as Docker's) where it is not paused."""
+        if not self.state()["Paused"]:
+            raise APIError(f"Container {self.id} is not paused")
+        self.containers.runtime.unpause(self.box())
+
+    def wait(self, timeout: float | None = None, condition: str = "not-running") -> dict[str, Any]:
+        """Wait until it no longer runs: `{"StatusCode": 0, "Error": None}`. Raises APIError after `timeout` seconds.
+
+        `condition` is `not-running`, `next-exit` or `removed`. A container that was removed by force had status 137.
+        """
+        if condition not in ("not-running", "next-exit", "removed"):
+            raise InvalidArgument(f"invalid condition: {condition!r}; use not-running, next-exit or removed")
+        end = None if timeout is None else time.monotonic() + timeout
+        began = self.state()["StartedAt"]
+        with self.watching():
+            if condition == "next-exit" and self.status not in LIVE:
+                self._until(lambda: self.state()["StartedAt"] != began, end)
+            if not monitor.await_end(self.path, _left(end)):
+                raise self._runs_still()
+            try:
+                code = self.state()["ExitCode"]
+            except NotFound:
+                code = 128 + KILL
+        self.containers.reap(self)
+        if condition == "removed":
+            self._until(lambda: not self.path.exists(), end)
+        return {"StatusCode": code, "Error": None}
+
+    def rename(self, name: str) -> None:
+        """Give it another name. Raises Conflict when that is taken."""
+        self.containers.rename(self, name)
+        self.reload()
+
+    def remove(self, v: bool = False, link: bool = False, force: bool = False) -> None:
+        """Delete it, its writable layer and its logs. Raises Conflict while it runs, unless `force`."""
+        spec.refuse("links, asked for by link=" for _ in range(link))
+        with self._deciding():
+            state = self.state()
+            status = state["Status"]
+            if status in LIVE and not force:
+                how = "Unpause and then stop" if status == "paused" else "Stop"
+                raise Conflict(
+                    f"You cannot remove a {status} container {self.id}. {how} the container before attempting removal "
+                    "or force remove"
+                )
+            if status in LIVE:
+                self._by_hand(state)
+                self._signal(KILL)
+                monitor.await_end(self.path)
+            self.containers.delete(self)
+
+    # What it says
+
+    def logs(
+        self,
+        stdout: bool = True,
+        stderr: bool = True,
+        stream: bool = False,
+        timestamps: bool = False,
+        tail: str | int = "all",
+        since: Any = None,
+        follow: bool | None = None,
+        until: Any = None,
+    ) -> Any:
+        """What it printed: bytes, or with `stream` an iterator that (with `follow`) goes on while it runs."""
+        wanted = {name for name, on in (("stdout", stdout), ("stderr", stderr)) if on}
+        if not wanted:
+            raise InvalidArgument("Bad parameters: you must choose at least one stream")
+        follow = stream if follow is None else follow
+        records = self.records(follow, tail=tail, since=since, until=until)
+        out = (
+            f"{record['time']} ".encode() * timestamps + logs.text(record)
+            for record in records
+            if record["stream"] in wanted
+        )
+        return out if stream else b"".join(out)
+
+    def records(self, follow: bool = False, **options: Any) -> Iterator[dict[str, Any]]:
+        """The log's records, for those who must tell stdout from stderr: `{"log", "stream", "time"}`."""
+        self.state()
+        return self._records(follow, options)
+
+    def _records(self, follow: bool, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        with self.watching():
+            yield from logs.read(self.path / "log.jsonl", going=self._goes_on if follow else None, **options)
+
+    def attach(
+        self, stdout: bool = True, stderr: bool = True, stream: bool = False, logs: bool = False, demux: bool = False
+    ) -> Any:
+        """Its output from now on (`stream`), or what it has printed until now (`logs`); `demux`: (stdout, stderr)."""
+        if demux:
+            return self._demuxed(stream, logs)
+        if not stream:
+            return self.logs(stdout, stderr) if logs else b""
+        return self.logs(stdout, stderr, stream=True, tail="all" if logs else 0)
+
+    def _demuxed(self, stream: bool, past: bool) -> Any:
+        records = self.records(follow=stream, tail="all" if past else 0)
+        pairs = ((logs.text(record), record["stream"] == "stdout") for record in records)
+        if stream:
+            return ((text, None) if out else (None, text) for text, out in pairs)
+        texts = list(pairs)
+        return tuple(b"".join(text for text, out in texts if out is wanted) or None for wanted in (True, False))
+
+    # More programs in it
+
+    def exec_run(
+        self,
+        cmd: Command,
+        stdout: bool = True,
+        stderr: bool = True,
+        stdin: bool = False,
+        tty: bool = False,
+        privileged: bool = False,
+        user: str = "",
+        detach: bool = False,
+        stream: bool = False,
+        socket: bool = False,
+        environment: Environment = None,
+        workdir: str | None = None,
+        demux: bool = False,
+    ) -> ExecResult:
+        """Run one more program in it: `(exit_code, output)`.
+
+        With `demux` the output is (stdout, stderr); with `stream` it is an iterator and the exit code None; with
+        `detach` nothing is waited for. Raises Conflict where the container does not run.
+        """
+        options = {"stdin": stdin, "tty": tty, "privileged": privileged, "socket": socket}
+        spec.refuse(f"exec_run({name}=True)" for name, on in options.items() if on)
+        execution = Execution(self, cmd, user, environment, workdir or "")
+        if detach:
+            return execution.detach()
+        return (execution.stream if stream else execution.collect)(stdout, stderr, demux)
+
+    def exec(
+        self,
+        cmd: Command,
+        stdio: Stdio = NO_STDIO,
+        user: str = "",
+        environment: Environment = None,
+        workdir: str | None = None,
+    ) -> int:
+        """Run one more program in it, connected to file descriptors; its exit code. Raises Conflict, StartError."""
+        return Execution(self, cmd, user, environment, workdir or "").run(stdio)
+
+    def top(self, ps_args: str | None = None) -> dict[str, Any]:
+        """Its processes, as `docker top`: `{"Titles": ["UID", …], "Processes": [["root", …]]}`."""
+        if ps_args:
+            raise Unsupported(f"top takes no options of ps ({ps_args!r}): it always lists UID, PID, PPID and CMD")
+        if self.state()["Status"] not in ("running", "paused"):
+            raise Conflict(f"Container {self.id} is not running")
+        keys = {"UID": "user", "PID": "pid", "PPID": "ppid", "CMD": "command"}
+        rows = self.containers.runtime.top(self.box())
+        return {"Titles": list(keys), "Processes": [[str(row.get(key, "")) for key in keys.values()] for row in rows]}
+
+    # Its files
+
+    def changes(self) -> Changeset:
+        """Its writable layer as a value: what `commit` would record."""
+        self.state()
+        return self.containers.runtime.changes(self.box())
+
+    def tree(self) -> Tree:
+        """What it sees: its image's layers with its own on top."""
+        return view((*self._lower(), self.changes()))
+
+    def tree_size(self) -> int:
+        """Bytes of all the files that it sees."""
+        return sum(entry.size for path, entry in self.tree().items() if entry.link in ("", path))
+
+    def diff(self) -> list[dict[str, Any]]:
+        """What it changed: `[{"Path": "/etc", "Kind": 0}]`; 0 modified, 1 added, 2 deleted."""
+        lower = view(self._lower())
+        kinds = (
+            (path, 2 if entry.kind == "whiteout" else 0 if path in lower else 1)
+            for path, entry in self.changes().items()
+        )
+        return [{"Path": path, "Kind": kind} for path, kind in kinds if path != "/"]
+
+    def commit(
+        self,
+        repository: str | None = None,
+        tag: str | None = None,
+        message: str = "",
+        author: str = "",
+        pause: bool = True,
+        changes: str | list[str] | None = None,
+        conf: Mapping[str, Any] | None = None,
+    ) -> Image:
+        """Make an image of it: its image's layers, and its writable layer as one more. It is paused meanwhile."""
+        from minidocker.container.commit import commit
+
+        return commit(self, repository, tag, message, author, pause, spec.lines(changes), conf or {})
+
+    def export(self, chunk_size: int = 1 << 21) -> Iterator[bytes]:
+        """Its whole file system as a tar, piece by piece."""
+        from minidocker import layertar
+
+        return layertar.chunks(Changeset({path: entry for path, entry in self.tree().items() if path != "/"}))
+
+    def get_archive(
+        self, path: str, chunk_size: int = 1 << 21, encode_stream: bool = False
+    ) -> tuple[Iterator[bytes], dict[str, Any]]:
+        """A file or folder of it as a tar, and its stat: what `docker cp` from a container asks for."""
+        from minidocker.container import cp
+
+        return cp.get(self, path)
+
+    def put_archive(self, path: str, data: Any) -> bool:
+        """Unpack a tar into a folder of it: what `docker cp` to a container does."""
+        from minidocker.container import cp
+
+        return cp.put(self, path, data)
+
+    # What Docker's SDK has and we do not
+
+    def stats(self, **_: Any) -> None:
+        """Live figures: not there yet."""
+        raise Unsupported("minidocker does not measure containers yet (stats); top lists their processes")
+
+    def update(self, **options: Any) -> None:
+        """Change limits: not there yet."""
+        raise Unsupported(f"minidocker cannot update {', '.join(options) or 'a container'} yet: make it anew")
+
+    def resize(self, height: int, width: int) -> None:
+        """Tell a terminal its size: containers have no terminal yet."""
+        raise Unsupported("cannot resize: minidocker does not give containers a terminal yet")
+
+    def attach_socket(self, **_: Any) -> None:
+        """A socket on its streams: not there."""
+        raise Unsupported("minidocker has no attach_socket: use attach(stream=True), or start(Stdio(…)) with a pipe")
+
+    # How a runtime sees it
+
+    def box(self) -> Box:
+        """What a runtime needs to know of it."""
+        config, host = self.config["Config"], self.config["HostConfig"]
+        args = (self.config["Path"], *self.config["Args"])
+        process = Process(args, tuple(self.env()), config.get("WorkingDir") or "/", config.get("User") or "")
+        policy = host["RestartPolicy"]
+        return Box(
+            self.path,
+            self.image.layers,
+            process,
+            config["Hostname"],
+            self.binds(),
+            host["ReadonlyRootfs"],
+            "host" if host["NetworkMode"] == "host" else "none",
+            (policy["Name"], policy["MaximumRetryCount"]),
+        )
+
+    def env(self) -> list[str]:
+        """Docker's own variables, and over them those of the image and the user."""
+        config = self.config["Config"]
+        return spec.merge_env([spec.PATH, f"HOSTNAME={config['Hostname']}"], config.get("Env") or [])
+
+    def binds(self) -> tuple[Bind, ...]:
+        """Its bind mounts."""
+        return tuple(spec.bind(text) for text in self.config["HostConfig"]["Binds"] or [])
+
+    def watching(self) -> contextlib.AbstractContextManager[None]:
+        """Hold this for as long as you wait or read the log: a `--rm` container stays until then."""
+        return self._locked("watch.lock", shared=True)
+
+    def _deciding(self) -> contextlib.AbstractContextManager[None]:
+        """Whoever starts or removes it does so alone."""
+        return self._locked("start.lock")
+
+    @contextlib.contextmanager
+    def _locked(self, name: str, shared: bool = False) -> Iterator[None]:
+        lock = FileLock(self.path / name, shared)
+        try:
+            lock.acquire()
+        except FileNotFoundError:
+            raise NotFound(f"No such container: {self.id}") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _by_hand(self, state: Mapping[str, Any]) -> None:
+        """A person ends it: no restart policy applies, and a frozen process must go on to hear of it."""
+        (self.path / "stopped").touch()
+        if state["Paused"]:
+            self.containers.runtime.unpause(self.box())
+
+    def _lower(self) -> tuple[Changeset, ...]:
+        return tuple(layer.changes for layer in self.image.layers)
+
+    def _stop_signal(self) -> int:
+        return spec.signal_number(self.config["Config"].get("StopSignal") or "SIGTERM")
+
+    def _stop_timeout(self) -> float:
+        given = self.config["Config"].get("StopTimeout")
+        return 10.0 if given is None else float(given)
+
+    def _signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, Conflict):  # it ended by itself meanwhile
+            self.containers.runtime.signal(self.box(), number)
+
+    def _goes_on(self) -> bool:
+        try:
+            return self.status in LIVE
+        except NotFound:
+            return False
+
+    def _until(self, done: Callable[[], bool], end: float | None) -> None:
+        while not done():
+            if end is not None and time.monotonic() > end:
+                raise self._runs_still()
+            time.sleep(monitor.TICK)
+
+    def _runs_still(self) -> APIError:
+        return APIError(f"the time to wait for container {self.name} is over: it is {self.status}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Container) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Container: {self.short_id}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from minidocker.notebook import mimebundle
+
+        return mimebundle(self)
+
+    def __str__(self) -> str:
+        from minidocker.notebook import text
+
+        return text(self)
+
+
+def _left(end: float | None) -> float | None:
+    return None if end is None else max(0.0, end - time.monotonic())

@@ -1,0 +1,276 @@
+"""The containers of one store: made, found, listed, pruned; and their names.
+
+containers/<id>/config.json     what a container is
+containers/names/<name>         the id of the container of that name
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from minidocker.container import spec
+from minidocker.container.container import Container
+from minidocker.container.state import LIVE
+from minidocker.content import FileLock, Store, read_json, temp_path, write_json
+from minidocker.errors import Conflict, ContainerError, InvalidArgument, NotFound, NullResource
+from minidocker.image import Image, Images
+from minidocker.runtime import Runtime, monitor
+
+Found = list[Container]  # `list` itself is a method of Docker's
+
+
+class Containers:
+    """The containers of one store."""
+
+    def __init__(self, store: Store, images: Images, runtime: Runtime) -> None:
+        self.store, self.images, self.runtime = store, images, runtime
+        self.folder = store.root / "containers"
+        self._names = self.folder / "names"
+        self._names.mkdir(parents=True, exist_ok=True)
+
+    # Making
+
+    def create(self, image: str | Image, command: str | list[str] | None = None, **options: Any) -> Container:
+        """Make a container, not running yet. Options are those of Docker's SDK; what is not done is refused by name.
+
+        Raises ImageNotFound, InvalidArgument, Conflict (the name is in use), Unsupported.
+        """
+        with self.store.keep():
+            name = image if isinstance(image, str) else (image.tags or [image.id])[0]
+            image = self.images.get(image) if isinstance(image, str) else image
+            config = spec.container_config(image, name, command, options)
+            self._enter(config)
+        container = Container(self, config)
+        container.image = image
+        return container
+
+    def run(
+        self,
+        image: str | Image,
+        command: str | list[str] | None = None,
+        stdout: bool = True,
+        stderr: bool = False,
+        remove: bool = False,
+        **options: Any,
+    ) -> Any:
+        """Create and start; return its output, or with `detach=True` the container. Raises ContainerError."""
+        stream, detach = options.pop("stream", False), options.pop("detach", False)
+        if not (stdout or stderr or detach):
+            raise InvalidArgument("Bad parameters: you must choose at least one stream")
+        if remove and detach:
+            options["auto_remove"] = True
+        container = self.create(image, command, **options)
+        remove = remove or container.config["HostConfig"]["AutoRemove"]
+        try:
+            container.start()
+        except BaseException:
+            if remove:
+                container.remove(force=True)
+            raise
+        if detach:
+            return container
+        return (self._stream if stream else self._finish)(container, stdout, stderr, remove)
+
+    def _stream(self, container: Container, stdout: bool, stderr: bool, remove: bool) -> Iterator[bytes]:
+        """What it prints, while it runs."""
+        try:
+            with container.watching():
+                yield from container.logs(stdout, stderr, stream=True)
+                self._check(container)
+        finally:
+            if remove:
+                container.remove(force=True)
+
+    def _finish(self, container: Container, stdout: bool, stderr: bool, remove: bool) -> bytes:
+        """All that it printed, when it has ended."""
+        try:
+            with container.watching():
+                monitor.await_end(container.path)
+                output: bytes = container.logs(stdout, stderr)
+                self._check(container)
+        finally:
+            if remove:
+                container.remove(force=True)
+        return output
+
+    def _check(self, container: Container) -> None:
+        if status := container.state()["ExitCode"]:
+            said = container.logs(stdout=False, stderr=True)
+            config = container.config["Config"]
+            raise ContainerError(container, status, config["Cmd"], config["Image"], said)
+
+    def _enter(self, config: dict[str, Any]) -> None:
+        """Make the folder: the name is taken, and the container is there as a whole, or not at all."""
+        id = config["Id"]
+        if (owner := self._owner(config["Name"])) is not None:
+            self.reap(Container(self, owner))
+        with self.store.lock():
+            if not config["Name"]:
+                config["Name"] = next(name for name in spec.random_names() if self._owner(name) is None)
+            self._check_free(config["Name"])
+            folder = temp_path(self.store.root / "tmp" / id)
+            folder.mkdir(mode=0o700)
+            try:
+                write_json(folder / "config.json", config)
+                folder.rename(self.folder / id)
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            (self._names / config["Name"]).write_text(id)
+
+    # Finding
+
+    def get(self, container_id: str) -> Container:
+        """The container of a name, an id, or the start of an id. Raises NotFound."""
+        if not container_id:
+            raise NullResource("Resource ID was not provided")
+        config = self._owner(container_id.lstrip("/")) or self._by_id(container_id)
+        if config is None or self.reap(container := Container(self, config)):
+            raise NotFound(f"No such container: {container_id}")
+        return container
+
+    def list(
+        self,
+        all: bool = False,
+        before: str | None = None,
+        limit: int = -1,
+        since: str | None = None,
+        filters: Mapping[str, Any] | None = None,
+        sparse: bool = False,
+        ignore_removed: bool = False,
+    ) -> Found:
+        """Containers, newest first: those that run, or `all`. Filters: name, id, status, label, ancestor, exited…"""
+        from minidocker.container.filters import container_filter
+
+        conditions = {key: spec.lines(value) for key, value in (filters or {}).items()}
+        conditions |= {key: [value] for key, value in (("before", before), ("since", since)) if value}
+        tests = [container_filter(self, key, wanted) for key, wanted in conditions.items()]
+        if not (all or limit > 0 or "status" in conditions):
+            tests.insert(0, lambda container: container.status in LIVE)
+        found = [container for container in self._every() if _passes(container, tests)]
+        return found[:limit] if limit > 0 else found
+
+    def prune(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Remove all that do not run: `{"ContainersDeleted": […], "SpaceReclaimed": bytes}`. Filters: label, until."""
+        from minidocker.container.filters import prune_filter
+
+        tests = [prune_filter(key, spec.lines(value)) for key, value in (filters or {}).items()]
+        gone, freed = [], 0
+        for container in self._every():
+            if container.status not in LIVE and _passes(container, tests):
+                size = container.changes().size
+                try:
+                    container.remove()
+                except (NotFound, Conflict):  # somebody else removed or started it
+                    continue
+                freed += size
+                gone.append(container.id)
+        return {"ContainersDeleted": gone or None, "SpaceReclaimed": freed}
+
+    def in_use(self) -> dict[str, tuple[str, bool]]:
+        """Container id -> (image id, whether it runs)."""
+        return {c.id: (c.config["Image"], c.status in LIVE) for c in self._every()}
+
+    def read(self, id: str) -> dict[str, Any]:
+        """The `config.json` of an id. Raises NotFound."""
+        found = self._read(id)
+        if found is None:
+            raise NotFound(f"No such container: {id}")
+        return found
+
+    def _read(self, id: str) -> dict[str, Any] | None:
+        try:
+            config: dict[str, Any] = read_json(self.folder / id / "config.json")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return config
+
+    def _ids(self) -> Iterable[str]:
+        return (path.name for path in self.folder.iterdir() if len(path.name) == 64)
+
+    def _by_id(self, start: str) -> dict[str, Any] | None:
+        ids = [id for id in self._ids() if id.startswith(start)]
+        if len(ids) > 1:
+            raise InvalidArgument(f"Multiple IDs found with provided prefix: {start}")
+        return self._read(ids[0]) if ids else None
+
+    def _every(self) -> Found:
+        configs = sorted(filter(None, map(self._read, self._ids())), key=lambda config: config["Created"], reverse=True)
+        return [found for config in configs if not self.reap(found := Container(self, config))]
+
+    def reap(self, container: Container) -> bool:
+        """Whether it is gone: a `--rm` container that has ended goes when somebody looks, and nobody watches it."""
+        if not container.config["HostConfig"]["AutoRemove"]:
+            return False
+        lock = FileLock(container.path / "watch.lock")
+        try:
+            if container.status != "exited" or not lock.acquire(blocking=False):
+                return False
+            try:
+                container.remove()
+            finally:
+                lock.release()
+        except (NotFound, FileNotFoundError):
+            pass
+        return True
+
+    # Names
+
+    def _owner(self, name: str) -> dict[str, Any] | None:
+        """The configuration of the container of a name, which is looked for where the note of it was lost."""
+        if not spec.is_name(name):
+            return None
+        try:
+            id = (self._names / name).read_text()
+        except FileNotFoundError:
+            return None
+        candidates = [id] if id else self._ids()
+        return next((config for id in candidates if (config := self._read(id)) and config["Name"] == name), None)
+
+    def _check_free(self, name: str) -> None:
+        if (owner := self._owner(name)) is not None:
+            raise Conflict(
+                f'Conflict. The container name "/{name}" is already in use by container "{owner["Id"]}". You have to '
+                "remove (or rename) that container to be able to reuse that name."
+            )
+
+    def rename(self, container: Container, name: str) -> None:
+        """Move a container to another name. Raises Conflict, InvalidArgument, NotFound."""
+        if not name:
+            raise InvalidArgument("Neither old nor new names may be empty")
+        name = spec.check_name(name)
+        with self.store.lock():
+            config = self.read(container.id)
+            if name == config["Name"]:
+                raise InvalidArgument("Renaming a container with the same name as its current name")
+            self._check_free(name)
+            (self._names / name).write_text(container.id)
+            write_json(container.path / "config.json", config | {"Name": name})
+            (self._names / config["Name"]).unlink(missing_ok=True)
+
+    # Removing
+
+    def delete(self, container: Container) -> None:
+        """Take a container that does not run out of sight at once, then delete its files."""
+        gone = temp_path(self.store.root / "tmp" / container.id)
+        box = container.box()
+        with self.store.lock():
+            try:
+                name = self.read(container.id)["Name"]
+                container.path.rename(gone)
+            except FileNotFoundError:
+                raise NotFound(f"No such container: {container.id}") from None
+            (self._names / name).unlink(missing_ok=True)
+        self.runtime.remove(replace(box, path=gone))
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def _passes(container: Container, tests: Iterable[Any]) -> bool:
+    """Whether it passes all the tests; one that goes away meanwhile does not."""
+    try:
+        return all(test(container) for test in tests)
+    except NotFound:
+        return False

@@ -1,0 +1,107 @@
+"""`docker cp`: files into and out of a container, as tars, whether it runs or not."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from minidocker import layertar
+from minidocker.archive import open_plain
+from minidocker.errors import APIError, InvalidArgument, NotFound, Unsupported
+from minidocker.layer import Changeset, diff
+from minidocker.times import rfc3339
+from minidocker.tree import Entry, Tree, clean, directory, parents, prefix
+
+if TYPE_CHECKING:
+    from minidocker.container.container import Container
+
+GO_KINDS = {"dir": 1 << 31, "symlink": 1 << 27, "fifo": 1 << 25, "block": 1 << 26, "char": (1 << 26) | (1 << 21)}
+GO_BITS = {0o4000: 1 << 23, 0o2000: 1 << 22, 0o1000: 1 << 20}  # setuid, setgid, sticky
+
+
+def get(container: Container, path: str) -> tuple[Iterator[bytes], dict[str, Any]]:
+    """The tar of a file or folder, its top entry named after it, and its stat as the API's header has it.
+
+    The tar of `/etc/.` holds what is in the folder, without a name for the folder itself.
+    """
+    tree = container.tree()
+    there = _find(container, tree, path, follow=path.endswith(("/", "/.")))
+    bare = path.endswith("/.") or there == "/"
+    top = "/" if bare else f"/{posixpath.basename(there)}"
+    found = {clean(top + below[len(prefix(there)) - 1 :]): tree[below] for below in tree.below(there)}
+    entry = tree[there]
+    name = "." if path.endswith("/.") else posixpath.basename(there) or "/"
+    return layertar.chunks(Changeset(found | ({} if bare else {top: entry}))), _stat(name, there, entry)
+
+
+def _stat(name: str, path: str, entry: Entry) -> dict[str, Any]:
+    """What Docker's clients read of a file: Go's mode bits, and a link's target as a path in the container."""
+    bits = sum(go for unix, go in GO_BITS.items() if entry.mode & unix)
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(path), entry.target)) if entry.target else ""
+    return {
+        "name": name,
+        "size": len(entry.target) if entry.kind == "symlink" else entry.size,
+        "mode": entry.mode & 0o777 | bits | GO_KINDS.get(entry.kind, 0),
+        "mtime": rfc3339(entry.mtime * 10**9),
+        "linkTarget": target,
+    }
+
+
+def put(container: Container, path: str, data: Any) -> bool:
+    """Unpack a tar into an existing folder. Links on the way are followed inside the container only."""
+    tree = container.tree()
+    there = _find(container, tree, path, follow=True)
+    if not tree[there].is_dir:
+        raise InvalidArgument(f"extraction point {path!r} is not a directory")
+    if container.config["HostConfig"]["ReadonlyRootfs"]:
+        raise APIError("container rootfs is marked read-only")
+    with open_plain(container.containers.store, data) as plain:
+        entries = tree.entries()
+        for name, entry in _complete(layertar.read(plain.path, lenient=True)):
+            at = _inside(Tree.trusted(entries), there, name)
+            if entry is not None:
+                _place(container, Tree.trusted(entries), entries, at, entry)
+            elif at not in entries:
+                entries[at] = directory()
+        container.containers.runtime.apply(container.box(), diff(tree, Tree(entries)))
+    return True
+
+
+def _complete(members: Changeset) -> Iterator[tuple[str, Entry | None]]:
+    """The members of a tar, and None for the folders that it does not mention."""
+    missing = {up: None for name in members for up in parents(name) if up not in members}
+    every: dict[str, Entry | None] = {**missing, **members}
+    return ((name, every[name]) for name in sorted(every))
+
+
+def _inside(tree: Tree, base: str, name: str) -> str:
+    """Where a member goes: its parents may be links in the container."""
+    parent, last = posixpath.split(name)
+    return prefix(tree.resolve(base + parent)) + last if last else base
+
+
+def _place(container: Container, tree: Tree, entries: dict[str, Entry], path: str, entry: Entry) -> None:
+    _outside_binds(container, path)
+    if not entry.is_dir and (old := tree.get(path)) is not None and old.is_dir:
+        for below in tree.below(path):
+            del entries[below]
+    entries[path] = replace(entry, link="")
+
+
+def _find(container: Container, tree: Tree, path: str, follow: bool) -> str:
+    try:
+        there = tree.resolve(clean(path), follow)
+    except OSError:
+        there = ""
+    if there not in tree:
+        raise NotFound(f"Could not find the file {path} in container {container.name}")
+    _outside_binds(container, there)
+    return there
+
+
+def _outside_binds(container: Container, path: str) -> None:
+    for bind in container.binds():
+        if prefix(path).startswith(prefix(bind.target)):
+            raise Unsupported(f"{path} lies in the bind mount {bind.source}: copy it there, on the host")

@@ -1,0 +1,107 @@
+"""What `docker inspect` and `docker ps` say of a container, under the keys of Docker's Engine API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from minidocker.container.state import FRESH, describe
+from minidocker.times import unix_time
+
+if TYPE_CHECKING:
+    from minidocker.container.container import Container
+
+NO_ADDRESS: dict[str, Any] = {
+    "EndpointID": "",
+    "Gateway": "",
+    "GlobalIPv6Address": "",
+    "GlobalIPv6PrefixLen": 0,
+    "IPAddress": "",
+    "IPPrefixLen": 0,
+    "IPv6Gateway": "",
+    "MacAddress": "",
+}
+ABSENT = (  # of the API's HostConfig, by what Docker says where there is none: limits and more that are not here yet
+    (None, "BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice CapAdd"),
+    (None, "CapDrop DeviceCgroupRules DeviceRequests Devices Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links"),
+    (None, "MemorySwappiness Mounts PidsLimit PortBindings SecurityOpt Ulimits VolumesFrom"),
+    (0, "BlkioWeight CpuCount CpuPercent CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpuShares"),
+    (0, "IOMaximumBandwidth IOMaximumIOps Memory MemoryReservation MemorySwap NanoCpus OomScoreAdj"),
+    ("", "Cgroup CgroupParent ContainerIDFile CpusetCpus CpusetMems Isolation PidMode UTSMode UsernsMode VolumeDriver"),
+    (False, "OomKillDisable Privileged PublishAllPorts"),
+    ("private", "CgroupnsMode IpcMode"),
+)
+HOST_CONFIG = {key: value for value, keys in ABSENT for key in keys.split()}
+
+
+def attrs(container: Container) -> dict[str, Any]:
+    """What `docker inspect` prints."""
+    config, state, path = container.config, container.state(), container.path
+    host = config["HostConfig"]
+    return {
+        "Id": container.id,
+        "Created": config["Created"],
+        "Path": config["Path"],
+        "Args": config["Args"],
+        "State": {key: state[key] for key in FRESH},
+        "Image": config["Image"],
+        "ResolvConfPath": str(path / "resolv.conf"),
+        "HostnamePath": str(path / "hostname"),
+        "HostsPath": str(path / "hosts"),
+        "LogPath": str(path / "log.jsonl"),
+        "Name": "/" + container.name,
+        "RestartCount": state.get("RestartCount", 0),
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": None,
+        "HostConfig": HOST_CONFIG
+        | {"ConsoleSize": [0, 0], "LogConfig": {"Type": "json-file", "Config": {}}, "ShmSize": 64 << 20}
+        | {"Runtime": container.containers.runtime.name}
+        | host,
+        "GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": str(path / "upper"), "WorkDir": str(path / "work")}},
+        "Mounts": mounts(container),
+        "Config": config["Config"],
+        "NetworkSettings": NO_ADDRESS
+        | {"Bridge": "", "Ports": {}, "SandboxID": "", "SandboxKey": "", "HairpinMode": False}
+        | {"Networks": {host["NetworkMode"]: NO_ADDRESS | {"NetworkID": "", "Aliases": None, "Links": None}}},
+    }
+
+
+def mounts(container: Container) -> list[dict[str, Any]]:
+    """Its bind mounts, as `docker inspect` lists them."""
+    modes = [text.rpartition(":")[2] for text in container.config["HostConfig"]["Binds"] or []]
+    return [
+        {
+            "Type": "bind",
+            "Source": bind.source,
+            "Destination": bind.target,
+            "Mode": "" if mode == bind.target else mode,
+            "RW": not bind.read_only,
+            "Propagation": "rprivate",
+        }
+        for bind, mode in zip(container.binds(), modes, strict=True)
+    ]
+
+
+def summary(container: Container, size: bool = False) -> dict[str, Any]:
+    """What `docker ps` has of it (the API's `GET /containers/json`)."""
+    config, state = container.config, container.state()
+    network = config["HostConfig"]["NetworkMode"]
+    row = {
+        "Id": container.id,
+        "Names": ["/" + container.name],
+        "Image": config["Config"]["Image"],
+        "ImageID": config["Image"],
+        "Command": " ".join([config["Path"], *config["Args"]]),
+        "Created": unix_time(config["Created"]),
+        "Ports": [],
+        "Labels": container.labels,
+        "State": state["Status"],
+        "Status": describe(state),
+        "HostConfig": {"NetworkMode": network},
+        "NetworkSettings": {"Networks": {network: NO_ADDRESS | {"NetworkID": ""}}},
+        "Mounts": mounts(container),
+    }
+    return row | ({"SizeRw": container.changes().size, "SizeRootFs": container.tree_size()} if size else {})

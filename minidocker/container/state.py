@@ -1,0 +1,87 @@
+"""The state of a container: the `State` of `docker inspect`, as its monitor writes it into `state.json`.
+
+created -> running <-> paused
+             |  ^
+             v  |
+restarting, exited, dead
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minidocker.content import FileLock, read_json, write_json
+from minidocker.errors import NotFound
+from minidocker.runtime import monitor
+from minidocker.times import NEVER, age, now
+
+LIVE = ("running", "paused", "restarting")
+FRESH: dict[str, Any] = {
+    "Status": "created",
+    "Running": False,
+    "Paused": False,
+    "Restarting": False,
+    "OOMKilled": False,
+    "Dead": False,
+    "Pid": 0,
+    "ExitCode": 0,
+    "Error": "",
+    "StartedAt": NEVER,
+    "FinishedAt": NEVER,
+}
+KILLED = {"Status": "exited", "Running": False, "Paused": False, "Restarting": False, "Pid": 0, "ExitCode": 137}
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The state of the container in a folder. One whose monitor was killed died with it: that is set right here.
+
+    Raises NotFound where there is no container.
+    """
+    state = _load(folder)
+    while state["Status"] in LIVE and not monitor.lives(folder):
+        lock = FileLock(folder / "monitor.lock")  # nobody starts it while we write
+        if lock.acquire(blocking=False):
+            try:
+                state = _load(folder)  # the monitor's last words may have come meanwhile
+                if state["Status"] in LIVE:
+                    state |= KILLED | {"FinishedAt": now()}
+                    write_json(folder / "state.json", state)
+            finally:
+                lock.release()
+        else:
+            time.sleep(0.001)  # somebody else looks just now
+            state = _load(folder)
+    return state
+
+
+def write_failed(folder: Path, exit_code: int, reason: str) -> None:
+    """Write down that the program of a container could not be started; Docker leaves it as it was before."""
+    state = _load(folder)
+    write_json(folder / "state.json", state | {"ExitCode": exit_code, "Error": reason})
+
+
+def describe(state: Mapping[str, Any]) -> str:
+    """The state in the words of `docker ps`.
+
+    >>> describe(FRESH), describe(FRESH | {"Status": "exited", "ExitCode": 2, "FinishedAt": now()})
+    ('Created', 'Exited (2) Less than a second ago')
+    """
+    status, code = state["Status"], state["ExitCode"]
+    if status in ("running", "paused"):
+        return f"Up {age(state['StartedAt'])}" + (" (Paused)" if status == "paused" else "")
+    if status in ("restarting", "exited"):
+        return f"{status.capitalize()} ({code}) {age(state['FinishedAt'])} ago"
+    return str(status).capitalize()
+
+
+def _load(folder: Path) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = FRESH | read_json(folder / "state.json")
+    except FileNotFoundError:
+        if not (folder / "config.json").exists():
+            raise NotFound(f"No such container: {folder.name}") from None
+        return dict(FRESH)
+    return state

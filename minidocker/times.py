@@ -1,0 +1,96 @@
+"""Moments and lengths of time in Docker's words: RFC 3339 with nanoseconds, and `About a minute`."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from minidocker.errors import InvalidArgument
+
+NEVER = "0001-01-01T00:00:00Z"  # Docker's word for a moment that has not come
+GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|m|s)")
+UNITS = {"h": 3600, "m": 60, "s": 1, "ms": 0.001}
+
+
+def now() -> str:
+    """This moment, in UTC with nanoseconds: `2026-11-23T06:40:00.123456789Z`."""
+    return rfc3339(time.time_ns())
+
+
+def rfc3339(nanoseconds: int) -> str:
+    """A moment of so many nanoseconds since 1970.
+
+    >>> rfc3339(60 * 10**9)
+    '1970-01-01T00:01:00.000000000Z'
+    """
+    whole, rest = divmod(nanoseconds, 10**9)
+    return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+
+
+def unix_time(text: Any) -> int:
+    """Seconds since 1970 of an RFC 3339 time; 0 where there is none.
+
+    >>> unix_time("1970-01-01T00:01:00.123456789Z"), unix_time(NEVER), unix_time(None)
+    (60, 0, 0)
+    """
+    if str(text).startswith("0001-"):
+        return 0
+    try:
+        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", str(text)).replace("Z", "+00:00"))
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    except (ValueError, OverflowError):
+        return 0
+
+
+def stamp(value: Any) -> str | None:
+    """A moment that sorts among ours, of a datetime, seconds since 1970, an RFC 3339 text, or how long ago (`1h30m`).
+
+    None where none is meant (`None`, 0, ""). Raises InvalidArgument.
+
+    >>> stamp(60), stamp("2026-01-01")
+    ('1970-01-01T00:01:00.000000Z', '2026-01-01T00:00:00.000000Z')
+    """
+    if value in (None, "", 0, "0"):
+        return None
+    try:
+        if isinstance(value, str) and GO_DURATION.sub("", value) == "":
+            ago = sum(float(number) * UNITS[unit] for number, unit in GO_DURATION.findall(value))
+            value = datetime.now(UTC) - timedelta(seconds=ago)
+        elif isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value):
+            value = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value).replace("Z", "+00:00"))
+        if not isinstance(value, datetime):
+            value = datetime.fromtimestamp(float(value), UTC)
+    except (TypeError, ValueError, OverflowError, OSError) as error:
+        raise InvalidArgument(
+            f"invalid value for time: {value!r}; use seconds, RFC 3339 or a duration like 10m"
+        ) from error
+    value = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def human(seconds: float) -> str:
+    """A length of time as Docker says it.
+
+    >>> human(0.4), human(1), human(75), human(3600), human(3 * 86400), human(90 * 86400)
+    ('Less than a second', '1 second', 'About a minute', 'About an hour', '3 days', '3 months')
+    """
+    whole, minutes, hours = int(seconds), int(seconds / 60), int(seconds / 3600 + 0.5)
+    if whole < 1:
+        return "Less than a second"
+    if whole < 60:
+        return "1 second" if whole == 1 else f"{whole} seconds"
+    if minutes < 60:
+        return "About a minute" if minutes == 1 else f"{minutes} minutes"
+    if hours < 48:
+        return "About an hour" if hours == 1 else f"{hours} hours"
+    for unit, length, limit in (("days", 24, 14 * 24), ("weeks", 24 * 7, 60 * 24), ("months", 24 * 30, 730 * 24)):
+        if hours < limit:
+            return f"{hours // length} {unit}"
+    return f"{hours // 24 // 365} years"
+
+
+def age(moment: str) -> str:
+    """How long ago it was: `2 weeks`."""
+    return human(max(0.0, time.time() - unix_time(moment)))
