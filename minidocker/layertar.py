@@ -264,7 +264,6 @@ class _Reader:
             return  # aufs left such notes to itself; they hide nothing
         if f"/{PREFIX}" in up:
             raise LayerError(f"{path!r} lies below a whiteout")
-        self.imply(path)
         if name == OPAQUE:
             self.opaque.add(up or "/")
         elif (gone := name[len(PREFIX) :]) in ("", ".", ".."):
@@ -305,15 +304,21 @@ class _Reader:
         return entry
 
     def changeset(self) -> Changeset:
-        for path in self.gone:
+        """Whiteouts reach lower layers only, wherever in the tar they stand, so they are settled at the end."""
+        for path in sorted(self.gone):
+            if self.hidden(path):
+                continue
             if path in self.entries or path in self.implied:
                 if self.entries.setdefault(path, directory()).is_dir:
                     self.opaque.add(path)
             else:
                 self.entries[path] = WHITEOUT
-        for path in self.opaque:
-            self.entries.setdefault(path, directory())
-        return Changeset(self.entries, self.opaque)
+        folders = {path for path in self.opaque if path not in self.entries or self.entries[path].is_dir}
+        return Changeset(self.entries, {path for path in folders if not self.hidden(path)})
+
+    def hidden(self, path: str) -> bool:
+        """Whether this layer has something else than a directory above the path: then all below is gone anyway."""
+        return any(up in self.entries and not self.entries[up].is_dir for up in parents(path))
 
 
 def _clean(name: str, what: str) -> str:

@@ -10,14 +10,19 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import re
+import stat
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import hypothesis
 import pytest
+
+from minidocker.tree import Entry, FileData, Kind, Tree
 
 hypothesis.settings.register_profile("minidocker", deadline=None, max_examples=100)
 hypothesis.settings.load_profile("minidocker")
@@ -100,3 +105,44 @@ def _check_layer(data: bytes, media_type: str, diff_id: str) -> None:
         names = [member.name.removeprefix("./").rstrip("/") for member in archive]
     assert len(names) == len(set(names)), "a member is there twice"
     assert not any(name.startswith("/") or ".." in name.split("/") for name in names)
+
+
+@pytest.fixture(scope="session")
+def walk() -> Callable[[Path], Tree]:
+    """A function that reads a folder on disk as a tree: the dullest one possible, to compare with ours."""
+    return read_folder
+
+
+def read_folder(root: Path) -> Tree:
+    entries: dict[str, Entry] = {}
+    inodes: dict[tuple[int, int], str] = {}
+    for folder, folders, files in os.walk(root):
+        for path in [Path(folder), *(Path(folder) / name for name in [*folders, *files])]:
+            info = path.lstat()
+            name = "/" + str(path.relative_to(root)) if path != root else "/"
+            kind = KINDS[stat.S_IFMT(info.st_mode)]
+            entry = Entry(kind, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_mtime_ns // 10**9)
+            if kind == "file":
+                first = inodes.setdefault((info.st_dev, info.st_ino), name)
+                link = first if info.st_nlink > 1 else ""
+                entry = replace(entry, data=FileData(path, info.st_size), link=link)
+            elif kind == "symlink":
+                entry = replace(entry, target=str(path.readlink()), mode=0o777)
+            elif kind in ("char", "block"):
+                entry = replace(entry, device=(os.major(info.st_rdev), os.minor(info.st_rdev)))
+            if kind in ("file", "dir"):
+                attributes = ((key, os.getxattr(path, key)) for key in sorted(os.listxattr(path)))
+                carried = [pair for pair in attributes if pair[0].startswith(("user.", "security.capability"))]
+                entry = replace(entry, xattrs=tuple(pair for pair in carried if ".overlay." not in pair[0]))
+            entries[name] = entry
+    return Tree(entries)
+
+
+KINDS: dict[int, Kind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "dir",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "char",
+    stat.S_IFBLK: "block",
+}
