@@ -287,7 +287,7 @@ def foreground(
     """Start a container connected to this process's own streams, and wait; signals that come here go to it."""
     wanted = streams or {"stdout", "stderr"}
     try:
-        with signals_to(container) if proxy else nullcontext():
+        with container.watching(), signals_to(container) if proxy else nullcontext():
             show = start_connected(container, stdin or "stdin" in wanted, wanted)
             show()
             return int(container.wait()["StatusCode"])
