@@ -19,9 +19,9 @@ from typing import Any
 from minidocker.build import config as conf
 from minidocker.build.cache import LOST, NEVER, Cache, Decision, Facts, Record, Row, key_of
 from minidocker.build.context import Context
-from minidocker.build.copy import Copy, Found, contents, copy, select
+from minidocker.build.copy import CONTEXT, Copy, Found, contents, copy, make_folder, select
 from minidocker.build.draft import Draft
-from minidocker.build.run import Command, run
+from minidocker.build.run import Command, StepFailed, run
 from minidocker.build.stages import Graph
 from minidocker.build.step import Build, Options, Step
 from minidocker.build.unpack import unpack
@@ -38,15 +38,15 @@ NETWORKS = ("default", "none", "host")
 SECOND = 1_000_000_000
 Made = AbstractContextManager[Changeset]
 Make = Callable[[], Made]
-FOLDER = Tree()  # an empty folder, to copy where one is wanted
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a COPY takes its files from: a tree, and the key that names it ("" for the context, which has none)."""
+    """Where a COPY takes its files from: a tree, the key that names it ("" for the context), and what it is called."""
 
     key: str
     tree: Callable[[], Tree]
+    where: str = CONTEXT
 
 
 class Builder:
@@ -229,7 +229,7 @@ class Builder:
         def make() -> Made:
             tree = draft.tree()
             owner = conf.owner(tree, user, "USER") if user else None
-            return nullcontext(copy([(FOLDER, select(FOLDER, ["/"]))], Copy(path, owner, now=self.seconds), tree))
+            return nullcontext(make_folder(path, owner, self.seconds, tree))
 
         facts = {"parent": draft.key, "workdir": path, "user": user}
         return self.layer(stage, draft, one, facts, conf.created_by(one, config), make)
@@ -278,7 +278,10 @@ class Builder:
         if quick and (record := self.cache.find(self.cache.alias(quick))[0]):
             return self.take(stage, draft, one, record, text)
         tree, docs = source.tree(), Tree({f"/{doc.name}": file(doc.data.encode()) for doc in one.heredocs})
-        chosen = [(tree, select(tree, one.args[:-1])), (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs]))]
+        chosen = [
+            (tree, select(tree, one.args[:-1], source.where)),
+            (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs])),
+        ]
         facts["files"] = self.cache.put_files({k: v for part in chosen for k, v in contents(*part).items()})
         if quick:
             self.cache.alias(quick, key_of(facts))
@@ -297,10 +300,10 @@ class Builder:
         stage, name = self.graph.source(one), str(one.flags.get("from", ""))
         if stage is not None:
             draft = self.draft(stage)
-            return Source(draft.key, draft.tree)
+            return Source(draft.key, draft.tree, f"file not found in stage {name}")
         if name:
             image = self.find(name, one)
-            return Source(key_of({"layers": image.diff_ids}), image.tree)
+            return Source(key_of({"layers": image.diff_ids}), image.tree, f"file not found in image {name}")
         return Source("", lambda: self.context.tree)
 
     # What the steps have in common
@@ -435,7 +438,8 @@ class Builder:
 
     def fail(self, error: APIError | BuildError) -> None:
         """Put the failure into the log, in Docker's form."""
-        self.emit({"errorDetail": {"code": error.exit_code, "message": str(error)}, "error": str(error)})
+        code = error.code if isinstance(error, StepFailed) else error.exit_code
+        self.emit({"errorDetail": {"code": code, "message": str(error)}, "error": str(error)})
         if isinstance(error, BuildError):
             error.build_log = self.result.events
 

@@ -106,11 +106,11 @@ class Cache:
 
     def put_files(self, files: Mapping[str, str]) -> str:
         """The digest of what a COPY takes; the listing is kept under it, for the day when it changes."""
-        listing = json.dumps(files, indent=0, sort_keys=True, ensure_ascii=True).encode()
-        digest = f"sha256:{hashlib.sha256(listing).hexdigest()}"
+        lines = "\n".join([f"{name}\0{what}" for name, what in sorted(files.items())])
+        digest = f"sha256:{hashlib.sha256(lines.encode(errors='surrogateescape')).hexdigest()}"
         path = self.root / "files" / f"{digest[7:]}.json"
         if not path.exists():
-            _write_bytes(path, listing)
+            _write(path, dict(files))
         return digest
 
     def files(self, digest: str) -> dict[str, str]:

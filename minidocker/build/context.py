@@ -27,7 +27,7 @@ from minidocker.dockerignore import Ignore
 from minidocker.errors import BuildError
 from minidocker.tree import CHUNK, Data, Entry, Kind, Tree, directory, parents, relink, symlink
 
-Seal = tuple[int, int, int, int]  # size, mtime, ctime (ns) and inode: while they stay, so does the content
+Seal = list[int]  # size, mtime, ctime (ns) and inode: while they stay, so does the content
 RACY = 50_000_000  # ns; a file touched so short before may be written again within the clock's tick
 KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFIFO: "fifo", stat.S_IFCHR: "char", stat.S_IFBLK: "block"}
 
@@ -48,7 +48,7 @@ class Digests:
     def get(self, name: str, seal: Seal) -> str | None:
         """The digest of a file that has not been touched since."""
         row = self.known.get(name)
-        return str(row[4]) if row is not None and tuple(row[:4]) == seal else None
+        return str(row[4]) if row is not None and row[:4] == seal else None
 
     def put(self, name: str, seal: Seal, digest: str) -> None:
         """Remember a digest, unless the file is so new that a later write could go unnoticed."""
@@ -158,7 +158,7 @@ class Context:
 
 def seal_of(found: os.stat_result) -> Seal:
     """What tells cheaply that a file has not been written since."""
-    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino)
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
 
 
 # The walk
@@ -168,7 +168,7 @@ def _walk(root: str, ignore: Ignore, digests: Digests) -> Tree:
     entries: dict[str, Entry] = {"/": directory()}
     links: dict[tuple[int, int], list[str]] = {}
     try:
-        for name, found in _scan(root, "", ignore):
+        for name, found in _scan(root, ignore):
             kind = stat.S_IFMT(found.st_mode)
             if kind == stat.S_IFSOCK:
                 continue  # a socket is no file: Docker leaves it out too
@@ -182,16 +182,18 @@ def _walk(root: str, ignore: Ignore, digests: Digests) -> Tree:
     return Tree.trusted(_link(entries, links.values()))
 
 
-def _scan(root: str, below: str, ignore: Ignore) -> Iterator[tuple[str, os.stat_result]]:
-    """Every name below that is not ignored, with its metadata. Directories that can have none are not even opened."""
-    with os.scandir(f"{root}/{below}" if below else root) as found:
-        items = list(found)
-    for item in items:
-        name = f"{below}/{item.name}" if below else item.name
-        if not ignore.patterns or not ignore.excludes(name):
-            yield name, item.stat(follow_symlinks=False) if os.name == "posix" else os.lstat(item.path)
-        if item.is_dir(follow_symlinks=False) and not (ignore.patterns and ignore.skips(name)):
-            yield from _scan(root, name, ignore)
+def _scan(root: str, ignore: Ignore) -> Iterator[tuple[str, os.stat_result]]:
+    """Every name that is not ignored, with its metadata. Directories in which nothing can be are not even opened."""
+    todo = [""]
+    while todo:
+        below = todo.pop()
+        with os.scandir(root + "/" + below) as found:
+            for item in found:
+                name = below + item.name
+                if not ignore.patterns or not ignore.excludes(name):
+                    yield name, item.stat(follow_symlinks=False) if os.name == "posix" else os.lstat(item.path)
+                if item.is_dir(follow_symlinks=False) and not (ignore.patterns and ignore.skips(name)):
+                    todo.append(name + "/")
 
 
 def _entry(root: str, name: str, kind: int, found: os.stat_result, digests: Digests) -> Entry:

@@ -26,6 +26,7 @@ from minidocker.tree import MAX_SYMLINKS, Data, Entry, Tree, clean, directory, f
 __all__ = ["Copy", "Found", "contents", "copy", "file", "select"]
 
 Owner = tuple[int, int]
+CONTEXT = "file not found in build context or excluded by .dockerignore"
 
 
 @dataclass(frozen=True)
@@ -50,16 +51,16 @@ class Found(NamedTuple):
     path: str
 
 
-def select(tree: Tree, sources: Sequence[str]) -> list[Found]:
+def select(tree: Tree, sources: Sequence[str], where: str = CONTEXT) -> list[Found]:
     """What the sources name: through links, which stay inside the tree, and for wildcards in sorted order.
 
-    Raises BuildError where one names nothing.
+    Raises BuildError where one names nothing; `where` says in what it was looked for.
 
     >>> tree = Tree({"/a.txt": file(), "/b.txt": file(), "/c.md": file()})
     >>> [found.path for found in select(tree, ["*.txt", "./x/../c.md"])]
     ['/a.txt', '/b.txt', '/c.md']
     """
-    found = [one for source in sources for one in _select(tree, source)]
+    found = [one for source in sources for one in _select(tree, source, where)]
     if sources and not found:
         raise BuildError(f"COPY failed: no source files were specified: nothing matches {' '.join(sources)}")
     return found
@@ -92,6 +93,13 @@ def copy(sources: Sequence[tuple[Tree, list[Found]]], request: Copy, lower: Mapp
         )
     for number, (tree, found) in enumerate(every):
         target.add(tree, found, str(number))
+    return target.changeset()
+
+
+def make_folder(path: str, owner: Owner | None, now: int, lower: Mapping[str, Entry]) -> Changeset:
+    """The layer of a WORKDIR: the directory and its parents, as far as they are missing. Raises BuildError."""
+    target = Target(lower, Copy(path, owner, now=now))
+    target.folder(path)
     return target.changeset()
 
 
@@ -219,10 +227,10 @@ class Target:
         return Changeset(self.entries)
 
 
-def _select(tree: Tree, source: str) -> Iterator[Found]:
+def _select(tree: Tree, source: str, where: str) -> Iterator[Found]:
     path = clean(source)
     if not _is_pattern(path):
-        yield Found(path, _lead(tree, path, source))
+        yield Found(path, _lead(tree, path, source, where))
         return
     parts = path.split("/")
     first = next(number for number, part in enumerate(parts) if _is_pattern(part))
@@ -236,27 +244,21 @@ def _select(tree: Tree, source: str) -> Iterator[Found]:
     except ValueError as error:
         raise BuildError(f"COPY failed: {source}: {error}") from None
     for name in matching:
-        yield Found(prefix(above) + name, _lead(tree, prefix(above) + name, source))
+        yield Found(prefix(above) + name, _lead(tree, prefix(above) + name, source, where))
 
 
-def _lead(tree: Tree, path: str, source: str) -> str:
+def _lead(tree: Tree, path: str, source: str, where: str) -> str:
     """Where a source leads to, or the error that says that it leads nowhere."""
+    why = "no such file or directory"
     try:
-        there = tree.resolve(path)
+        if (there := tree.resolve(path)) in tree:
+            return there
     except OSError as error:
-        raise BuildError(_missing(path, source, error.strerror or "")) from None
-    if there not in tree:
-        raise BuildError(_missing(path, source, "file does not exist"))
-    return there
-
-
-def _missing(path: str, source: str, why: str) -> str:
+        why = (error.strerror or why).lower()
+    missing = f'failed to compute cache key: "{path}" not found'
     if posixpath.normpath(source.lstrip("/") or ".").split("/")[0] == "..":
-        return f'failed to compute cache key: "{path}" not found: forbidden path outside the build context: {source} ()'
-    return (
-        f'failed to compute cache key: "{path}" not found: '
-        f"file not found in build context or excluded by .dockerignore: stat {source}: {why}"
-    )
+        raise BuildError(f"{missing}: forbidden path outside the build context: {source} ()")
+    raise BuildError(f"{missing}: {where}: stat {source}: {why}")
 
 
 def _check_name(path: str) -> None:

@@ -33,13 +33,21 @@ class Command:
     script: tuple[str, str] | None = None  # the path inside, and the text
 
 
+class StepFailed(BuildError):
+    """A RUN whose program failed, with `code`, or did not even start. `docker build` itself exits with 1."""
+
+    def __init__(self, reason: str, code: int) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
 @contextlib.contextmanager
 def run(
     runtime: Runtime, folder: Path, layers: Sequence[LayerLike], command: Command, output: Callable[[str], None]
 ) -> Iterator[Changeset]:
     """What the command changes; it can be read until the `with` ends, for its bytes lie in the container.
 
-    `folder` must not be there yet. Raises BuildError with the program's exit code.
+    `folder` must not be there yet. Raises StepFailed.
     """
     folder.mkdir(mode=0o700)
     box = Box(folder, layers, command.process, HOSTNAME, _binds(folder, command), network=command.network, log=False)
