@@ -39,6 +39,7 @@ OS_RELEASE = """NAME="minidocker base"
 ID=minidocker
 PRETTY_NAME="minidocker base (a course's own image, made on this machine)"
 """
+HINT = f"Use one of this course's own images, which are made on this machine: {BASE} or {PYTHON}."
 STAND_IN = "minidocker/base: a stand-in for `{}`, which the simulated runtime has built in; no real program was to be had here\n"
 LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "__pycache__", "site-packages"}
 LEFT_OUT |= {"dist-packages", "pydoc_data", "distutils", "config"}
