@@ -366,7 +366,10 @@ def _onbuild(bare: Instruction, line: Line) -> Instruction:
         raise ValueError(f"{trigger} isn't allowed as an ONBUILD trigger")
     bodies = "".join(f"\n{heredoc.content}{heredoc.name}" for heredoc in line.heredocs)
     text = re.sub(r"(?i)^\s*ONBUILD\s*", "", line.text) + bodies
-    instruction(replace(Source.read(text, line.name).lines[0], line=line.line))
+    try:
+        parse_instruction(text, line.name)  # Docker waits for a child image to stumble over it
+    except DockerfileError as error:
+        raise ValueError(f"ONBUILD: {error.message}") from None
     return replace(bare, args=(text,), heredocs=())
 
 

@@ -185,7 +185,7 @@ def test_words_are_split_after_expansion(word: str, expected: list[str]) -> None
 
 
 def test_a_heredoc_has_variables_and_escapes_but_no_quotes() -> None:
-    assert expand_text("it's \"$x\" \\$x a\\nb\n", ENV) == 'it\'s "xval" $x anb\n'
+    assert expand_text('it\'s "$x" \\$x a\\nb\n', ENV) == 'it\'s "xval" $x anb\n'
 
 
 def test_splitting_changes_nothing() -> None:
