@@ -19,7 +19,7 @@ TOP = {name for name in FILES if "/" not in name}
 
 
 def left(text: str) -> set[str]:
-    """What a walk finds that asks `skips` of directories and `excludes` of files."""
+    """What is not excluded, and found by a walk that asks `skips` of directories."""
     ignore = Ignore.parse(text)
 
     def visible(name: str) -> bool:
@@ -205,6 +205,5 @@ def test_what_is_below_a_skipped_directory_is_excluded(lines: list[str], name: s
         ignore = Ignore.parse("\n".join(lines))
     except DockerfileError:
         return
-    parents = name.split("/")
-    if any(ignore.skips("/".join(parents[:depth])) for depth in range(1, len(parents))):
+    if any(map(ignore.skips, parents(name))):
         assert ignore.excludes(name)

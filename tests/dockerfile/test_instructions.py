@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minidocker.dockerfile import Dockerfile, Instruction, parse_instruction
+from minidocker.dockerfile.instruction import PARSERS
 from minidocker.dockerfile.values import duration
 from minidocker.errors import DockerfileError
 
@@ -176,7 +179,7 @@ def test_text_is_what_docker_prints() -> None:
     ]
 
 
-PAST_PARSING = {"x": "", "no": ""}
+TWO_ARGUMENTS = "requires at least two arguments, but only one was provided. Destination could not be determined"
 
 ERRORS = [
     ("FOO bar", "unknown instruction: FOO (did you mean FROM?)"),
@@ -273,7 +276,7 @@ ERRORS = [
 def test_an_error_says_file_line_instruction_and_what_was_expected(text: str, problem: str) -> None:
     with pytest.raises(DockerfileError) as refused:
         for one in Dockerfile.parse(f"FROM scratch\n\n{text}\n", "sub/Dockerfile").stages[0].instructions:
-            one.expand(PAST_PARSING)
+            one.expand({})
     error = refused.value
     assert (error.name, error.line) == ("sub/Dockerfile", 3)
     assert str(error).startswith("sub/Dockerfile:3: ")
@@ -286,6 +289,18 @@ def test_an_unknown_flag_is_told_which_ones_there_are() -> None:
         only("RUN --mnt=x y")
     with pytest.raises(DockerfileError, match="CMD takes no flags"):
         only("CMD --mnt=x y")
+
+
+@given(
+    st.lists(st.sampled_from([*PARSERS, *" \t\\'\"$[]<-=,:/{}", "\n", "\n", "EOF", "--from=", "a", "1"]), max_size=12)
+)
+def test_any_text_is_a_dockerfile_or_refused(pieces: list[str]) -> None:
+    try:
+        file = Dockerfile.parse("FROM scratch\n" + "".join(pieces))
+        for one in file.stages[0].instructions:
+            one.expand({"a": "b"})
+    except DockerfileError as error:
+        assert error.line or not error.name
 
 
 def test_what_the_shell_expands_is_left_to_it() -> None:

@@ -1,4 +1,4 @@
-"""Words as Docker expands them: what Docker 20.10 made of each (LABEL key=word, read back with inspect), as literals."""
+"""Words as Docker expands them: what Docker 20.10 made of each (a LABEL, read back with inspect), as literals."""
 
 from __future__ import annotations
 
