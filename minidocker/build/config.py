@@ -132,8 +132,8 @@ CHANGES: dict[str, Callable[[Config, Instruction], Config]] = {
 
 def created_by(one: Instruction, config: Config) -> str:
     """The `created_by` of an (expanded) instruction that makes no layer, where `config` is what it led to."""
-    say = SAYINGS.get(one.keyword, lambda one, _config: " ".join(one.args))
-    return f"{one.keyword} {say(one, config)}"
+    say = SAYINGS.get(one.keyword)
+    return f"{one.keyword} {say(one, config) if say else ' '.join(one.args)}"
 
 
 def run_text(argv: Sequence[str], args: Sequence[tuple[str, str]]) -> str:

@@ -51,17 +51,14 @@ def run(
     """
     folder.mkdir(mode=0o700)
     box = Box(folder, layers, command.process, HOSTNAME, _binds(folder, command), network=command.network, log=False)
-    what = " ".join(command.process.args)
+    failed = f'process "{" ".join(command.process.args)}" did not complete successfully'
     try:
         code = _run(runtime, box, output)
         if code:
-            reason = f'process "{what}" did not complete successfully: exit code: {code}'
-            raise BuildError(reason, exit_code=code)
+            raise StepFailed(f"{failed}: exit code: {code}", code)
         yield runtime.changes(box)
     except StartError as error:
-        raise BuildError(
-            f'process "{what}" did not complete successfully: {error}', exit_code=error.exit_code
-        ) from error
+        raise StepFailed(f"{failed}: {error}", error.exit_code) from error
     finally:
         _clean_up(runtime, box)
 

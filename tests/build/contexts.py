@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Small build contexts, each about one rule: `GOOD` ones that Docker builds, and `BAD` ones that it refuses.
 
 A context is files (path -> text, or `{"link": target}`, `{"mode": …, "text": …}`, `{"dir": mode}`, `{"tar": {…}}`,
@@ -240,7 +241,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "heredoc_like": case("FROM busybox\nRUN cat > /o <<X\\n\\ny\\nX\n"),
     "wild_dot": case("FROM busybox\nCOPY .* /x/\n", {".a": "1", ".b/c": "2", "d": "3"}),
     "wild_nested": case("FROM busybox\nCOPY */x.txt /x/\n", {"p/x.txt": "1", "q/x.txt": "2"}),
-    "add_wild_tar": case("FROM busybox\nADD *.tar /x/\n", {"wa.tar": {"tar": {"a": "1"}}, "wb.tar": {"tar": {"b": "2"}}}),
+    "add_wild_tar": case(
+        "FROM busybox\nADD *.tar /x/\n", {"wa.tar": {"tar": {"a": "1"}}, "wb.tar": {"tar": {"b": "2"}}}
+    ),
     "copy_under_file_link": case("FROM busybox\nRUN echo 1 > /t && ln -s /t /l\nCOPY a.txt /l\n"),
     "copy_dir_link_over": case("FROM busybox\nRUN mkdir /real && mkdir /d && ln -s /real /d/lib\nCOPY app /d\n"),
     "copy_file_over_link": case("FROM busybox\nRUN echo 1 > /t && mkdir /d && ln -s /t /d/a.txt\nCOPY a.txt /d/\n"),
@@ -327,8 +330,10 @@ GOOD: dict[str, dict[str, Any]] = {
     ),
     "arg_from_stage": case("FROM busybox AS a\nARG A=1\nRUN true\nFROM a\nRUN echo [$A] > /o\nLABEL x=$A\n"),
     "arg_twice": case("FROM busybox\nARG A=1\nARG A=2\nARG B=x\nRUN echo $A$B > /o\n"),
-    "arg_platform_os": case("FROM busybox\nARG TARGETVARIANT\nARG BUILDARCH\nRUN echo [$TARGETVARIANT$BUILDARCH] > /o\n"),
-    "meta_only": case("FROM busybox\nCMD [\"a\"]\n"),
+    "arg_platform_os": case(
+        "FROM busybox\nARG TARGETVARIANT\nARG BUILDARCH\nRUN echo [$TARGETVARIANT$BUILDARCH] > /o\n"
+    ),
+    "meta_only": case('FROM busybox\nCMD ["a"]\n'),
     "arg_none": case("FROM busybox\nARG A\nRUN echo [$A] > /o\n"),
     "umask": case("FROM busybox\nRUN umask > /o && touch /f && mkdir /d && umask 077 && touch /g\n"),
     "run_env": case("FROM busybox\nARG A=1\nRUN env | sort > /o\nUSER app\nRUN env | sort > /tmp/o\n"),

@@ -7,10 +7,12 @@ The daemon must have an image `busybox` (`docker import` of busybox-static with 
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import subprocess
 import sys
@@ -23,14 +25,18 @@ HERE = Path(__file__).parent
 EPOCH = 1_600_000_000
 
 
+PACKERS: dict[str, Any] = {"": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
+
+
 def pack(members: dict[str, str], how: str) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=f"w:{how}") as tar:
+    with tarfile.open(fileobj=out, mode="w") as tar:
         for name, text in members.items():
             info = tarfile.TarInfo(name)
             info.size, info.mtime = len(text), EPOCH
             tar.addfile(info, io.BytesIO(text.encode()))
-    return out.getvalue()
+    packed: bytes = PACKERS[how](out.getvalue())
+    return packed
 
 
 def write(root: Path, files: dict[str, Any]) -> None:
@@ -53,9 +59,9 @@ def write(root: Path, files: dict[str, Any]) -> None:
             path.write_text(spec["text"])
             path.chmod(spec.get("mode", 0o644))
     for path in sorted(root.rglob("*"), reverse=True):
-        spec = files.get(str(path.relative_to(root)))
+        folder = files.get(str(path.relative_to(root)))
         if path.is_dir() and not path.is_symlink():
-            path.chmod(spec["dir"] if isinstance(spec, dict) else 0o755)
+            path.chmod(folder["dir"] if isinstance(folder, dict) else 0o755)
         os.utime(path, (EPOCH, EPOCH), follow_symlinks=False)
 
 
@@ -95,15 +101,16 @@ def describe(tar: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
 
 def saved(archive: bytes, base: str) -> dict[str, Any]:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        read = lambda name: tar.extractfile(name).read()  # type: ignore[union-attr]  # noqa: E731
-        manifest = json.loads(read("manifest.json"))[0]
-        config = json.loads(read(manifest["Config"]))
+        members = {member.name: tar.extractfile(member) for member in tar if member.isfile()}
+        blobs = {name: stream.read() for name, stream in members.items() if stream}
+        manifest = json.loads(blobs["manifest.json"])[0]
+        config = json.loads(blobs[manifest["Config"]])
         layers: list[Any] = []
         for name, diff_id in zip(manifest["Layers"], config["rootfs"]["diff_ids"], strict=True):
             if diff_id == base:
                 layers.append("busybox")
                 continue
-            with tarfile.open(fileobj=io.BytesIO(read(name))) as layer:
+            with tarfile.open(fileobj=io.BytesIO(blobs[name])) as layer:
                 layers.append({"/" + m.name.strip("/"): describe(layer, m) for m in layer})
     kept = {key: value for key, value in config["config"].items() if value} if config["config"] else {}
     history = [{k: v for k, v in entry.items() if k != "created"} for entry in config["history"]]
