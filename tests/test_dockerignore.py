@@ -22,15 +22,14 @@ def left(text: str) -> set[str]:
     """What is not excluded, and found by a walk that asks `skips` of directories."""
     ignore = Ignore.parse(text)
 
-    def visible(name: str) -> bool:
-        parts = name.split("/")
-        return not any(ignore.skips("/".join(parts[:depth])) for depth in range(1, len(parts))) and not ignore.excludes(
-            name
-        )
-
-    found = {name for name in FILES if visible(name)}
-    assert found == {name for name in FILES if not ignore.excludes(name)}, "skips must not hide what excludes shows"
+    found = {name for name in FILES if not ignore.excludes(name)}
+    assert not any(ignore.skips(parent) for name in found for parent in parents(name)), "it would never be found"
     return found
+
+
+def parents(name: str) -> list[str]:
+    parts = name.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 DOCKER = [
