@@ -48,4 +48,4 @@ notebooks:
 
 bench:
 	@$(SETUP) course,test
-	$(PY) -m pytest -q -s -o python_files='bench_*.py' tests/bench
+	$(PY) -m tests.bench

@@ -1,0 +1,110 @@
+"""(a) containers.run("…", "true") in this process, beside runc, bwrap and docker, on one root file system.
+
+Ours includes creating the container, starting it, waiting for its end and removing it, as `docker run --rm` does.
+`docker run` has no network (`--network none`), as ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import subprocess
+import sys
+from pathlib import Path
+
+import minidocker
+from minidocker.archive import import_
+from tests.bench.measure import Action, Report, command
+from tests.bench.rivals import Rivals
+
+
+def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
+    """Fill in the report."""
+    if not rivals.busybox:
+        report.notes.append("no static busybox to run")
+        return
+    engine = minidocker.connect(work / "root")
+    report.notes.append(f"runtime: {engine.runtime.name}")
+    import_(engine.images, rivals.busybox_tar, {}).tag("bench")
+    contenders: dict[str, Action] = {
+        "minidocker": lambda: engine.containers.run("bench", ["true"], remove=True),
+    }
+    contenders |= {"runc run": runc(rivals, work)} if not report_missing(report, rivals, "runc") else {}
+    contenders |= {"bwrap": bwrap(rivals)} if not report_missing(report, rivals, "bwrap") else {}
+    if rivals.docker:
+        contenders["docker run --rm"] = rivals.docker_command(
+            "run", "--rm", "--network", "none", "bench-busybox", "true"
+        )
+    else:
+        report.notes.append("docker run left out: no dockerd, or no root")
+    for action in contenders.values():
+        action()
+    report.side_by_side("run true, and it is gone", contenders, 5 if quick else 15)
+    engine.close()
+    if rivals.root:
+        rootless(report, rivals, work)
+
+
+def report_missing(report: Report, rivals: Rivals, name: str) -> bool:
+    """Note that a tool is not there."""
+    why = rivals.missing(name)
+    if why:
+        report.notes.append(f"{name} left out: {why}")
+    return bool(why)
+
+
+def runc(rivals: Rivals, work: Path) -> Action:
+    """`runc run` on a bundle whose root is the busybox folder."""
+    bundle = work / "bundle"
+    bundle.mkdir()
+    subprocess.run(["runc", "spec"], cwd=bundle, check=True)
+    spec = json.loads((bundle / "config.json").read_text())
+    spec["process"] |= {"args": ["true"], "terminal": False}
+    spec["root"]["path"] = str(rivals.busybox)
+    (bundle / "config.json").write_text(json.dumps(spec))
+    return command("runc", "--root", work / "runc", "run", "--bundle", bundle, "bench")
+
+
+def bwrap(rivals: Rivals) -> Action:
+    """bubblewrap with the same namespaces, but no image, no writable layer and no record of it."""
+    inside = ["--unshare-all", "--bind", rivals.busybox, "/", "--proc", "/proc", "--dev", "/dev"]
+    return command("bwrap", *inside, "/bin/true")
+
+
+ROOTLESS = """
+import os, sys, statistics, time
+os.setgid({gid}); os.setuid({uid})
+os.environ["HOME"] = {home!r}
+import minidocker
+from minidocker.archive import import_
+from pathlib import Path
+engine = minidocker.connect(Path({home!r}) / "root", runtime="namespaces")
+import_(engine.images, Path({tar!r}), {{}}).tag("bench")
+engine.containers.run("bench", ["true"], remove=True)
+times = []
+for _ in range(15):
+    start = time.perf_counter()
+    engine.containers.run("bench", ["true"], remove=True)
+    times.append(time.perf_counter() - start)
+print(*times)
+engine.close()
+"""
+
+
+def rootless(report: Report, rivals: Rivals, work: Path) -> None:
+    """Ours once more, as a user without privileges."""
+    nobody = pwd.getpwnam("nobody")
+    home = work / "home"
+    home.mkdir()
+    os.chown(home, nobody.pw_uid, nobody.pw_gid)
+    for folder in [*work.parents, work, rivals.folder]:
+        if str(folder).startswith("/tmp/minidocker-bench"):
+            folder.chmod(0o755)
+    rivals.busybox_tar.chmod(0o644)
+    script = ROOTLESS.format(uid=nobody.pw_uid, gid=nobody.pw_gid, home=str(home), tar=str(rivals.busybox_tar))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    if done.returncode:
+        report.notes.append(f"rootless left out: {done.stderr.strip().splitlines()[-1][:200]}")
+    else:
+        report.sections.append(("the same without root", {"minidocker, rootless": [*map(float, done.stdout.split())]}))
