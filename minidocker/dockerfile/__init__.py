@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from ..errors import DockerfileError
-from .instruction import Instruction, instruction, parse_instruction
+from .instruction import Instruction, parse_instruction, parse_line
 from .lines import Heredoc, Source
 from .values import check_platform, meant
 from .words import quoted
@@ -101,7 +101,7 @@ class Dockerfile:
     def parse(cls, text: str | bytes, name: str = "Dockerfile") -> Dockerfile:
         """Read a Dockerfile; DockerfileError, with file, line and instruction, for whatever is wrong in it."""
         source = Source.read(text if isinstance(text, str) else text.decode(errors="surrogateescape"), name)
-        args, groups = _grouped([instruction(line) for line in source.lines])
+        args, groups = _grouped([parse_line(line) for line in source.lines])
         stages = tuple(_stage(index, first, rest) for index, (first, *rest) in enumerate(groups))
         if not stages:
             raise DockerfileError("dockerfile contains no stages to build: FROM is missing", name)

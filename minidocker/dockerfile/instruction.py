@@ -116,10 +116,10 @@ class Instruction:
 
 def parse_instruction(text: str, name: str = "Dockerfile") -> Instruction:
     """Parse a single instruction, such as an ONBUILD trigger out of an image's config."""
-    return instruction(Source.read(text, name).lines[0])
+    return parse_line(Source.read(text, name).lines[0])
 
 
-def instruction(line: Line) -> Instruction:
+def parse_line(line: Line) -> Instruction:
     """Turn a line into the instruction that it is; DockerfileError when it is none."""
     if line.keyword not in PARSERS:
         raise line.error(f"unknown instruction: {line.word}{meant(line.word, PARSERS)}")
