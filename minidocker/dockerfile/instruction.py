@@ -19,11 +19,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import DockerfileError
+from .flags import Flag, parse_flags
 from .lines import BLANKS, Heredoc, Line, Source, error_in, first_word, json_list, parse_heredoc, trim
 from .values import check_signal, duration, exposed_ports, meant
 from .words import expand, expand_text, expand_words, is_space, quoted
 
-Flag = str | bool | tuple[str, ...]
 Pair = tuple[str, str | None]
 
 
@@ -78,9 +78,9 @@ class Instruction:
     def expand(self, env: Mapping[str, str]) -> Instruction:
         """Return the instruction with its variables replaced, where this instruction has that.
 
-        RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK, MAINTAINER and ONBUILD keep theirs: those are
-        for the shell, or for later; for ARG see `arguments`. Every variable has the value from before the
-        instruction. What only now can be checked is checked: ports, signals, blank paths. Raises DockerfileError.
+        RUN, CMD, ENTRYPOINT, SHELL, HEALTHCHECK, MAINTAINER and ONBUILD keep theirs, which are for the shell, or for
+        later; for ARG see `arguments`. Every variable has the value from before the instruction. What only now can
+        be checked is checked: ports, signals, blank paths. Raises DockerfileError.
         """
         expander = EXPANDERS.get(self.keyword)
         try:
@@ -130,65 +130,6 @@ def parse_line(line: Line) -> Instruction:
         return PARSERS[line.keyword](replace(bare, flags=parse_flags(line.keyword, line.flags)), line)
     except ValueError as error:
         raise line.error(str(error)) from None
-
-
-# --- flags -----------------------------------------------------------------------------------------------------
-
-FLAGS: dict[str, dict[str, type]] = {
-    "FROM": {"platform": str},
-    "RUN": {"mount": tuple, "network": str, "security": str, "device": tuple},
-    "COPY": {"from": str, "chown": str, "chmod": str, "link": bool, "parents": bool, "exclude": tuple},
-    "ADD": {
-        "chown": str,
-        "chmod": str,
-        "link": bool,
-        "exclude": tuple,
-        "checksum": str,
-        "keep-git-dir": bool,
-        "unpack": bool,
-    },
-    "HEALTHCHECK": {"interval": str, "timeout": str, "start-period": str, "start-interval": str, "retries": str},
-}
-
-
-FLAGS_IGNORED = ("ARG", "STOPSIGNAL")  # Docker forgot to look at theirs, so whatever stands there works
-
-
-def parse_flags(keyword: str, words: tuple[str, ...]) -> dict[str, Flag]:
-    """Return the flags of an instruction; ValueError for one that it does not have, or has twice, or without value.
-
-    >>> parse_flags("COPY", ("--from=build", "--link"))
-    {'from': 'build', 'link': True}
-    """
-    if keyword in FLAGS_IGNORED:
-        return {}
-    flags: dict[str, Flag] = {}
-    known = FLAGS.get(keyword, {})
-    for word in words:
-        name, equals, value = word[2:].partition("=")
-        kind = known.get(name)
-        if kind is None:
-            raise ValueError(f"Unknown flag: {name}{meant(name, known)}; {_known(keyword, known)}")
-        if name in flags and kind is not tuple:
-            raise ValueError(f"Duplicate flag specified: {name}")
-        if not value and (equals if kind is bool else not equals):
-            raise ValueError(f"Missing a value on flag: {name}")
-        flags[name] = _flag_value(name, value, kind, flags.get(name))
-    return flags
-
-
-def _known(keyword: str, known: Mapping[str, type]) -> str:
-    return f"{keyword} takes {', '.join(f'--{name}' for name in known)}" if known else f"{keyword} takes no flags"
-
-
-def _flag_value(name: str, value: str, kind: type, before: Flag | None) -> Flag:
-    if kind is tuple:
-        return (*(before if isinstance(before, tuple) else ()), value)
-    if kind is str:
-        return value
-    if value.lower() not in ("", "true", "false"):
-        raise ValueError(f"Expecting boolean value for flag {name}, not: {value}")
-    return value.lower() != "false"
 
 
 # --- what each instruction takes -------------------------------------------------------------------------------
