@@ -19,6 +19,7 @@ from pathlib import Path
 
 import minidocker
 from minidocker.archive import load
+from minidocker.image import architecture
 from tests.bench.measure import Action, Report, command
 from tests.bench.rivals import Rivals
 
@@ -54,7 +55,7 @@ def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
     if rivals.docker:
         contenders["docker load"] = rivals.docker_command("load", "-i", archive)
         rmi = rivals.docker_command("rmi", "-f", "bench-load")
-        before["docker load"] = lambda: rmi() if contenders["docker load"] else None
+        before["docker load"] = rmi
     else:
         report.notes.append("docker load left out: no dockerd, or no root")
     if not rivals.missing("umoci", "skopeo"):
@@ -66,11 +67,21 @@ def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
     if not rivals.missing("tar"):
         (work / "untar").mkdir()
         contenders["GNU tar alone"] = command("tar", "-C", work / "untar", "-xf", layer)
-        before["GNU tar alone"] = lambda: (shutil.rmtree(work / "untar"), (work / "untar").mkdir())
+        before["GNU tar alone"] = emptied(work / "untar")
     report.side_by_side("load", contenders, 1 if quick else 3, before)
     for megabytes in (20, 400):
         peak = memory(docker_archive(one_file(work / "big.tar", megabytes), work / "big-image.tar"), work / "memory")
         report.notes.append(f"peak memory of a process that loads one layer of {megabytes} MB: {peak / 1024:.1f} MB")
+
+
+def emptied(folder: Path) -> Action:
+    """An action that empties a folder."""
+
+    def call() -> None:
+        shutil.rmtree(folder)
+        folder.mkdir()
+
+    return call
 
 
 def debian() -> Path | None:
@@ -114,7 +125,7 @@ def docker_archive(layer: Path, out: Path) -> Path:
     with layer.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     config = {
-        "architecture": minidocker.image.architecture() if hasattr(minidocker, "image") else "amd64",
+        "architecture": architecture(),
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
     }
@@ -133,6 +144,7 @@ import resource, sys
 from pathlib import Path
 import minidocker
 from minidocker.archive import load
+from minidocker.image import architecture
 with minidocker.connect(Path(sys.argv[2])) as engine:
     load(engine.images, Path(sys.argv[1]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

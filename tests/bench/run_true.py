@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -73,9 +74,10 @@ def bwrap(rivals: Rivals) -> Action:
 
 
 ROOTLESS = """
-import os, sys, statistics, time
+import os, sys, time
 os.setgid({gid}); os.setuid({uid})
 os.environ["HOME"] = {home!r}
+sys.path.insert(0, {code!r})
 import minidocker
 from minidocker.archive import import_
 from pathlib import Path
@@ -93,18 +95,25 @@ engine.close()
 
 
 def rootless(report: Report, rivals: Rivals, work: Path) -> None:
-    """Ours once more, as a user without privileges."""
+    """Ours once more, as a user without privileges, with the first Python that such a user may run."""
     nobody = pwd.getpwnam("nobody")
-    home = work / "home"
+    home, code = work / "home", work / "code"
     home.mkdir()
     os.chown(home, nobody.pw_uid, nobody.pw_gid)
-    for folder in [*work.parents, work, rivals.folder]:
-        if str(folder).startswith("/tmp/minidocker-bench"):
-            folder.chmod(0o755)
-    rivals.busybox_tar.chmod(0o644)
-    script = ROOTLESS.format(uid=nobody.pw_uid, gid=nobody.pw_gid, home=str(home), tar=str(rivals.busybox_tar))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    if done.returncode:
-        report.notes.append(f"rootless left out: {done.stderr.strip().splitlines()[-1][:200]}")
-    else:
-        report.sections.append(("the same without root", {"minidocker, rootless": [*map(float, done.stdout.split())]}))
+    for folder in (work, work.parent):
+        folder.chmod(0o755)
+    shutil.copytree(Path(minidocker.__file__).parent, code / "minidocker")
+    shutil.copy(rivals.busybox_tar, work / "busybox.tar")
+    script = ROOTLESS.format(
+        uid=nobody.pw_uid, gid=nobody.pw_gid, home=str(home), tar=str(work / "busybox.tar"), code=str(code)
+    )
+    problem = "no Python that others may run"
+    for python in (sys.executable, "/usr/bin/python3", "/usr/local/bin/python3"):
+        if Path(python).exists():
+            done = subprocess.run([python, "-c", script], capture_output=True, text=True, check=False, cwd=work)
+            if not done.returncode:
+                times = [*map(float, done.stdout.split())]
+                report.sections.append(("the same without root", {"minidocker, rootless": times}))
+                return
+            problem = done.stderr.strip().splitlines()[-1][:200]
+    report.notes.append(f"rootless left out: {problem}")
