@@ -7,7 +7,7 @@ capabilities, and `execve`. Masked paths, devices and capabilities are the defau
 Everything in the image is hostile: paths resolve through `linux.open_inside` only, so no link in it leads out.
 """
 
-# ruff: noqa: PTH102, PTH116, PTH211
+# ruff: noqa: PTH102, PTH110, PTH116, PTH211
 from __future__ import annotations
 
 import os
@@ -83,20 +83,18 @@ def build(box: Mapping[str, Any]) -> None:
     linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
     binds = [(bind, open_source(bind["source"])) for bind in box["binds"]]
     mount_overlay(box)
-    outside = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    os.chdir(box["path"])
-    linux.pivot_root(".", ".")  # the old root now lies over the new one, until it is detached below
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    mount_kernel(root, outside, box["network"])
-    mount_devices(root, outside, "" if box["rootless"] else ",gid=5")
+    root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
+    mount_kernel(root, box["network"])
+    mount_devices(root, "" if box["rootless"] else ",gid=5")
     for wanted, source in sorted(binds, key=lambda pair: pair[0]["target"].count("/")):
         mount_bind(root, source, wanted)
     os.umask(0o022)
     make_directories(root, box["process"]["cwd"])
-    seal(root, outside, box["network"])
+    seal(root, box["network"])
     if box["read_only"]:
         linux.set_read_only(root, recursive=False)
-    os.fchdir(outside)
+    os.fchdir(root)
+    linux.pivot_root(".", ".")  # from here to the next line the old root lies over the new one, and `/..` leads there
     linux.detach(".")
     os.chdir("/")
 
@@ -138,7 +136,7 @@ def mount_overlay(box: Mapping[str, Any]) -> None:
         raise Refusal(text) from None
 
 
-def mount_kernel(root: int, outside: int, network: str) -> None:
+def mount_kernel(root: int, network: str) -> None:
     """Mount /proc and /sys: the kernel's own file systems, as these namespaces see them."""
     mount_on(root, "/proc", "proc", SAFE)
     try:
@@ -146,21 +144,21 @@ def mount_kernel(root: int, outside: int, network: str) -> None:
             raise PermissionError  # a sysfs belongs to a network namespace, and this one is not ours
         mount_on(root, "/sys", "sysfs", SAFE | linux.MS_RDONLY)
     except PermissionError:
-        bind(outside, "sys", place(root, "/sys"), read_only=True)
+        bind("/sys", place(root, "/sys"), read_only=True)
         return
-    if exists(outside, "sys/fs/cgroup/cgroup.controllers"):
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
         mount_on(root, "/sys/fs/cgroup", "cgroup2", SAFE | linux.MS_RDONLY)
 
 
-def mount_devices(root: int, outside: int, terminal_group: str) -> None:
+def mount_devices(root: int, terminal_group: str) -> None:
     """Mount /dev: the harmless devices of the host, bound one by one, and a few file systems of its own."""
     mount_on(root, "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=65536k")
     dev = linux.open_inside(root, "/dev", os.O_RDONLY | os.O_DIRECTORY)
     os.fchdir(dev)
     for name in DEVICES:
-        if exists(outside, f"dev/{name}"):
+        if os.path.exists(f"/dev/{name}"):
             os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o666))
-            bind(outside, f"dev/{name}", os.open(name, os.O_PATH))
+            bind(f"/dev/{name}", os.open(name, os.O_PATH))
     for name, target in LINKS.items():
         os.symlink(target, name)
     for name in ("pts", "shm", "mqueue"):
@@ -183,16 +181,16 @@ def open_source(path: str) -> int:
 def mount_bind(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     """Mount what lies behind the descriptor `source` at a target inside."""
     is_dir = stat.S_ISDIR(os.fstat(source).st_mode)
-    try:
-        bind(source, "", place(root, wanted["target"], is_dir), wanted["read_only"])
-    except NotADirectoryError:
+    target = place(root, wanted["target"], is_dir)
+    if stat.S_ISDIR(os.fstat(target).st_mode) != is_dir:
         text = f"error mounting {wanted['source']!r} to rootfs at {wanted['target']!r}: not a directory: "
         text += "Are you trying to mount a directory onto a file (or vice-versa)? "
         text += "Check if the specified host path exists and is the expected type"
-        raise Refusal(text, 127) from None
+        raise Refusal(text, 127)
+    bind(source, target, wanted["read_only"])
 
 
-def seal(root: int, outside: int, network: str) -> None:
+def seal(root: int, network: str) -> None:
     """Hide what /proc and /sys tell about the host, and make what changes the host read-only."""
     if network == "none":  # in a network of its own, any user may open any port and ping, as with Docker
         write_setting(root, "/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0")
@@ -200,7 +198,7 @@ def seal(root: int, outside: int, network: str) -> None:
     for path in READ_ONLY:
         with suppress(FileNotFoundError):
             there = linux.open_inside(root, path, os.O_PATH)
-            bind(there, "", there, read_only=True)
+            bind(there, there, read_only=True)
     for path in MASKED:
         with suppress(FileNotFoundError):
             there = linux.open_inside(root, path, os.O_PATH)
@@ -208,7 +206,7 @@ def seal(root: int, outside: int, network: str) -> None:
                 os.fchdir(there)
                 linux.mount("tmpfs", ".", "tmpfs", SAFE | linux.MS_RDONLY, "size=0k")
             else:
-                bind(outside, "dev/null", there)
+                bind("/dev/null", there)
 
 
 def write_setting(root: int, path: str, value: bytes) -> None:
@@ -222,9 +220,9 @@ def write_setting(root: int, path: str, value: bytes) -> None:
 # Mounting, without ever following a link out
 
 
-def bind(source: int, path: str, target: int, read_only: bool = False) -> None:
-    """Bind-mount `path` (from the descriptor `source`) with all that is mounted below it on the descriptor `target`."""
-    tree = linux.open_tree(source, path)
+def bind(source: int | str, target: int, read_only: bool = False) -> None:
+    """Bind-mount a descriptor or a path of the host's, with all that is mounted below it, on a descriptor."""
+    tree = linux.open_tree(source, "") if isinstance(source, int) else linux.open_tree(linux.AT_FDCWD, source)
     if read_only:
         linux.set_read_only(tree)
     linux.move_mount(tree, target)
@@ -271,15 +269,6 @@ def make_directories(root: int, path: str) -> None:
         os.mkdir(name, 0o755, dir_fd=parent)
     except NotADirectoryError:
         raise Refusal(f"Cannot mkdir: {path} is not a directory") from None
-
-
-def exists(fd: int, path: str) -> bool:
-    """Whether a path, seen from a directory's descriptor, is there."""
-    try:
-        os.stat(path, dir_fd=fd)
-    except OSError:
-        return False
-    return True
 
 
 # The user

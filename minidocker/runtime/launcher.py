@@ -510,14 +510,19 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], client: socket.
     for fd in stdio:
         if fd is not None:
             os.close(fd)
-    check_confession(error_end)
+    try:
+        check_confession(error_end)
+    except Refusal:
+        os.waitpid(child, 0)
+        raise
     poll = select.poll()
     poll.register(ended := os.pidfd_open(child), select.POLLIN)
     poll.register(client, select.POLLIN)
     if ended not in {fd for fd, _ in poll.poll()}:
         os.kill(child, signal.SIGKILL)
-    answer(client, {"exit_code": exit_status(child)})
+    code = exit_status(child)
     os.waitpid(child, 0)
+    answer(client, {"exit_code": code})
 
 
 def other_namespaces(pid: int) -> int:

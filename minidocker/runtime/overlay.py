@@ -35,7 +35,6 @@ CARRIED = ("security.capability", "user.")  # the extended attributes that a lay
 PRIVATE = ("user.overlay.", "trusted.overlay.", PLACEHOLDER)  # those that belong to the mount
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 UNLISTED = 1  # nanoseconds: the mtime of a root folder that its layer says nothing about
-IMPLIED = directory()
 KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
     stat.S_IFDIR: "dir",
@@ -122,17 +121,17 @@ class _Writer:
         self.root, self.overlay = root, overlay
         self.owners = not (os.geteuid() if rootless is None else rootless)
         self.here, self.fd = "/", os.dup(root)
-        self.implied: list[str] = []
+        self.implied: dict[str, Entry] = {}
 
     def write(self, changes: Changeset) -> None:
         """Write all entries, parents first; the directories' own attributes last, as writing below changes them."""
         try:
             for path, entry in changes.items():
                 self.put(path, entry, changes)
-            for path in reversed([*changes.paths, *self.implied]):
-                if path in self.implied or changes[path].is_dir:
-                    self.enter(path)
-                    self.attributes(self.fd, changes.get(path) or IMPLIED)
+            folders = {path: entry for path, entry in changes.items() if entry.is_dir} | self.implied
+            for path in sorted(folders, reverse=True):
+                self.enter(path)
+                self.attributes(self.fd, folders[path])
         except (NotADirectoryError, FileNotFoundError, FileExistsError) as error:
             raise LayerError(f"cannot unpack {path}: {error.strerror}") from None
         finally:
@@ -151,7 +150,7 @@ class _Writer:
                 self.fd = os.open(name, FOLDER, dir_fd=above)
             except FileNotFoundError:
                 os.mkdir(name, 0o700, dir_fd=above)
-                self.implied.append(there)
+                self.implied[there] = directory()
                 self.fd = os.open(name, FOLDER, dir_fd=above)
             self.here = there
             os.close(above)
