@@ -31,8 +31,10 @@ from minidocker.content import (
     temp_path,
 )
 from minidocker.errors import InvalidArgument, LayerError
-from minidocker.image import FULL_NAME, REF_NAME, Image, Images, check_config, check_manifest, dump
+from minidocker.image import Image
+from minidocker.images import Images
 from minidocker.layer import Changeset
+from minidocker.manifest import FULL_NAME, REF_NAME, check_config, check_manifest, dump
 from minidocker.reference import Reference
 from minidocker.tree import CHUNK, Data, Tree
 

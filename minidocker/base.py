@@ -24,7 +24,8 @@ from minidocker.reference import Reference
 from minidocker.tree import Entry, FileData, directory, file, symlink
 
 if TYPE_CHECKING:
-    from minidocker.image import Image, Images
+    from minidocker.image import Image
+    from minidocker.images import Images
 
 BASE, PYTHON = "minidocker/base:latest", "minidocker/python:latest"
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

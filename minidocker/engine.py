@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Any
 from minidocker.container import LIVE, Containers
 from minidocker.content import Store
 from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
-from minidocker.image import Image, Images, architecture
+from minidocker.image import Image
+from minidocker.images import Images
+from minidocker.manifest import architecture
 from minidocker.reference import Reference
 from minidocker.runtime import Runtime
 
@@ -144,6 +146,7 @@ class ImageCollection(Images):
         from minidocker.build import build_image
 
         build: Build = build_image(self.engine, **options)
+        assert build.image is not None
         return build.image, build
 
     def in_use(self) -> dict[str, tuple[str, bool]]:
@@ -180,11 +183,11 @@ class ImageCollection(Images):
         """Make an image of one layer out of a tar of a file system, as `docker import`."""
         from minidocker.archive import import_
         from minidocker.build.config import apply_changes
-        from minidocker.container.spec import lines
+        from minidocker.filters import texts
         from minidocker.times import now
 
         moment = now()
-        config = apply_changes({}, lines(changes))
+        config = apply_changes({}, [line for text in texts(changes) for line in text.splitlines()])
         history = [{"created": moment, "comment": message or "Imported from -"}]
         if repository:
             Reference.parse(f"{repository}:{tag}" if tag else repository)

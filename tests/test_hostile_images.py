@@ -19,7 +19,7 @@ import pytest
 from minidocker import archive
 from minidocker.content import Store
 from minidocker.errors import APIError, CorruptBlob
-from minidocker.image import Images
+from minidocker.images import Images
 
 OCI = "application/vnd.oci.image."
 Edit = Callable[["Parts"], None]

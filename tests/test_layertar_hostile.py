@@ -27,7 +27,7 @@ from minidocker import archive, layertar
 from minidocker.content import CONFIG, MANIFEST, Store
 from minidocker.content import LAYER as OCI_LAYER
 from minidocker.errors import APIError, LayerError
-from minidocker.image import Images
+from minidocker.images import Images
 from minidocker.layer import merge
 from minidocker.tree import Tree
 

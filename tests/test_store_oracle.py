@@ -15,7 +15,8 @@ import pytest
 
 from minidocker import archive
 from minidocker.content import Store
-from minidocker.image import Image, Images
+from minidocker.image import Image
+from minidocker.images import Images
 from minidocker.layer import WHITEOUT, Changeset, diff, merge
 from minidocker.tree import Entry, Tree, directory, file, link_groups, symlink
 

@@ -28,7 +28,7 @@ from minidocker.errors import DockerfileError, InvalidArgument, Unsupported
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
-    from minidocker.image import Images
+    from minidocker.images import Images
     from minidocker.runtime import Runtime
 
 __all__ = ["Build", "Context", "Decision", "Options", "StageNode", "Step", "build", "build_image", "open_context"]

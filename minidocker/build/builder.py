@@ -27,8 +27,10 @@ from minidocker.build.step import Build, Options, Step
 from minidocker.build.unpack import unpack
 from minidocker.dockerfile import PLATFORM_ARGS, PREDEFINED_ARGS, Dockerfile, Instruction, Stage, parse_instruction
 from minidocker.errors import APIError, BuildError, ImageNotFound, InvalidArgument
-from minidocker.image import Image, Images, Layer, architecture
+from minidocker.image import Image, Layer
+from minidocker.images import Images
 from minidocker.layer import Changeset
+from minidocker.manifest import architecture
 from minidocker.reference import Reference
 from minidocker.runtime import Process, Runtime
 from minidocker.tree import Tree, file

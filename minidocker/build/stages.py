@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from minidocker.build.step import StageNode
 from minidocker.dockerfile import Dockerfile, Instruction, Stage
 from minidocker.errors import Unsupported
-from minidocker.image import architecture
+from minidocker.manifest import architecture
 
 REMOTE = ("http://", "https://", "git://", "git@", "ssh://")
 DOWNLOAD = "minidocker does not download during a build: fetch it yourself, and COPY it"

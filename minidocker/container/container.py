@@ -15,6 +15,7 @@ from minidocker.container.execution import Command, Environment, ExecResult, Exe
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, StartError, Unsupported
+from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.layer import Changeset, view
 from minidocker.runtime import NO_STDIO, Bind, Box, Process, Stdio, monitor
@@ -337,7 +338,7 @@ class Container:
         """Make an image of it: its image's layers, and its writable layer as one more. It is paused meanwhile."""
         from minidocker.container.commit import commit
 
-        return commit(self, repository, tag, message, author, pause, spec.lines(changes), conf or {})
+        return commit(self, repository, tag, message, author, pause, _lines(changes), conf or {})
 
     def export(self, chunk_size: int = 1 << 21) -> Iterator[bytes]:
         """Its whole file system as a tar, piece by piece."""
@@ -478,6 +479,10 @@ class Container:
         from minidocker.notebook import text
 
         return text(self)
+
+
+def _lines(changes: str | list[str] | None) -> list[str]:
+    return [line for text in texts(changes) for line in text.splitlines()]
 
 
 def _left(end: float | None) -> float | None:

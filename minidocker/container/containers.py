@@ -16,7 +16,9 @@ from minidocker.container.container import Container
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock, Store, read_json, temp_path, write_json
 from minidocker.errors import Conflict, ContainerError, InvalidArgument, NotFound, NullResource
-from minidocker.image import Image, Images
+from minidocker.filters import texts
+from minidocker.image import Image
+from minidocker.images import Images
 from minidocker.runtime import Runtime, monitor
 
 Found = list[Container]  # `list` itself is a method of Docker's
@@ -145,7 +147,7 @@ class Containers:
         """Containers, newest first: those that run, or `all`. Filters: name, id, status, label, ancestor, exited…"""
         from minidocker.container.filters import container_filter
 
-        conditions = {key: spec.lines(value) for key, value in (filters or {}).items()}
+        conditions = {key: texts(value) for key, value in (filters or {}).items()}
         conditions |= {key: [value] for key, value in (("before", before), ("since", since)) if value}
         tests = [container_filter(self, key, wanted) for key, wanted in conditions.items()]
         if not (all or limit > 0 or "status" in conditions):
@@ -157,7 +159,7 @@ class Containers:
         """Remove all that do not run: `{"ContainersDeleted": […], "SpaceReclaimed": bytes}`. Filters: label, until."""
         from minidocker.container.filters import prune_filter
 
-        tests = [prune_filter(key, spec.lines(value)) for key, value in (filters or {}).items()]
+        tests = [prune_filter(key, texts(value)) for key, value in (filters or {}).items()]
         gone, freed = [], 0
         for container in self._every():
             if container.status not in LIVE and _passes(container, tests):

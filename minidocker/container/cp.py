@@ -95,6 +95,8 @@ def _find(container: Container, tree: Tree, path: str, follow: bool) -> str:
         there = tree.resolve(clean(path), follow)
     except OSError:
         there = ""
+    if there in tree and path.endswith("/") and not tree[there].is_dir:
+        raise InvalidArgument(f"{path}: not a directory")
     if there not in tree:
         raise NotFound(f"Could not find the file {path} in container {container.name}")
     _outside_binds(container, there)

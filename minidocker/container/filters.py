@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from minidocker.container.inspection import network_of
 from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
+from minidocker.filters import has_label
 from minidocker.times import stamp
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def container_filter(containers: Containers, key: str, wanted: list[str]) -> Tes
         _check(key, wanted, lambda value: bool(re.fullmatch(r"-?\d+", value)))
         return lambda c: c.status == "exited" and str(c.state()["ExitCode"]) in wanted
     if key == "label":
-        return lambda c: all(has_label(c, value) for value in wanted)
+        return lambda c: all(has_label(c.labels, value) for value in wanted)
     if key in ("before", "since"):
         edge = containers.get(wanted[-1]).config["Created"]
         return lambda c: c.config["Created"] < edge if key == "before" else c.config["Created"] > edge
@@ -42,7 +44,7 @@ def container_filter(containers: Containers, key: str, wanted: list[str]) -> Tes
         stacks = [stack for value in wanted if (stack := _stack(containers, value)) is not None]
         return lambda c: any(c.image.diff_ids[: len(stack)] == stack for stack in stacks)
     if key == "network":
-        return lambda c: c.config["HostConfig"]["NetworkMode"] in wanted
+        return lambda c: network_of(c) in wanted
     if key == "volume":
         return lambda c: any(value in (bind.source, bind.target) for bind in c.binds() for value in wanted)
     if key == "health":
@@ -53,19 +55,13 @@ def container_filter(containers: Containers, key: str, wanted: list[str]) -> Tes
 def prune_filter(key: str, wanted: list[str]) -> Test:
     """The test for one filter of prune: `label`, `label!`, or `until` (created before). Raises InvalidArgument."""
     if key == "label":
-        return lambda c: all(has_label(c, value) for value in wanted)
+        return lambda c: all(has_label(c.labels, value) for value in wanted)
     if key == "label!":
-        return lambda c: not any(has_label(c, value) for value in wanted)
+        return lambda c: not any(has_label(c.labels, value) for value in wanted)
     if key == "until" and len(wanted) == 1:
         edge = stamp(wanted[0]) or ""
         return lambda c: bool(c.config["Created"] < edge)
     raise InvalidArgument(f"Invalid filter '{key}'")
-
-
-def has_label(container: Container, wanted: str) -> bool:
-    """Whether it has a label, given as `key` or `key=value`."""
-    key, equals, value = wanted.partition("=")
-    return key in container.labels and (not equals or container.labels[key] == value)
 
 
 def _check(key: str, wanted: list[str], good: Callable[[str], bool]) -> None:

@@ -37,6 +37,7 @@ def attrs(container: Container) -> dict[str, Any]:
     """What `docker inspect` prints."""
     config, state, path = container.config, container.state(), container.path
     host = config["HostConfig"]
+    network = network_of(container)
     return {
         "Id": container.id,
         "Created": config["Created"],
@@ -65,8 +66,14 @@ def attrs(container: Container) -> dict[str, Any]:
         "Config": config["Config"],
         "NetworkSettings": NO_ADDRESS
         | {"Bridge": "", "Ports": {}, "SandboxID": "", "SandboxKey": "", "HairpinMode": False}
-        | {"Networks": {host["NetworkMode"]: NO_ADDRESS | {"NetworkID": "", "Aliases": None, "Links": None}}},
+        | {"Networks": {network: NO_ADDRESS | {"NetworkID": "", "Aliases": None, "Links": None}}},
     }
+
+
+def network_of(container: Container) -> str:
+    """The network that it is in: `host`, or `none`, which is the default as long as there are no others."""
+    mode = container.config["HostConfig"]["NetworkMode"]
+    return "none" if mode == "default" else str(mode)
 
 
 def mounts(container: Container) -> list[dict[str, Any]]:
@@ -88,7 +95,7 @@ def mounts(container: Container) -> list[dict[str, Any]]:
 def summary(container: Container, size: bool = False) -> dict[str, Any]:
     """What `docker ps` has of it (the API's `GET /containers/json`)."""
     config, state = container.config, container.state()
-    network = config["HostConfig"]["NetworkMode"]
+    network = network_of(container)
     row = {
         "Id": container.id,
         "Names": ["/" + container.name],
@@ -100,7 +107,7 @@ def summary(container: Container, size: bool = False) -> dict[str, Any]:
         "Labels": container.labels,
         "State": state["Status"],
         "Status": describe(state),
-        "HostConfig": {"NetworkMode": network},
+        "HostConfig": {"NetworkMode": config["HostConfig"]["NetworkMode"]},
         "NetworkSettings": {"Networks": {network: NO_ADDRESS | {"NetworkID": ""}}},
         "Mounts": mounts(container),
     }

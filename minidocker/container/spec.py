@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.filters import texts
 from minidocker.runtime import Bind
 from minidocker.times import now
 
@@ -152,13 +153,6 @@ def words(command: Any) -> list[str]:
         raise InvalidArgument(f"cannot split the command {command!r}: {error}") from error
 
 
-def lines(value: Any) -> list[str]:
-    """One text or several, as a list."""
-    if isinstance(value, bool):
-        return [str(value).lower()]
-    return [] if value is None else [value] if isinstance(value, str) else [str(item) for item in value]
-
-
 def env_list(environment: Any) -> list[str]:
     """An environment as `NAME=value` texts; a name alone is a variable to be left out. Raises InvalidArgument.
 
@@ -167,10 +161,10 @@ def env_list(environment: Any) -> list[str]:
     """
     if isinstance(environment, Mapping):
         environment = [str(key) if value is None else f"{key}={value}" for key, value in environment.items()]
-    for text in lines(environment):
+    for text in texts(environment):
         if not text.partition("=")[0] or "\0" in text:
             raise InvalidArgument(f"invalid environment variable: {text}")
-    return lines(environment)
+    return texts(environment)
 
 
 def merge_env(lower: Iterable[str], upper: Iterable[str]) -> list[str]:
@@ -187,10 +181,10 @@ def binds(volumes: Any) -> list[str]:
     """`-v` texts of the SDK's `volumes`: a list of them, or `{source: {"bind": target, "mode": "ro"}}`."""
     if isinstance(volumes, Mapping):
         volumes = [f"{source}:{to['bind']}:{to.get('mode', 'rw')}" for source, to in volumes.items()]
-    targets = [bind(text).target.rstrip("/") for text in lines(volumes)]
+    targets = [bind(text).target.rstrip("/") for text in texts(volumes)]
     if double := next((target for target in targets if targets.count(target) > 1), ""):
         raise InvalidArgument(f"Duplicate mount point: {double}")
-    return lines(volumes)
+    return texts(volumes)
 
 
 def bind(text: str) -> Bind:
@@ -262,7 +256,7 @@ def _workdir(path: str) -> str:
 def _labels(labels: Any) -> dict[str, str]:
     if isinstance(labels, Mapping):
         return {str(key): str(value) for key, value in labels.items()}
-    return {text.partition("=")[0]: text.partition("=")[2] for text in lines(labels)}
+    return {text.partition("=")[0]: text.partition("=")[2] for text in texts(labels)}
 
 
 def _stop_signal(name: Any) -> str | None:

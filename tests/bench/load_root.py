@@ -19,7 +19,7 @@ from pathlib import Path
 
 import minidocker
 from minidocker.archive import load
-from minidocker.image import architecture
+from minidocker.manifest import architecture
 from tests.bench.measure import Action, Report, command
 from tests.bench.rivals import Rivals
 
@@ -144,7 +144,7 @@ import resource, sys
 from pathlib import Path
 import minidocker
 from minidocker.archive import load
-from minidocker.image import architecture
+from minidocker.manifest import architecture
 with minidocker.connect(Path(sys.argv[2])) as engine:
     load(engine.images, Path(sys.argv[1]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

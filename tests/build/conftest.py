@@ -12,7 +12,8 @@ import pytest
 
 from minidocker.build import Build, build_image
 from minidocker.content import Store
-from minidocker.image import Image, Images
+from minidocker.image import Image
+from minidocker.images import Images
 from minidocker.layer import Changeset
 from minidocker.runtime import Runtime
 from minidocker.runtime.applets import COMMANDS

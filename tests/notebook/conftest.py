@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 import pytest
 
 from minidocker.content import Store
-from minidocker.image import Image, Images
+from minidocker.image import Image
+from minidocker.images import Images
 from minidocker.layer import WHITEOUT, Changeset
 from minidocker.notebook.svg import Figure
 from minidocker.tree import directory, file

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from minidocker.image import Image, Images
+from minidocker.image import Image
+from minidocker.images import Images
 from minidocker.layer import WHITEOUT, Changeset
 from minidocker.notebook import figure, mimebundle, text
 from minidocker.notebook.facts import Mark, base_of, marks, rows

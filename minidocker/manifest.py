@@ -1,0 +1,90 @@
+"""Manifests and configurations, by the OCI image specification; those from outside are checked here, once.
+
+A manifest names the blobs of an image: one configuration, and the layers, bottom first. The configuration says what a
+container starts with, how the image was made, and the diff id of each layer.
+"""
+
+from __future__ import annotations
+
+import re
+from types import NoneType
+from typing import Any
+
+from minidocker.content import Descriptor, check_digest
+from minidocker.errors import InvalidArgument
+
+REF_NAME = "org.opencontainers.image.ref.name"
+FULL_NAME = "io.containerd.image.name"
+LAYER_TYPE = re.compile(
+    r"application/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?"
+    r"|docker\.image\.rootfs\.(diff|foreign\.diff)\.tar(\.gzip)?)"
+)
+SHAPES: dict[type, str] = {
+    str: "architecture os created author created_by comment User WorkingDir StopSignal",
+    list: "Env Cmd Entrypoint OnBuild Shell",
+    dict: "Labels ExposedPorts Volumes Healthcheck",
+    bool: "empty_layer",
+}
+MAX_LAYERS = 127  # as Docker's overlay2
+
+
+def check_manifest(value: dict[str, Any]) -> dict[str, Any]:
+    """A manifest from outside, if it is one; raises InvalidArgument naming what is wrong."""
+    if "manifests" in value:
+        raise InvalidArgument("this is an index of several images, not one image's manifest")
+    if value.get("schemaVersion") != 2 or not isinstance(value.get("layers"), list):
+        raise InvalidArgument("not a valid image manifest: schemaVersion 2 and a list of layers are expected")
+    if len(value["layers"]) > MAX_LAYERS:
+        raise InvalidArgument(
+            f"max depth exceeded: {len(value['layers'])} layers, but at most {MAX_LAYERS} are allowed"
+        )
+    Descriptor.from_json(value.get("config"))
+    for layer in value["layers"]:
+        if not LAYER_TYPE.fullmatch(Descriptor.from_json(layer).media_type):
+            raise InvalidArgument(f"unknown media type of a layer: {str(layer.get('mediaType'))[:80]}")
+    return value
+
+
+def check_config(value: dict[str, Any], layers: int) -> dict[str, Any]:
+    """An image configuration from outside, if it is one and has as many diff ids as there are layers."""
+    rootfs = value.get("rootfs")
+    diff_ids = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
+    if not isinstance(diff_ids, list) or len(diff_ids) != layers:
+        raise InvalidArgument(f"invalid image configuration: it must list one diff id for each of the {layers} layers")
+    for diff_id in diff_ids:
+        check_digest(diff_id)
+    history, run = value.get("history"), value.get("config")
+    if not isinstance(run, (dict, NoneType)) or not isinstance(history, (list, NoneType)):
+        raise InvalidArgument("invalid image configuration: config must be an object and history a list")
+    for where in (value, run or {}, *(history or [])):
+        _check_shapes(where)
+    return value
+
+
+def _check_shapes(value: Any) -> None:
+    """Each field of the OCI image configuration that is there must be of its kind; no other code looks again."""
+    if not isinstance(value, dict):
+        raise InvalidArgument("invalid image configuration: history must be a list of objects")
+    for kind, names in SHAPES.items():
+        for name in names.split():
+            found: Any = value.get(name)
+            if found is not None and not issubclass(type(found), kind):
+                raise InvalidArgument(f"invalid image configuration: {name} must be a {kind.__name__}")
+            words = () if kind is not list and name != "Labels" else found.values() if kind is dict and found else found
+            if not all(isinstance(word, str) for word in words or ()):
+                raise InvalidArgument(f"invalid image configuration: {name} must hold strings only")
+
+
+def dump(value: Any) -> bytes:
+    """JSON as it goes into a blob: no white space, keys in the order given."""
+    import json
+
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogateescape")
+
+
+def architecture() -> str:
+    """This machine's, in Go's words: `amd64`, `arm64`…"""
+    import platform
+
+    machine = platform.machine().lower()
+    return {"x86_64": "amd64", "aarch64": "arm64", "wasm32": "wasm", "i686": "386", "": "amd64"}.get(machine, machine)
