@@ -46,10 +46,8 @@ class Report:
         if self.works:
             how = {"one": "without root", "same": "as root, each in a user namespace", "": "as root"}[self.userns]
             return f"namespaces: this machine starts real containers, {how}"
-        missing = next((ability for ability in self.abilities if not ability.ok and ability.remedy), None)
-        if missing is None:
-            return "simulated: this machine starts no real containers"
-        return f"simulated: no {missing.name} here ({missing.detail}). {missing.remedy}"
+        missing = next(ability for ability in self.abilities if not ability.ok)
+        return f"simulated: no {missing.name} here ({missing.detail}). {missing.remedy}".rstrip()
 
 
 def choose(folder: Path | None = None) -> str:
@@ -108,9 +106,11 @@ def _in_child(folder: str) -> bytes:
 
 def _say(folder: str, writer: int) -> None:
     try:
-        os.write(writer, json.dumps(_try_all(folder)).encode())
-    finally:
-        os._exit(0)
+        found = _try_all(folder)
+    except BaseException as error:
+        found = {"works": False, "userns": "", "parts": [("container", False, f"{type(error).__name__}: {error}", "")]}
+    os.write(writer, json.dumps(found).encode())
+    os._exit(0)
 
 
 # In the child

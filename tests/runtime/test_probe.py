@@ -72,13 +72,14 @@ def test_a_folder_that_is_not_there_yet_is_tried_where_it_would_be(tmp_path: Pat
 def test_a_machine_that_forbids_it_is_simulated_and_says_what_to_do() -> None:
     """In a user namespace that may have no further ones, and whose mounts are not ours, nothing works."""
     program = f"""
-import ctypes, os, sys
+import os, sys
 sys.path[:0] = {sys.path!r}
-from minidocker.runtime import linux, launcher, probe
+from minidocker.runtime import freezer, launcher, linux, overlay, probe
+linux._libc()
 child = linux.clone(linux.NEWUSER)
 if child == 0:
-    import time
-    time.sleep(0.2)
+    while not open("/proc/self/uid_map").read():
+        pass
     open("/proc/sys/user/max_user_namespaces", "w").write("0")
     os.setresuid(65534, 65534, 65534)
     found = probe.report()
