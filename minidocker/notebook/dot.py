@@ -65,7 +65,9 @@ def _run(program: str, source: str) -> str:
 def _clean(svg: str, prefix: str) -> str:
     """Strip what changes from one Graphviz to the next, and let the page's colours and width in."""
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<!--.*?-->\s*", "", svg, flags=re.S)
+    svg = re.sub(r"<!--.*?-->\s*|<title>.*?</title>\s*", "", svg, flags=re.S)
+    svg = re.sub(r"\d+\.\d+", lambda found: f"{float(found[0]):.1f}".removesuffix(".0"), svg)
+    svg = svg.replace(' xml:space="preserve"', "").replace("#888888", "#888")
     svg = re.sub(r'(fill|stroke)="black"', r'\1="currentColor"', svg)
     svg = re.sub(r"(<text\b(?![^>]*\bfill=))", r'\1 fill="currentColor"', svg)
     svg = re.sub(r'\bid="([^"]*)"', lambda found: f'id="{prefix}-{_identifier(found[1])}"', svg)

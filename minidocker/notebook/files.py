@@ -62,7 +62,8 @@ def _line(path: str, depth: int, entry: Entry | None, mark: Mark | None) -> list
     ]
     gone = "md-gone" if mark and mark.letter == "D" else "" if mark else "md-dim"
     parts.append(text(x, 14, _name(path, entry), "md-c", gone, width=WIDTH - x - 190))
-    parts.append(text(WIDTH, 14, _meta(entry), "md-c", "md-dim", text_anchor="end"))
+    for right, word in zip((WIDTH - 80, WIDTH), _meta(entry), strict=True):
+        parts.append(text(right, 14, word, "md-c", "md-dim", text_anchor="end"))
     return parts
 
 
@@ -72,7 +73,8 @@ def _twin(
     for path, depth in lines:
         letter = letters[path].letter if path in letters else " "
         name = "  " * depth + _name(path, entries.get(path))
-        yield f" {letter} {name:<44} {_meta(entries.get(path)):>26}".rstrip()
+        mode, size = _meta(entries.get(path))
+        yield f" {letter} {name:<44} {mode:<16} {size:>8}".rstrip()
     if rest > 0:
         yield f"   and {count(rest, 'path')} more"
 
@@ -84,14 +86,12 @@ def _name(path: str, entry: Entry | None) -> str:
     return name + KINDS.get(entry.kind, "") + (f" -> {entry.target}" if entry.kind == "symlink" else "")
 
 
-def _meta(entry: Entry | None) -> str:
-    if entry is None:
-        return ""
-    if entry.kind == "whiteout":
-        return "whiteout"
+def _meta(entry: Entry | None) -> tuple[str, str]:
+    """Mode (and owner, where it is not root), and size."""
+    if entry is None or entry.kind == "whiteout":
+        return ("whiteout" if entry else "", "")
     owner = f" {entry.uid}:{entry.gid}" if entry.uid or entry.gid else ""
-    size = f" {bytes_text(entry.size):>7}" if entry.kind == "file" else f"{'':>8}"
-    return f"{entry.mode:04o}{owner}{size}"
+    return f"{entry.mode:04o}{owner}", bytes_text(entry.size) if entry.kind == "file" else ""
 
 
 def _tally(found: Sequence[Mark]) -> str:

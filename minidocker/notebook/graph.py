@@ -1,4 +1,4 @@
-"""The engine's store as a graph: tags point to images, images to the layers they share, containers to their image."""
+"""The engine's store as a graph: tags and containers point to images, images to their top layer, layers downwards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from minidocker.errors import Unsupported
 from minidocker.notebook.dot import CODE_FONT, FONT, render_svg
-from minidocker.notebook.svg import Figure, clip, el, printable
+from minidocker.notebook.svg import Figure, clip, el
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Graph:
     def source(self) -> str:
         """Graphviz's own language, made by the `graphviz` package."""
         graph = _graphviz().Digraph(
-            graph_attr={"rankdir": "LR", "bgcolor": "transparent", "ranksep": ".7", "nodesep": ".16", "id": "graph"}
+            graph_attr={"rankdir": "TB", "bgcolor": "transparent", "ranksep": ".3", "nodesep": ".25", "id": "graph"}
         )
         graph.attr("node", fontname=FONT, fontsize="10", shape="box", height=".3", margin=".12,.05", color="#888888")
         graph.attr("edge", fontname=FONT, fontsize="8", color="#888888", arrowsize=".6")
@@ -44,18 +44,11 @@ class Graph:
                 names[node.key],
                 self._label(node),
                 id=names[node.key],
-                tooltip=printable(node.label),
                 **LOOKS[node.kind],
             )
         for index, (start, end, word) in enumerate(self.edges):
             style = "dashed" if start.startswith("container") else "solid"
-            graph.edge(names[start], names[end], label=word, id=f"e{index}", tooltip=" ", style=style)
-        for kind in ("tag", "layer"):
-            with graph.subgraph() as same:
-                same.attr(rank="same")
-                for node in self.nodes:
-                    if node.kind == kind:
-                        same.node(names[node.key])
+            graph.edge(names[start], names[end], label=word, id=f"e{index}", style=style)
         return str(graph.source)
 
     @staticmethod

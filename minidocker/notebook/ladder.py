@@ -51,8 +51,13 @@ def _rung(step: Step, lit: bool) -> list[Markup]:
         sign,
         text(58, 17, words, "md-c", width=WIDTH - 70),
         text(58 + min(len(words) + 2, 90) * 11 * MONO, 17, made, "md-dim", "md-s"),
-        text(58, 32, step.decision.reason, "md-dim", "md-s", width=WIDTH - 20),
+        text(58, 32, reason(step), "md-dim", "md-s", width=WIDTH - 20),
     ]
+
+
+def reason(step: Step) -> str:
+    """Why a step was taken from the cache or not; a plain hit needs no more words."""
+    return "taken from the cache" if step.decision.reason == "hit" else step.decision.reason
 
 
 def _waiting() -> list[Markup]:
@@ -60,8 +65,8 @@ def _waiting() -> list[Markup]:
 
 
 def _words(step: Step) -> str:
-    return f"{'hit' if step.decision.hit else 'miss'}: {instruction(step.text)} ({step.decision.reason})"
+    return f"{'hit' if step.decision.hit else 'miss'}: {instruction(step.text)} ({reason(step)})"
 
 
 def _line(step: Step) -> str:
-    return f"  {'HIT ' if step.decision.hit else 'MISS'} {instruction(step.text)}\n       {step.decision.reason}"
+    return f"  {'HIT ' if step.decision.hit else 'MISS'} {instruction(step.text)}\n       {reason(step)}"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 USAGE = "%%dockerfile [-t NAME] [--build-arg NAME=VALUE]... [--target STAGE] [--no-cache] [FOLDER]"
 STEP = re.compile(r"Step \d+/(\d+) : (.*)")
+VARIABLE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 PROGRAMS = ("run", "exec", "start", "wait")  # commands whose exit code is that of the learner's own program
 
 
@@ -38,7 +39,7 @@ class Complaint(DockerException):
 def register(ipython: Any) -> None:
     """Add the magics to a running IPython, and make minidocker's own errors short there."""
     ipython.register_magic_function(lambda line, cell: dockerfile(line, cell, ipython), "cell", "dockerfile")
-    ipython.register_magic_function(lambda line: docker(line, ipython), "line", "docker")
+    ipython.register_magic_function(_literal(lambda line: docker(line, ipython)), "line", "docker")
     ipython.set_custom_exc((DockerException,), _short_traceback)
 
 
@@ -66,7 +67,7 @@ def docker(line: str, ipython: Any) -> None:
     from minidocker.cli import main
 
     engine = engine_of(ipython)
-    words = shlex.split(line)
+    words = [with_variables(word, ipython.user_ns) for word in shlex.split(line)]
     code = main(["--root", str(engine.root), "--runtime", engine.runtime.name, *words])
     if not code:
         return
@@ -74,6 +75,15 @@ def docker(line: str, ipython: Any) -> None:
         print(f"(exit code {code})", file=sys.stderr)
     else:
         raise Complaint(f"docker {line.strip()}: exit code {code}")
+
+
+def with_variables(word: str, variables: Mapping[str, Any]) -> str:
+    """A word with the notebook's variables filled in; Go's templates stay as they are.
+
+    >>> with_variables("{folder}/x {{.Names}} {other}", {"folder": "/tmp", "Names": 1})
+    '/tmp/x {{.Names}} {other}'
+    """
+    return VARIABLE.sub(lambda found: str(variables.get(found[1], found[0])), word)
 
 
 def engine_of(ipython: Any) -> Engine:
@@ -174,6 +184,12 @@ class Progress:
         keyword = self.announced.partition(" ")[0]
         lines = list(enumerate(text.splitlines(), 1))
         return next((number for number, line in lines if number > after and line.split()[:1] == [keyword]), 0)
+
+
+def _literal(magic: Callable[[str], None]) -> Callable[[str], None]:
+    """Keep IPython from taking the braces of `--format "{{.Names}}"` for its own."""
+    vars(magic)["_ipython_magic_no_var_expand"] = True
+    return magic
 
 
 def _display() -> Any:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from minidocker.layer import Changeset
-from minidocker.notebook.facts import Mark, base_of, instruction, marks, rows
+from minidocker.layer import Changeset, chain_ids
+from minidocker.notebook.facts import Mark, base_of, count, instruction, marks, rows
 from minidocker.notebook.files import layer_figure, tree_figure
 from minidocker.notebook.graph import Graph, Node
 from minidocker.notebook.ladder import ladder
@@ -87,28 +87,33 @@ def draw_container(container: Container) -> Figure:
 
 
 def draw_engine(engine: Engine, ids: bool = False) -> Figure:
-    """All that an engine holds, as a graph; with `ids` also digests and sizes, which differ between machines."""
-    images = sorted(engine.images.list(all=True), key=lambda image: (image.tags or ["~"])[0])
+    """All that an engine holds, as a graph: what images have in common from the bottom up is drawn once.
+
+    With `ids` also digests and sizes, which differ from machine to machine.
+    """
+    images = sorted(engine.images.list(all=True), key=lambda image: (image.tags or ["~"], image.id))
     containers = sorted(engine.containers.list(all=True), key=lambda container: container.name)
     nodes: dict[str, Node] = {}
-    edges: list[tuple[str, str, str]] = []
+    edges: dict[tuple[str, str, str], None] = {}
     for image in images:
         own = f"image {image.id}"
         for tag in image.tags:
             nodes[f"tag {tag}"] = Node(f"tag {tag}", "tag", tag)
-            edges.append((f"tag {tag}", own, ""))
-        nodes[own] = Node(own, "image", "image", image.short_id if ids else f"{len(image.layers)} layers")
-        for number, layer in enumerate(image.layers, 1):
-            key = f"layer {layer.diff_id}"
-            note = f"{layer.diff_id[:19]}  {bytes_text(layer.size)}" if ids else ""
-            nodes.setdefault(key, Node(key, "layer", instruction(layer.created_by) or "a layer", note))
-            edges.append((own, key, str(number)))
+            edges[f"tag {tag}", own, ""] = None
+        nodes[own] = Node(own, "image", "image" if image.tags else "image without a name", image.short_id * ids)
+        above = own
+        for chain, layer in reversed(list(zip(chain_ids(image.diff_ids), image.layers, strict=True))):
+            note = f"{layer.diff_id[:19]}  {bytes_text(layer.size)}" * ids
+            nodes.setdefault(chain, Node(chain, "layer", instruction(layer.created_by) or "a layer", note))
+            edges[above, chain, ""] = None
+            above = chain
     for container in containers:
         key = f"container {container.name}"
         nodes[key] = Node(key, "container", container.name, container.status)
         if f"image {container.image.id}" in nodes:
-            edges.append((key, f"image {container.image.id}", ""))
-    return Graph(f"engine: {len(images)} images, {len(containers)} containers", list(nodes.values()), edges).figure()
+            edges[key, f"image {container.image.id}", ""] = None
+    title = f"engine: {count(len(images), 'image')}, {count(len(containers), 'container')}"
+    return Graph(title, list(nodes.values()), list(edges)).figure()
 
 
 def life_of(container: Container) -> Life:
@@ -134,23 +139,21 @@ def own_changes(container: Container) -> list[Mark]:
 def walk(engine: Engine, name: str, dockerfile: str = "") -> Figure:
     """The walk of one image, as far as it went in this engine: text, layers, image, containers.
 
-    `dockerfile` is its text, for as long as nothing is built of it. The picture depends on the engine's state alone.
+    `dockerfile` is its text: all that there is before the build; without it, the image's own history tells the lines.
     """
-    found = next((image for image in engine.images.list() if {name, f"{name}:latest"} & set(image.tags)), None)
+    typed = tuple(
+        line.strip() for line in dockerfile.splitlines() if line.strip() and not line.lstrip().startswith("#")
+    )
+    images = engine.images.list()
+    found = next((image for image in images if {name, f"{name}:latest"} & set(image.tags)), None)
     if found is None:
-        lines = tuple(
-            line.strip() for line in dockerfile.splitlines() if line.strip() and not line.lstrip().startswith("#")
-        )
-        return walk_figure(Journey(name, lines))
-    base = base_of(found, engine.images.list())
-    made = rows(found, base)
-    containers = [
-        life_of(container) for container in engine.containers.list(all=True) if container.image.id == found.id
-    ]
+        return walk_figure(Journey(name, typed))
+    made = rows(found, base_of(found, images))
+    containers = [life_of(one) for one in engine.containers.list(all=True) if one.image.id == found.id]
     return walk_figure(
         Journey(
             name=next(tag for tag in found.tags if tag in (name, f"{name}:latest")),
-            lines=tuple(row.text for row in made),
+            lines=typed if len(typed) == len(made) else tuple(row.text for row in made),
             rows=tuple(made),
             config=tuple(config_lines(found.config)),
             containers=tuple(sorted(containers, key=lambda life: life.name)),

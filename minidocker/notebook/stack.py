@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from minidocker.notebook.facts import Mark, Row, brief, count
-from minidocker.notebook.svg import MONO, Figure, Markup, bytes_text, el, group, rect, text
+from minidocker.notebook.svg import MONO, Figure, Markup, bytes_text, clip, el, group, rect, text
 
 LEFT, SLAB, CORE, WIDTH = 232, 360, 44, 790  # where slabs start, how wide they are, how wide the core is, all in all
 ROW, GAP = 34, 6
@@ -28,7 +28,7 @@ def core_sample(title: str, rows: Sequence[Row], subtitle: str = "") -> Figure:
         y += height + GAP
     drawn += [text(0, 16, title, "md-h"), text(0, 34, subtitle, "md-dim", "md-s", width=LEFT + SLAB)]
     drawn += _core(spans, 48.0, y - GAP)
-    drawn.append(text(LEFT, y + 8, "A added   M modified   D deleted (a whiteout)", "md-dim", "md-s"))
+    drawn.append(text(LEFT, y + 8, "A added · M modified · D deleted (a whiteout)", "md-dim", "md-s"))
     layers = sum(row.folded or 1 for row in rows if row.number)
     told = "; ".join(f"{row.text}: {_told(row)}" for row in reversed(rows))
     return Figure(
@@ -68,11 +68,10 @@ def cell(mark: Mark, name: str, width: float, height: float = 22) -> list[Markup
     tip = f"{mark.path}: {word}" + (f", {bytes_text(mark.size)}" if mark.size else "")
     box = rect(0, 0, width, height, look, rx=4, fill="HATCH" if mark.letter == "D" else None)
     edge = [rect(2, 3, 2.5, height - 6, "md-m", rx=0)] if mark.letter == "M" else []
-    gone = "md-gone" if mark.letter == "D" else ""
     letter = el("tspan", mark.letter, font_weight="bold")
-    words = el("tspan", name if len(name) <= 20 else name[:19] + "…", class_=gone or None)
-    label = el("text", Markup(letter + el("tspan", " ", words)), class_="md-c", x=7, y=height / 2 + 4)
-    return [el("g", el("title", tip), box, *edge, label)]
+    words = el("tspan", clip(name, 20), class_="md-gone") if mark.letter == "D" else clip(name, 20)
+    label = el("text", letter, " ", words, class_="md-c", x=7, y=height / 2 + 4)
+    return [el("title", tip), box, *edge, label]
 
 
 def _slab(row: Row) -> list[Markup]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -22,24 +23,29 @@ from typing import Any
 MONO = 0.602  # width of one character of a code font, in ems; so that text in it can be measured without a browser
 SANS = 0.53  # the same for a proportional font, on average
 
-STYLE = (
-    ".md-fig text{font:12px var(--jp-ui-font-family,Arial,sans-serif);fill:var(--jp-ui-font-color1,CanvasText)}"
-    ".md-fig .md-c{font-family:var(--jp-code-font-family,'DejaVu Sans Mono',monospace);font-size:11px}"
-    ".md-fig .md-h{font-weight:600;font-size:13px}"
-    ".md-fig .md-s{font-size:10.5px}"
-    ".md-fig .md-dim{fill:var(--jp-ui-font-color2,GrayText)}"
-    ".md-fig .md-box{fill:var(--jp-layout-color1,Canvas);stroke:var(--jp-border-color0,#888)}"
-    ".md-fig .md-slab{fill:var(--jp-layout-color2,#8882);stroke:var(--jp-border-color0,#888)}"
-    ".md-fig .md-thin{fill:none;stroke:var(--jp-border-color0,#888)}"
-    ".md-fig .md-ink{fill:none;stroke:var(--jp-ui-font-color2,#777);stroke-width:1.3}"
-    ".md-fig .md-tip{fill:var(--jp-ui-font-color2,#777)}"
-    ".md-fig .md-a{fill:#009e7338;stroke:#009e73}"
-    ".md-fig .md-m{fill:#4a90d938;stroke:#4a90d9}"
-    ".md-fig .md-d{stroke:#d55e00;stroke-dasharray:4 2}"
-    ".md-fig .md-on{fill:#e69f0040;stroke:#e69f00;stroke-width:2}"
-    ".md-fig .md-dash{stroke-dasharray:5 3}"
-    ".md-fig .md-gone{text-decoration:line-through}"
+INK, PALE, EDGE = (
+    "var(--jp-ui-font-color1,CanvasText)",
+    "var(--jp-ui-font-color2,GrayText)",
+    "var(--jp-border-color0,#888)",
 )
+RULES = {  # class -> how it looks; a figure brings only those that it uses
+    "c": "font-family:var(--jp-code-font-family,'DejaVu Sans Mono',monospace);font-size:11px",
+    "h": "font-weight:600;font-size:13px",
+    "s": "font-size:10.5px",
+    "dim": f"fill:{PALE}",
+    "box": f"fill:var(--jp-layout-color1,Canvas);stroke:{EDGE}",
+    "slab": f"fill:var(--jp-layout-color2,#8882);stroke:{EDGE}",
+    "thin": f"fill:none;stroke:{EDGE}",
+    "ink": f"fill:none;stroke:{PALE};stroke-width:1.3",
+    "tip": f"fill:{PALE}",
+    "a": "fill:#009e7338;stroke:#009e73",
+    "m": "fill:#4a90d938;stroke:#4a90d9",
+    "d": "stroke:#d55e00;stroke-dasharray:4 2",
+    "on": "fill:#e69f0040;stroke:#e69f00;stroke-width:2",
+    "dash": "stroke-dasharray:5 3",
+    "gone": "text-decoration:line-through",
+}
+TEXT = f".md-fig text{{font:12px var(--jp-ui-font-family,Arial,sans-serif);fill:{INK}}}"
 SWITCH = ".md-live{display:block!important}.md-twin{display:none}"
 
 
@@ -71,12 +77,14 @@ def text(x: float, y: float, words: str, *classes: str, width: float = 0, **attr
     size = 11 * MONO if "md-c" in classes else 12 * SANS
     shown = clip(words, int(width / size)) if width else words
     tip = [el("title", words)] if shown != words else []
-    return el("text", *tip, shown, class_=" ".join(classes) or None, x=x, y=y, **attributes)
+    look = " ".join(filter(None, classes)) or None
+    return el("text", *tip, shown, class_=look, x=x, y=y, **attributes) if words else Markup()
 
 
 def rect(x: float, y: float, width: float, height: float, *classes: str, rx: float = 4, **attributes: Any) -> Markup:
     """A box with round corners."""
-    return el("rect", class_=" ".join(classes), x=x, y=y, width=width, height=height, rx=rx or None, **attributes)
+    look = " ".join(classes)
+    return el("rect", class_=look, x=x or None, y=y or None, width=width, height=height, rx=rx or None, **attributes)
 
 
 def arrow(x1: float, y1: float, x2: float, y2: float, *classes: str) -> Markup:
@@ -86,7 +94,7 @@ def arrow(x1: float, y1: float, x2: float, y2: float, *classes: str) -> Markup:
     cos, sin = math.cos(away), math.sin(away)
     end = (x2 - 5 * cos, y2 - 5 * sin)
     middle = (x1 + x2) / 2
-    curve = f"C{_value(middle)} {_value(y1)} {_value(middle)} {_value(y2)} " if forward else "L"
+    curve = f"C{_value(middle)} {_value(y1)} {_value(middle)} {_value(y2)} " if forward and y1 != y2 else "L"
     line = f"M{_value(x1)} {_value(y1)}{curve}{_value(end[0])} {_value(end[1])}"
     tip = [(x2, y2), *((x2 - 7 * cos - side * sin, y2 - 7 * sin + side * cos) for side in (4, -4))]
     points = " ".join(f"{_value(float(x))},{_value(float(y))}" for x, y in tip)
@@ -126,6 +134,12 @@ def bytes_text(size: int) -> str:
 
 def _value(value: Any) -> str:
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def style(svg: str) -> str:
+    """The rules for the classes that a drawing uses."""
+    used = set(re.findall(r"\bmd-([a-z]+)", svg))
+    return TEXT + "".join(f".md-fig .md-{name}{{{rule}}}" for name, rule in RULES.items() if name in used)
 
 
 @dataclass(frozen=True)
@@ -170,14 +184,15 @@ class Figure:
             xmlns="http://www.w3.org/2000/svg",
             class_="md-fig",
             role="img",
-            viewBox=f"0 0 {_value(float(self.width))} {_value(float(self.height))}",
+            viewBox=f"-2 0 {_value(self.width + 4.0)} {_value(float(self.height))}",
             style=f"width:100%;max-width:{_value(float(self.width))}px;height:auto",
         )
 
     def html(self) -> str:
         """The drawing with its style. Where style and SVG are filtered out (a notebook not trusted), the twin shows."""
         twin = f'<pre class="md-twin">{escape(self.twin, quote=False)}</pre>'
-        return f'<style>{STYLE}{SWITCH}</style>{twin}<div class="md-live" hidden>{self.svg()}</div>'
+        svg = self.svg()
+        return f'<style>{style(svg)}{SWITCH}</style>{twin}<div class="md-live" hidden>{svg}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.twin, "text/html": self.html()}
