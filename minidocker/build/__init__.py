@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from minidocker.build.builder import Builder
 from minidocker.build.cache import Decision
 from minidocker.build.context import Context
 from minidocker.build.step import Build, Options, StageNode, Step
-from minidocker.content import Store
+from minidocker.content import Store, temp_path
 from minidocker.dockerfile import Dockerfile
 from minidocker.dockerignore import Ignore
 from minidocker.errors import DockerfileError, InvalidArgument, Unsupported
@@ -88,12 +89,15 @@ def build_image(
         platform or "",
         epoch,
     )
-    scratch = engine.store.root / "tmp"
     if fileobj is not None and not custom_context:
         text, fileobj = _read_text(fileobj), None
         path = None
-    context, parsed = open_context(engine.store, scratch, path, fileobj, dockerfile, text)
-    return build(engine.images, engine.runtime, context, parsed, options, on_event)
+    scratch = temp_path(engine.store.root / "tmp" / "context")
+    try:
+        context, parsed = open_context(engine.store, scratch, path, fileobj, dockerfile, text)
+        return build(engine.images, engine.runtime, context, parsed, options, on_event)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def open_context(
@@ -106,10 +110,12 @@ def open_context(
 ) -> tuple[Context, Dockerfile]:
     """The context and its Dockerfile: a folder, a tar, or, with neither, only the Dockerfile's `text`.
 
-    `<Dockerfile>.dockerignore` goes before `.dockerignore`. Raises InvalidArgument, DockerfileError.
+    `<Dockerfile>.dockerignore` goes before `.dockerignore`. What a tar holds is spread out in the new folder `scratch`.
+    Raises InvalidArgument, DockerfileError, LayerError.
     """
     name = os.fspath(dockerfile or "Dockerfile")
     if archive is not None:
+        scratch.mkdir()
         context = Context.tar(archive, scratch)
         read, ready = _reader(context), context.without
     elif path is not None:
