@@ -87,7 +87,9 @@ def build(call: Call) -> int:
         with progress:
             image, _ = call.engine.images.build(**options, on_event=progress)
     except BuildError as error:
-        raise Exit(getattr(error, "exit_code", 1) or 1, progress.failure() + error.msg) from None
+        raise Exit(
+            getattr(error, "exit_code", 1) or 1, f"{progress.failure()}ERROR: failed to solve: {error.msg}"
+        ) from None
     if call.iidfile:
         Path(call.iidfile).write_text(image.id)
     if quiet:
@@ -163,39 +165,46 @@ class Plain(Silence):
 
 
 class Ladder(Silence):
-    """On a terminal: a line for each step, with what the cache decided and why; output only while a step runs."""
+    """On a terminal: a line for each step with what the cache decided and why; its output only while it runs."""
 
     ROWS = 6
 
     def __init__(self) -> None:
         super().__init__()
-        self.title, self.tail, self.drawn = "", list[str](), 0
+        self.title, self.drawn = "", 0
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Draw the step that is running, or the one that just ended."""
+        text = event.get("stream", "")
+        self._wipe()
         if step := event.get("step"):
-            self._wipe()
-            mark = "CACHED" if step["decision"]["hit"] else f"{step['seconds']:.1f}s"
-            print(
-                f" \033[32m=>\033[0m [{step['number']}/{step['total']}] {step['text'].splitlines()[0]:<60.60}  {mark}"
-            )
-            if not step["decision"]["hit"]:
-                print(f"    \033[2m{step['decision']['reason']}\033[0m")
-            self.said, self.tail, self.drawn = [], [], 0
-        elif text := event.get("stream", ""):
+            mark = "CACHED" if step.decision.hit else f"{step.seconds:.1f}s"
+            print(f" \033[32m=>\033[0m {self._cut(f'[{step.number}/{step.total}] {step.text}', len(mark) + 6)}  {mark}")
+            if not step.decision.hit:
+                print(f"    \033[2m{self._cut(step.decision.reason, 4)}\033[0m")
+            self.title, self.said = "", []
+        elif text.startswith("Step "):
+            number, _, instruction = text.removeprefix("Step ").partition(" : ")
+            self.title, self.said = f"[{number}] {instruction}", [text]
+        elif not text.startswith(" ---> "):
             self.said.append(text)
-            self.tail = "".join(self.said).splitlines()[-self.ROWS :]
-            self._wipe()
-            self._draw()
+        self._draw()
         sys.stdout.flush()
 
     def _draw(self) -> None:
+        lines = "".join(self.said[1:]).splitlines()[-self.ROWS :] if self.title else []
+        if self.title:
+            print(f" \033[33m->\033[0m {self._cut(self.title, 4)}")
+        for line in lines:
+            print(f"    \033[2m{self._cut(line, 4)}\033[0m")
+        self.drawn = bool(self.title) + len(lines)
+
+    def _cut(self, text: str, margin: int) -> str:
         from shutil import get_terminal_size
 
-        width = get_terminal_size().columns - 4
-        for line in self.tail:
-            print(f"    \033[2m{line[:width]}\033[0m")
-        self.drawn = len(self.tail)
+        line = "".join(text.splitlines()[:1]).expandtabs()
+        plain = "".join(character if character.isprintable() else "?" for character in line)
+        return plain[: max(10, get_terminal_size().columns - margin - 1)]
 
     def _wipe(self) -> None:
         print(f"\033[{self.drawn}A\033[J" if self.drawn else "", end="")

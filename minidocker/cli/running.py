@@ -13,7 +13,7 @@ from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.container import Container
-from minidocker.errors import APIError, ImageNotFound
+from minidocker.errors import APIError, ImageNotFound, NotFound
 from minidocker.reference import Reference
 from minidocker.runtime import Stdio
 
@@ -293,7 +293,8 @@ def foreground(
             return int(container.wait()["StatusCode"])
     finally:
         if remove:
-            container.remove(force=True)
+            with suppress(NotFound):  # the engine may have been quicker
+                container.remove(force=True)
 
 
 def start_connected(container: Container, stdin: bool, wanted: set[str]) -> Callable[[], None]:
@@ -335,12 +336,20 @@ def _write(stream: Any, data: bytes) -> None:
 
 @contextmanager
 def signals_to(container: Container) -> Iterator[None]:
-    """While this lasts, signals sent to this process are sent on to the container's, as `docker run` does."""
+    """While this lasts, signals sent to this process are sent on to the container's, as `docker run` does.
+
+    A program that is process 1 ignores those that it does not handle, so the third Ctrl-C ends the wait.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    asked = 0
 
     def forward(number: int, _frame: Any) -> None:
+        nonlocal asked
+        asked += number in (signal.SIGINT, signal.SIGTERM)
+        if asked >= 3:
+            raise Exit(1, "got 3 SIGTERM/SIGINTs, forcefully exiting")
         with suppress(APIError, OSError):
             container.kill(number)
 

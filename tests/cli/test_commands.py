@@ -416,6 +416,15 @@ def test_build_shows_its_steps(cli: Any, tmp_path: Path) -> None:
     cli.ok("rmi", "steps")
 
 
+def test_build_on_a_terminal_draws_a_ladder(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN echo from run\n")
+    shown = cli.ok("build", "--progress", "tty", "-t", "ladder", str(tmp_path))
+    assert re.search(r"=>\S* \[2/2\] RUN echo from run +\d\.\ds\n.*miss because ", shown)
+    assert "from run" in shown
+    assert re.search(r"=>\S* \[2/2\] RUN echo from run +CACHED\n", cli.ok("build", "--progress", "tty", str(tmp_path)))
+    cli.ok("rmi", "ladder")
+
+
 def test_build_from_stdin(cli: Any, tmp_path: Path) -> None:
     assert cli.ok("build", "-q", "-", stdin=f"FROM {BASE}\n".encode()).startswith("sha256:")
     context = tar_of({"Dockerfile": f"FROM {BASE}\nCOPY a /a\n".encode(), "a": b"from the tar"})

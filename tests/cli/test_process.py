@@ -1,0 +1,128 @@
+"""What only shows in a process of its own: streams as they come, signals, closed pipes, how long `version` takes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BASE = "minidocker/base"
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals and pipes")
+
+
+def start(cli: Any, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
+    code = "import sys; from minidocker.cli import main; sys.exit(main())"
+    words = [sys.executable, "-c", code, "--root", str(cli.root), "--runtime", cli.runtime, *argv]
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(words, **(pipes | options))
+
+
+def test_output_comes_while_the_program_runs(cli: Any) -> None:
+    running = start(cli, "run", "--rm", BASE, "sh", "-c", "echo first; sleep 1; echo second; echo err >&2; exit 3")
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"first\n"
+    assert running.poll() is None
+    out, err = running.communicate(timeout=30)
+    assert (running.returncode, out, err) == (3, b"second\n", b"err\n")
+    assert cli.ok("ps", "-aq") == ""
+
+
+def test_stdin_goes_in_with_i_and_only_then(cli: Any) -> None:
+    running = start(cli, "run", "--rm", "-i", BASE, "cat", stdin=subprocess.PIPE)
+    assert running.communicate(b"to the program", timeout=30)[0] == b"to the program"
+    running = start(cli, "run", "--rm", BASE, "cat", stdin=subprocess.PIPE)
+    assert running.communicate(b"to nobody", timeout=30)[0] == b""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_signals_are_passed_on_to_the_program(cli: Any, name: str) -> None:
+    trap = f"trap 'echo got it; exit 7' {name[3:]}; echo ready; while true; do sleep 0.1; done"
+    running = start(cli, "run", "--rm", BASE, "sh", "-c", trap)
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"ready\n"
+    running.send_signal(getattr(signal, name))
+    out, _ = running.communicate(timeout=30)
+    assert (running.returncode, out) == (7, b"got it\n")
+
+
+def test_the_third_ctrl_c_ends_the_wait_for_a_program_that_ignores_it(cli: Any) -> None:
+    running = start(cli, "run", "--rm", BASE, "sh", "-c", "trap '' INT; echo ready; while true; do sleep 0.1; done")
+    assert running.stdout is not None
+    assert running.stdout.readline() == b"ready\n"
+    for _ in range(3):
+        time.sleep(0.2)
+        running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=30)
+    assert (running.returncode, err) == (1, b"got 3 SIGTERM/SIGINTs, forcefully exiting\n")
+    assert cli.ok("ps", "-aq") == ""
+
+
+def test_ctrl_c_stops_a_build_and_leaves_the_store_in_order(cli: Any, tmp_path: Path, valid_store: Any) -> None:
+    (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN sleep 30\n")
+    cli.ok("run", "--rm", BASE, "true")
+    before = cli.ok("images", "-aq")
+    running = start(cli, "build", "--no-cache", str(tmp_path))
+    assert running.stdout is not None
+    while not (line := running.stdout.readline()).startswith(b"Step 2/2"):
+        assert line, running.communicate()
+    time.sleep(0.7)
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert cli.ok("images", "-aq") == before
+    assert cli.ok("ps", "-aq") == ""
+    valid_store(cli.root)
+
+
+def test_following_a_log_ends_with_the_container(cli: Any) -> None:
+    id = cli.ok("run", "-d", BASE, "sh", "-c", "echo a; sleep 0.5; echo b")
+    following = start(cli, "logs", "-f", id)
+    assert following.communicate(timeout=30) == (b"a\nb\n", b"")
+    cli.ok("rm", id)
+
+
+def test_a_reader_that_goes_away_is_no_traceback(cli: Any) -> None:
+    id = cli.ok("run", "-d", BASE, "sh", "-c", "i=0; while [ $i -lt 300 ]; do echo line $i; i=$((i+1)); done")
+    cli.ok("wait", id)
+    code = f"{sys.executable} -c 'from minidocker.cli import main; import sys; sys.exit(main())'"
+    shown = subprocess.run(
+        f"{code} --root {cli.root} --runtime {cli.runtime} logs {id} | head -n 1",
+        shell=True,
+        capture_output=True,
+        timeout=30,
+    )
+    assert (shown.stdout, shown.stderr) == (b"line 0\n", b"")
+    cli.ok("rm", id)
+
+
+def test_archives_are_not_written_to_a_terminal(cli: Any) -> None:
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    try:
+        running = start(cli, "save", BASE, stdout=slave)
+        assert b"cowardly refusing to save to a terminal" in running.communicate(timeout=30)[1]
+        assert running.returncode == 1
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_version_is_quick(tmp_path: Path) -> None:
+    """Under 150 ms on a machine at rest; here beside Python's own start, which a loaded machine slows as much."""
+
+    def least(code: str) -> float:
+        times = []
+        for _ in range(5):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    shown = least("from minidocker.cli import main; main(['version'])")
+    assert shown < max(0.15, 4 * least("pass"))
