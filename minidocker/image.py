@@ -37,6 +37,7 @@ class Layer:
     def __init__(self, store: Store, descriptor: Descriptor, diff_id: str, created_by: str = "") -> None:
         self.store, self.descriptor, self.diff_id, self.created_by = store, descriptor, diff_id, created_by
         self.below: tuple[Layer, ...] = ()
+        self._folder: Path | None = None  # where it is unpacked, once somebody asked
 
     @property
     def changes(self) -> Changeset:
@@ -52,6 +53,8 @@ class Layer:
         """The layer unpacked as a lower directory for the kernel's overlay; made on first use (Linux)."""
         from minidocker.runtime.overlay import unpack
 
+        if self._folder is not None and self._folder.exists():
+            return self._folder
         changes, name = self.changes, self.diff_id
         listed = {*changes.opaque, *(up for path in changes for up in parents(path))}
         if self.below and (implied := listed - changes.keys() - {"/"}):
@@ -64,6 +67,7 @@ class Layer:
             with self.store.lock():
                 if not target.exists():
                     unpack(changes, target)
+        self._folder = target
         return target
 
     def __repr__(self) -> str:
