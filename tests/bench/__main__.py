@@ -30,6 +30,7 @@ def main(words: list[str]) -> int:
     if unknown := [name for name in names if name not in FIGURES]:
         print(f"no such figure: {', '.join(unknown)}; there are {', '.join(FIGURES)}", file=sys.stderr)
         return 2
+    failed = 0
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"Python {platform.python_version()}, {platform.platform()}, {os.cpu_count()} CPUs{load}", flush=True)
     with tempfile.TemporaryDirectory(prefix="minidocker-bench-") as folder, Rivals(Path(folder) / "rivals") as rivals:
@@ -37,9 +38,13 @@ def main(words: list[str]) -> int:
             report = Report(FIGURES[name].__doc__ or name)
             work = Path(folder) / name
             work.mkdir()
-            FIGURES[name].measure(report, rivals, work, quick)
+            try:
+                FIGURES[name].measure(report, rivals, work, quick)
+            except Exception as error:
+                failed = 1
+                report.notes.append(f"broken off: {error!r}")
             report.print()
-    return 0
+    return failed
 
 
 if __name__ == "__main__":

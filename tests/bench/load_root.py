@@ -144,7 +144,6 @@ import resource, sys
 from pathlib import Path
 import minidocker
 from minidocker.archive import load
-from minidocker.manifest import architecture
 with minidocker.connect(Path(sys.argv[2])) as engine:
     load(engine.images, Path(sys.argv[1]))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
