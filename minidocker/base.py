@@ -1,9 +1,9 @@
 """The base images of this course, made on this machine without a network: `minidocker/base` and `minidocker/python`.
 
 A base image is a file system that somebody packed; there is no magic in it. The first layer is the same everywhere:
-folders, `/etc/passwd`, `/etc/os-release`. The second holds this machine's programs: a static busybox where there is one,
-else the shell and core utilities with the libraries that they need; where no Linux programs are to be had, a stand-in for
-each command of the simulated runtime. `minidocker/python` adds the Python that runs this.
+folders, `/etc/passwd`, `/etc/os-release`. The second holds this machine's programs: a static busybox where there is
+one, else the shell and core utilities with the libraries that they need; where no Linux programs are to be had, a
+stand-in for each command of the simulated runtime. `minidocker/python` adds the Python that runs this.
 
     >>> is_base("minidocker/base"), is_base("minidocker/base:latest"), is_base("alpine")
     (True, True, False)
@@ -41,7 +41,7 @@ ID=minidocker
 PRETTY_NAME="minidocker base (a course's own image, made on this machine)"
 """
 HINT = f"Use one of this course's own images, which are made on this machine: {BASE} or {PYTHON}."
-STAND_IN = "minidocker/base: a stand-in for `{}`, which the simulated runtime has built in; no real program was to be had here\n"
+STAND_IN = "minidocker/base: a stand-in for `{}`, which the simulated runtime has built in. No real one was at hand.\n"
 LEFT_OUT = {"test", "tests", "idlelib", "tkinter", "turtledemo", "ensurepip", "lib2to3", "__pycache__", "site-packages"}
 LEFT_OUT |= {"dist-packages", "pydoc_data", "distutils", "config"}
 
@@ -202,7 +202,7 @@ def python() -> tuple[Changeset, bool]:
 
 
 def _add_compiled(entries: dict[str, Entry], path: Path, folder: str) -> None:
-    """Take along the compiled module, marked as not to be compared with its source, whose time changes here (PEP 552)."""
+    """Take along the compiled module, marked as not to be compared with its source, which gets a new time (PEP 552)."""
     import importlib.util
 
     compiled = Path(importlib.util.cache_from_source(str(path)))

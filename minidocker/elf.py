@@ -6,8 +6,6 @@ System V ABI, chapters 4 and 5: program headers of type INTERP and DYNAMIC. Noth
 from __future__ import annotations
 
 import functools
-import glob
-import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,17 +57,17 @@ def _text(data: bytes, start: int) -> str:
 def folders() -> tuple[str, ...]:
     """Where the loader of this machine looks for libraries without being told."""
     configured: list[str] = []
-    for name in ["/etc/ld.so.conf", *sorted(glob.glob("/etc/ld.so.conf.d/*.conf"))]:
+    for name in ["/etc/ld.so.conf", *sorted(map(str, Path("/etc/ld.so.conf.d").glob("*.conf")))]:
         if Path(name).is_file():
             configured += [line.strip() for line in Path(name).read_text().splitlines() if line.startswith("/")]
-    multiarch = [path for folder in DEFAULT for path in sorted(glob.glob(f"{folder}/*-linux-*"))]
-    return tuple(dict.fromkeys(folder for folder in [*configured, *multiarch, *DEFAULT] if os.path.isdir(folder)))  # noqa: PTH112
+    multiarch = [path for folder in DEFAULT for path in sorted(map(str, Path(folder).glob("*-linux-*")))]
+    return tuple(dict.fromkeys(folder for folder in [*configured, *multiarch, *DEFAULT] if Path(folder).is_dir()))
 
 
 def libraries(*programs: Path) -> dict[str, Path]:
     """All that these programs need, also indirectly: path as the loader finds it -> the file. FileNotFoundError."""
     found: dict[str, Path] = {}
-    todo = [(path, ()) for path in programs]
+    todo: list[tuple[Path, tuple[str, ...]]] = [(path, ()) for path in programs]
     while todo:
         path, above = todo.pop()
         header = parse(path)

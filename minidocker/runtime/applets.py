@@ -6,13 +6,15 @@ print(*sorted(COMMANDS))"` prints the table.
 
 from __future__ import annotations
 
-from minidocker.runtime import editors, filetools, systools, texttools
+from minidocker.runtime import archives, editors, filetools, finder, systools, texttools
 from minidocker.runtime.builtin import sh
 from minidocker.runtime.kernel import SHELLS, Command
 
 COMMANDS: dict[str, Command] = {
     **dict.fromkeys(SHELLS, sh),
     **filetools.TABLE,
+    **finder.TABLE,
+    **archives.TABLE,
     **texttools.TABLE,
     **editors.TABLE,
     **systools.TABLE,

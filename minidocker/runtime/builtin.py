@@ -11,13 +11,13 @@ import posixpath
 from collections.abc import Generator, Iterable
 
 from minidocker.runtime.files import EXECUTE, failure
-from minidocker.runtime.kernel import SIGNALS, CannotRun, Died, Process, Source, Task, decode, encode
-from minidocker.runtime.shell import OPTIONS, SHARED, SPECIAL, Builtin, Exit, Jump, Return, Shell, quote
+from minidocker.runtime.kernel import SIGNALS, CannotRun, Died, Process, Task, decode
+from minidocker.runtime.shell import OPTIONS, SHARED, SPECIAL, Builtin, Exit, Jump, Return, Shell
 from minidocker.runtime.syntax import NAME
 
 
 def sh(process: Process, args: list[str]) -> Task:
-    """The program `sh` (`ash`, `dash`, `bash`): `sh -c text [name [arg…]]`, `sh script [arg…]`, or a script from its input."""
+    """The program `sh`: `sh -c text [name [arg…]]`, `sh script [arg…]`, or a script from its input."""
     shell = Shell(process, BUILTINS, process.args[0])
     shell.bash = posixpath.basename(process.args[0]) == "bash"
     rest = set_options(shell, args, ignore="il")
@@ -124,7 +124,7 @@ def cd(shell: Shell, args: list[str]) -> int:
             raise failure(errno.EACCES, target)
     except OSError as error:
         shell.error(f"cd: can't cd to {target}: {error.strerror}")
-        return 1
+        return 2
     files.cwd = there
     shell.variables["OLDPWD"], shell.variables["PWD"] = (
         shell.variables.get("PWD", "/"),
@@ -195,8 +195,8 @@ def declare(kind: str) -> Builtin:
                 shell.assign(name, value)
             (marked.discard if "-n" in args else marked.add)(name)
         for name in sorted(marked) if not names else ():
-            value = shell.variables.get(name)
-            shell.process.out(f"{kind} {name}" + ("\n" if value is None else f"={quoted(value)}\n"))
+            known = name in shell.variables
+            shell.process.out(f"{kind} {name}" + (f"={quoted(shell.variables[name])}\n" if known else "\n"))
 
     return run
 
@@ -423,7 +423,8 @@ def getopts(shell: Shell, args: list[str]) -> int:
     spec, name = args[0], args[1]
     words = args[2:] or shell.arguments
     index, _, inner = shell.variables.get("OPTIND", "1").partition(".")
-    place, letter = int(index) - 1, int(shell.variables.get("_OPTPOS", "1") if not inner else inner)
+    place, letter = int(index) - 1, int(inner or shell.variables.get("_OPTPOS", "1"))
+    place = 0 if place > len(words) else place
     word = words[place] if place < len(words) else ""
     if letter == 1 and (len(word) < 2 or word[0] != "-" or word == "--"):
         shell.variables |= {name: "?", "OPTIND": str(place + 1 + (word == "--")), "_OPTPOS": "1"}

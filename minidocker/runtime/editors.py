@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from minidocker.runtime.kernel import Command, Process, Task, decode, encode
 from minidocker.runtime.syntax import unescape
 from minidocker.runtime.texttools import compiled
-from minidocker.runtime.tool import Options, inputs, lines, need, raw, read, tool
+from minidocker.runtime.tool import Options, compare, inputs, lines, need, raw, read, tool
 
 TABLE: dict[str, Command] = {}
 
@@ -87,9 +87,9 @@ class Script:
     def delimited(self) -> str:
         """The text up to the next delimiter, which is the character here; it is read but not the one at the end."""
         mark = self.text[self.place]
-        match = re.compile(rf"((?:\\.|\[\^?\]?(?:\[:\w+:\]|[^\]\n])*\]|[^\\{re.escape(mark)}])*?){re.escape(mark)}", re.DOTALL).match(
-            self.text, self.place + 1
-        )
+        match = re.compile(
+            rf"((?:\\.|\[\^?\]?(?:\[:\w+:\]|[^\]\n])*\]|[^\\{re.escape(mark)}])*?){re.escape(mark)}", re.DOTALL
+        ).match(self.text, self.place + 1)
         if match is None:
             raise ValueError("unterminated address or `s` command")
         self.place = match.end()
@@ -293,7 +293,9 @@ def edit(process: Process, args: list[str], suffix: str | None) -> Task:
     import getopt
 
     try:
-        found, names = getopt.gnu_getopt(args, "nErse:f:z", ["expression=", "quiet", "silent", "regexp-extended", "file="])
+        found, names = getopt.gnu_getopt(
+            args, "nErse:f:z", ["expression=", "quiet", "silent", "regexp-extended", "file="]
+        )
     except getopt.GetoptError as error:
         raise ValueError(f"{error.msg} (the simulated runtime's sed has: -n -E -r -s -e -f -i)") from None
     flags = {flag.lstrip("-")[0] for flag, _ in found}
@@ -326,14 +328,18 @@ def edit(process: Process, args: list[str], suffix: str | None) -> Task:
 # awk: patterns and print
 
 
-TOKENS = re.compile(r'\s*("(?:\\.|[^"\\])*"|\$?NF|\$?NR|\$\d+|\d+(?:\.\d+)?|[A-Za-z_]\w*|==|!=|<=|>=|!~|&&|\|\||[<>~+\-*/%,;(){}!]|/(?:\\.|[^/\\])+/)')
+TOKENS = re.compile(
+    r'\s*("(?:\\.|[^"\\])*"|\$?NF|\$?NR|\$\d+|\d+(?:\.\d+)?|[A-Za-z_]\w*|==|!=|<=|>=|!~|&&|\|\||/(?:\\.|[^/\\])+/|[<>~+\-*/%,;(){}!])'
+)
 
 
 @tool(TABLE, "awk", "F: v:")
 def awk(process: Process, options: Options, operands: list[str]) -> Task:
-    """Print fields: `awk -F: '$3 > 999 {print $1, "x" $NF}'`. Patterns, `print`, BEGIN and END; the rest is refused by name."""
+    """Print fields: `awk -F: '$3 > 999 {print $1, "x" $NF}'`. Patterns, `print`, BEGIN, END; the rest is refused."""
     rules = list(parse_awk(next(need(operands))))
-    found, status = yield from inputs(process, operands[1:]) if any(kind != "BEGIN" for kind, _, _ in rules) else ([], 0)
+    found, status = yield from inputs(
+        process, operands[1:] if any(kind != "BEGIN" for kind, _, _ in rules) else ["/dev/null"]
+    )
     variables = dict(item.split("=", 1) for item in options.get("v", "").split("\n") if "=" in item)
     separator = unescape(options.get("F", " "))
     record = Record(variables, separator)
@@ -357,7 +363,9 @@ def parse_awk(text: str) -> Iterator[tuple[str, list[str], list[list[list[str]]]
     def refuse(what: str) -> ValueError:
         return ValueError(f"the simulated runtime's awk only prints fields: it does not know `{what}`")
 
-    for pattern, body in re.findall(r'\s*((?:"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|[^{}"/])*)(?:\{((?:"(?:\\.|[^"\\])*"|[^{}"])*)\})?', text.strip()):
+    for pattern, body in re.findall(
+        r'\s*((?:"(?:\\.|[^"\\])*"|/(?:\\.|[^/\\])*/|[^{}"/])*)(?:\{((?:"(?:\\.|[^"\\])*"|[^{}"])*)\})?', text.strip()
+    ):
         pattern = pattern.strip()
         if not pattern and not body:
             continue
@@ -372,7 +380,7 @@ def parse_awk(text: str) -> Iterator[tuple[str, list[str], list[list[list[str]]]
             for token in statement[1:]:
                 if token == ",":
                     expressions.append([])
-                elif token in ("(", ")") or re.fullmatch(r"\W+", token) and not token.startswith(('"', "$")):
+                elif token in ("(", ")") or (re.fullmatch(r"\W+", token) and not token.startswith(('"', "$"))):
                     raise refuse(token)
                 else:
                     expressions[-1].append(token)
@@ -410,7 +418,9 @@ class Record:
         if self.separator == " ":
             self.fields = line.split()
         else:
-            self.fields = re.split(self.separator if len(self.separator) > 1 else re.escape(self.separator), line) if line else []
+            self.fields = (
+                re.split(self.separator if len(self.separator) > 1 else re.escape(self.separator), line) if line else []
+            )
 
     def value(self, token: str) -> str:
         """A field, a string, a number, NR, NF or a variable of `-v`."""
@@ -450,5 +460,5 @@ class Record:
             return bool(compiled(source, True).search(self.value(left))) == (op == "~")
         a, b = self.value(left), self.value(right)
         number = re.compile(r"\s*-?\d+(\.\d+)?\s*")
-        one, two = (float(a), float(b)) if number.fullmatch(a) and number.fullmatch(b) and right[0] != '"' else (a, b)
-        return bool({"==": one == two, "!=": one != two, "<": one < two, "<=": one <= two, ">": one > two, ">=": one >= two}[op])  # type: ignore[operator]
+        numbers = number.fullmatch(a) and number.fullmatch(b) and right[0] != '"'
+        return compare(float(a), op, float(b)) if numbers else compare(a, op, b)

@@ -208,9 +208,7 @@ class Expansion:
         pattern = (yield from self.field(part.arg)).pattern
         if op[0] == "/":
             new = yield from self.string(part.second)
-            return (
-                re.sub(regex(pattern), lambda match: new, value, count=op == "/", flags=re.DOTALL) if pattern else value
-            )
+            return re.sub(regex(pattern), lambda _: new, value, count=op == "/", flags=re.DOTALL) if pattern else value
         matcher = re.compile(regex(pattern), re.DOTALL)
         cuts = range(len(value) + 1) if op in ("#", "%%") else range(len(value), -1, -1)
         for cut in cuts:
@@ -233,7 +231,7 @@ def regex(pattern: str) -> str:
         if match:
             inner = re.sub(
                 r"\[:(\w+):\]",
-                lambda name: CLASSES.get(name[1], ""),
+                lambda name: CLASSES.get(str(name[1]), ""),
                 match[2].replace("[", r"\[", match[2].startswith("[") and not match[2].startswith("[:")),
             )
             inner = "\\" + inner if inner.startswith(("]", "^")) else inner
@@ -264,7 +262,7 @@ def glob(files: Files, pattern: str) -> list[str]:
             posixpath.join(up, entry)
             for up in found
             if (here := files.find(up or ".")) and here.is_dir and files.permits(here, 4)
-            for entry in files.listdir(up or ".")
+            for entry in ([".", ".."] if name.startswith(".") else []) + files.listdir(up or ".")
             if matcher.fullmatch(entry) and (name.startswith(".") or not entry.startswith("."))
         ]
     return [path for path in found if files.find(path, follow=False)]
@@ -321,7 +319,7 @@ OPERATORS: dict[str, Callable[[int, int], int]] = {
 
 
 class Arithmetic:
-    """C's integer expressions in 64 bits, read and evaluated in one go. `Arithmetic("1+2*3", get, put).value() == 7`."""
+    """C's integer expressions in 64 bits, evaluated as they are read. `Arithmetic("1+2*3", get, put).value() == 7`."""
 
     def __init__(self, text: str, get: Callable[[str], str | None], put: Callable[[str, str], None]) -> None:
         self.text, self.get, self.put = text, get, put

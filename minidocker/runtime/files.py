@@ -10,7 +10,6 @@ from __future__ import annotations
 import errno
 import os
 import posixpath
-import shutil
 import stat as modes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -76,14 +75,14 @@ class HostFolder:
         if modes.S_ISDIR(found.st_mode):
             return directory(modes.S_IMODE(found.st_mode), **meta)
         if modes.S_ISLNK(found.st_mode):
-            return symlink(os.readlink(host), **meta)
+            return symlink(str(host.readlink()), **meta)
         if modes.S_ISREG(found.st_mode):
             return file(FileData(host, found.st_size), modes.S_IMODE(found.st_mode), **meta)
         return Entry("fifo", 0o600, mtime=meta["mtime"])  # sockets and the like: there, but not to be opened
 
     def listdir(self, path: str) -> list[str]:
         """The names in a folder, sorted."""
-        return sorted(os.listdir(self._host(path)))
+        return sorted(found.name for found in self._host(path).iterdir())
 
     def write(self, path: str, data: bytes, mode: int, append: bool, uid: int, gid: int) -> None:
         """Create, truncate or append to a file."""
@@ -107,7 +106,7 @@ class HostFolder:
         host.mkdir(mode)
         self._own(host, mode, uid, gid)
 
-    def symlink(self, target: str, path: str, uid: int, gid: int) -> None:  # noqa: ARG002
+    def symlink(self, target: str, path: str, uid: int, gid: int) -> None:
         """Make a symbolic link."""
         self._host(path).symlink_to(target)
 
@@ -131,9 +130,9 @@ class HostFolder:
         """Change the permission bits."""
         self._host(path).chmod(mode)
 
-    def chown(self, path: str, uid: int, gid: int, follow: bool) -> None:  # noqa: ARG002
+    def chown(self, path: str, uid: int, gid: int, follow: bool) -> None:
         """Change the owner."""
-        shutil.chown(self._host(path), uid if uid >= 0 else None, gid if gid >= 0 else None)
+        os.chown(self._host(path), uid, gid, follow_symlinks=False)
 
     def utime(self, path: str, mtime: int) -> None:
         """Change the modification time."""
@@ -423,10 +422,10 @@ class Files:
             raise failure(errno.EACCES, path)
         system.utime(there, mtime)
 
-    def walk(self, path: str, visit: Callable[[str, Entry], Any]) -> None:
-        """Call `visit` with `path` and everything below it, parents first; symbolic links are not followed."""
-        entry = self.stat(path, follow=False)
+    def walk(self, path: str, visit: Callable[[str, Entry], Any], deep: bool = True) -> None:
+        """Call `visit` with `path` and (`deep`) all below it, parents first; then no symbolic link is followed."""
+        entry = self.stat(path, follow=not deep)
         visit(path, entry)
-        if entry.is_dir:
+        if deep and entry.is_dir:
             for name in self.listdir(path):
                 self.walk(prefix(path) + name, visit)

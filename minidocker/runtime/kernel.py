@@ -58,16 +58,16 @@ class Died(Exception):
 
 
 class Stream:
-    """An open file description. Reads give None while there is nothing yet and b"" at the end. It closes with its last user."""
+    """An open file description, closed with its last user. Reads give None while there is nothing, b"" at the end."""
 
     refs = 0
     full = False  # whoever writes should wait a little
 
-    def read(self, size: int) -> bytes | None:  # noqa: ARG002
+    def read(self, size: int) -> bytes | None:
         """Up to `size` bytes."""
         raise failure(errno.EBADF, "")
 
-    def write(self, data: bytes) -> None:  # noqa: ARG002
+    def write(self, data: bytes) -> None:
         """Take all of `data`."""
         raise failure(errno.EBADF, "")
 
@@ -443,6 +443,11 @@ class Kernel:
         except ValueError as error:
             status = 1
             process.err(f"{name}: {error}")
+        except (Died, RecursionError):
+            raise
+        except Exception as error:
+            status = 1  # a fault of ours must not take the engine with it
+            process.err(f"{name}: the simulated runtime failed: {type(error).__name__}: {error}")
         try:
             yield from process.flush()
         except OSError as error:

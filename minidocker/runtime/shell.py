@@ -1,4 +1,4 @@
-"""`sh`: the POSIX shell as a program of the simulated runtime (IEEE 1003.1, chapter 2; busybox ash where it leaves room).
+"""`sh`: the POSIX shell as a program of the simulated runtime (IEEE 1003.1, chapter 2; else as busybox ash does it).
 
     text -> `syntax.Parser` -> syntax tree -> `Shell.run` -> processes of the `kernel`
 
@@ -9,10 +9,8 @@ that waits (for a child, for input) lets the other processes go on.
 from __future__ import annotations
 
 import errno
-import os
 import posixpath
 import re
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -24,7 +22,6 @@ from minidocker.runtime.kernel import (
     QUIT,
     SIGNALS,
     CannotRun,
-    Died,
     Pipe,
     Process,
     Sink,
@@ -51,7 +48,6 @@ from minidocker.runtime.syntax import (
     ShellSyntaxError,
     Simple,
     Subshell,
-    Word,
 )
 
 OPTIONS = {
@@ -142,7 +138,7 @@ class Shell:
     def main(self, task: Task) -> Task:
         """Run something as the whole life of this shell's process, with the EXIT trap at its end."""
         try:
-            status = yield from self.until_exit(task)
+            status: int = yield from self.until_exit(task)
             if action := self.traps.pop("EXIT", ""):
                 self.status = status
                 after = yield from self.until_exit(self.text(action), keep=True)

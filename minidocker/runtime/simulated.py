@@ -29,12 +29,12 @@ from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import Conflict, StartError
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.times import now
 from minidocker.runtime import NO_STDIO, Box, Process, Stdio, kernel
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
 from minidocker.runtime.kernel import CannotRun, Kernel, Source, Stream
 from minidocker.runtime.tool import rows
+from minidocker.times import now
 from minidocker.tree import Bytes, Tree
 from minidocker.union import Union
 
@@ -499,7 +499,7 @@ class Simulated:
         return self._disks[box.path]
 
     def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
-        """Start the container's program. Connected to descriptors it runs right here, to its end; else it is detached."""
+        """Start the program: connected to descriptors right here, to its end; else in a monitor process."""
         box.path.mkdir(parents=True, exist_ok=True)
         if stdio != NO_STDIO or sys.platform == "emscripten":  # where there are no processes, nothing can be detached
             Monitor(box, self._disk(box), stdio, lambda: None).run()
@@ -590,8 +590,9 @@ class Simulated:
     def apply(self, box: Box, changes: Changeset) -> None:
         """Write entries into the container's file system, running or not."""
         disk = self._disk(box)
+        here = {path: replace(entry, data=Bytes(entry.data.read())) for path, entry in changes.items()}
         with disk.held() as before:
-            disk.show(diff(disk.lower, merge(before.tree(), changes)))
+            disk.show(diff(disk.lower, merge(before.tree(), Changeset(here, changes.opaque))))
             disk.saved = -1
 
     def remove(self, box: Box) -> None:

@@ -290,14 +290,14 @@ class Parser:
         closing = match is not None and match.group() in RESERVED
         return closing or self.pos >= len(self.text) or self.text.startswith((")", ";;"), self.pos)
 
-    def body(self, *ends: str) -> Node:
+    def body(self, end: str) -> Node:
         """A compound list and the word that ends it, which is left to be read."""
         self.newlines()
         node = self.series()
         self.newlines()
-        if self.at_end() and self.pos < len(self.text):
-            return node
-        self.fail(ends[0])
+        if self.pos >= len(self.text) or not self.at_end():
+            self.fail(end)
+        return node
 
     def and_or(self) -> Node:
         """`pipeline && pipeline || pipeline`."""
@@ -450,7 +450,7 @@ class Parser:
                 self.pos = match.end()
                 if self.text.startswith("(", self.pos):
                     raise ShellSyntaxError(f"syntax error: {match[1]}=(…): this shell has no arrays, nor has any `sh`")
-                assigns.append((match[1], self.word()))
+                assigns.append((match[1], tuple(self.parts(META, False))))
             elif self.pos < len(self.text) and self.text[self.pos] not in META:
                 words.append(self.word())
             else:
@@ -545,7 +545,7 @@ class Parser:
         self.pos += 2
         if after == "\n":
             return []
-        if only and after not in only or not after:
+        if (only and after not in only) or not after:
             self.pos -= 1
             return [Text("\\", True)]
         return [Text(after, True)]
@@ -624,7 +624,7 @@ class Parser:
         """`${…}`, after the brace."""
         length = re.compile(r"#(?=[A-Za-z_\d@*#?$!-]+\})").match(self.text, self.pos)
         match = PARAMETER.match(self.text, self.pos + bool(length))
-        if match is None or self.text.startswith("!", self.pos) and not self.text.startswith("!}", self.pos):
+        if match is None or (self.text.startswith("!", self.pos) and not self.text.startswith("!}", self.pos)):
             raise ShellSyntaxError("syntax error: bad substitution")
         self.pos = match.end()
         if length:
@@ -656,7 +656,7 @@ def byte(value: int) -> str:
 
 
 def unescape(text: str) -> str:
-    r"""Replace the backslash escapes of `echo -e` and `printf`: `unescape(r"a\tb\101")` is a tab between `a` and `bA`."""
+    r"""Replace the backslash escapes of `echo -e` and `printf`: `unescape(r"a\tb\101")` is `a`, a tab, `bA`."""
 
     def one(match: re.Match[str]) -> str:
         code = match[1]

@@ -6,12 +6,13 @@ import os
 import posixpath
 import re
 import time
+from collections.abc import Mapping
 
 from minidocker.runtime.builtin import signal_number
 from minidocker.runtime.files import EXECUTE, READ, WRITE
-from minidocker.runtime.filetools import moment, run_program
+from minidocker.runtime.filetools import make_folder
 from minidocker.runtime.kernel import SIGNALS, CannotRun, Command, Process, Task, encode
-from minidocker.runtime.tool import Options, id_of, name_of, need, raw, rows, tool, user
+from minidocker.runtime.tool import Options, compare, id_of, moment, name_of, need, raw, rows, tool, user
 
 TABLE: dict[str, Command] = {
     "true": lambda process, args: 0,  # noqa: ARG005
@@ -377,7 +378,7 @@ class Test:
         """Two strings, numbers or files."""
         if op in ("=", "==", "!=", "<", ">"):
             one, two = encode(left), encode(right)
-            return {"=": one == two, "==": one == two, "!=": one != two, "<": one < two, ">": one > two}[op]
+            return compare(one, op, two)
         if op in ("-nt", "-ot", "-ef"):
             one_, two_ = self.process.files.find(left), self.process.files.find(right)
             if op == "-ef":
@@ -446,10 +447,7 @@ def expr(process: Process, args: list[str]) -> int:
             )
         if op in levels[2]:
             numbers = all(re.fullmatch(r"-?\d+", text) for text in (left, right))
-            a, b = (int(left), int(right)) if numbers else (left, right)  # type: ignore[assignment]
-            return str(
-                int({"=": a == b, "==": a == b, "!=": a != b, "<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[op])
-            )
+            return str(int(compare(int(left), op, int(right)) if numbers else compare(left, op, right)))
         x, y = whole(left), whole(right)
         if op in "/%" and not y:
             raise ValueError("division by zero")
@@ -532,10 +530,11 @@ def addgroup(process: Process, options: Options, operands: list[str]) -> int:
     return 0
 
 
-ADDUSER = "h:=home g:=gecos s:=shell G:=ingroup S=system D=disabled-password H=no-create-home u:=uid k: =disabled-login =quiet =group"
+ADDUSER = "h:=home g:=gecos s:=shell G:=ingroup S=system D=disabled-password H=no-create-home u:=uid k: "
+ADDUSER += "=disabled-login =quiet =group =gid:"
 
 
-@tool(TABLE, "adduser", ADDUSER + " =gid:")
+@tool(TABLE, "adduser", ADDUSER)
 def adduser(process: Process, options: Options, operands: list[str]) -> int:
     """Make a user, as busybox and Debian do; `adduser user group` puts a user on a group's list."""
     name = next(need(operands))
@@ -563,7 +562,8 @@ def group_exists(process: Process, name: str) -> bool:
     return any(row[0] == name for row in rows(process, "/etc/group"))
 
 
-USERADD = "u:=uid g:=gid G:=groups d:=home-dir s:=shell c:=comment m=create-home M=no-create-home r=system N=no-user-group U=user-group l o p:"
+USERADD = "u:=uid g:=gid G:=groups d:=home-dir s:=shell c:=comment m=create-home M=no-create-home r=system "
+USERADD += "N=no-user-group U=user-group l o p:"
 
 
 @tool(TABLE, "useradd", USERADD)
@@ -578,8 +578,8 @@ def useradd(process: Process, options: Options, operands: list[str]) -> int:
 
 
 def make_user(
-    process: Process, name: str, account: dict[str, str | None], group: str | None, system: bool, home: bool
-) -> None:  # type: ignore[type-arg]
+    process: Process, name: str, account: Mapping[str, str | None], group: str | None, system: bool, home: bool
+) -> None:
     """A new line in `/etc/passwd`, with a group of its own unless one is given."""
     if any(row[0] == name for row in rows(process, "/etc/passwd")):
         raise ValueError(f"user '{name}' in use")
@@ -594,9 +594,7 @@ def make_user(
         f"{name}:x:{uid}:{gid}:{account.get('c') or ''}:{folder}:{account.get('s') or '/bin/sh'}",
     )
     if home and not process.files.find(folder):
-        from minidocker.runtime.filetools import make_folder
-
-        make_folder(process, folder, parents=True)
+        make_folder(process, folder)
         process.files.chown(folder, uid, gid)
 
 
@@ -604,8 +602,3 @@ def make_user(
 def su(process: Process, args: list[str]) -> int:  # noqa: ARG001
     """Refused: change users with `USER` or `-u`."""
     raise ValueError("the simulated runtime has no su; use USER in the Dockerfile, or `run -u`")
-
-
-def run_as_child(process: Process, command: list[str]) -> Task:
-    """Run a program and wait for it."""
-    return (yield from run_program(process, command))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import difflib
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from minidocker.runtime.filetools import run_program
 from minidocker.runtime.kernel import Command, Process, Source, Task, decode, encode
 from minidocker.runtime.syntax import unescape
-from minidocker.runtime.tool import Options, inputs, lines, need, raw, read, size, tool
+from minidocker.runtime.tool import Options, inputs, lines, need, raw, read, run_program, size, tool
 
 TABLE: dict[str, Command] = {}
 
@@ -125,44 +125,12 @@ def sort(process: Process, options: Options, operands: list[str]) -> Task:
     found, status = yield from inputs(process, operands)
     rows = [line for _, content in found for line in lines(content)]
 
-    def value(text: str, flags: set[str]) -> tuple[object, ...]:
-        if "b" in flags:
-            text = text.lstrip()
-        if "n" in flags or "h" in flags:
-            match = re.match(r"\s*(-?\d*\.?\d*)([kKMGT]?)", text)
-            number = float(match[1]) if match and match[1] not in ("", "-", ".", "-.") else 0.0
-            return (number * (1024.0 ** " KMGT".find(match[2].upper()) if match and match[2] and "h" in flags else 1),)
-        if "V" in flags:
-            return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", text))
-        return (encode(text.upper() if "f" in flags else text),)
-
-    keys = [
-        re.fullmatch(r"(\d+)(?:\.\d+)?([a-zA-Z]*)(?:,(\d+)(?:\.\d+)?([a-zA-Z]*))?", spec)
-        for spec in options.get("k", "").split("\n")
-        if spec
-    ]
-    if None in keys:
-        raise ValueError(f"bad key '{options['k']}'")
-    common = set(options) & set("nhVfb")
-    comparing: list[tuple[Callable[[str], tuple[object, ...]], bool]] = []
-    for match in keys:
-        assert match is not None
-        flags = set((match[2] or "") + (match[4] or ""))
-        first, last = int(match[1]) - 1, int(match[3]) if match[3] else None
-        comparing.append(
-            (
-                lambda line, f=first, e=last, w=flags or common: value(field(line, f, e, options.get("t")), w),
-                "r" in (flags or options),
-            )
-        )  # type: ignore[misc]  # noqa: E501
-    if not keys:
-        comparing.append((lambda line: value(line, common), "r" in options))
-    whole = [] if options.keys() & {"u", "s"} else [(lambda line: (encode(line),), "r" in options)]
-    for key, backwards in reversed(comparing + whole):
-        rows.sort(key=key, reverse=backwards)
+    separator, common = options.get("t"), set(options) & set("nhVfbr")
+    keys = [Key.parse(spec, common, separator) for spec in options.get("k", "").split("\n") if spec] or [Key(common)]
+    for key in reversed(keys if options.keys() & {"u", "s"} else [*keys, Key(common & {"r"})]):
+        rows.sort(key=key.value, reverse="r" in key.flags)
     if "u" in options:
-        seen = {tuple(key(line) for key, _ in comparing): line for line in reversed(rows)}
-        rows = list(seen.values())[::-1]
+        rows = list({tuple(key.value(line) for key in keys): line for line in reversed(rows)}.values())[::-1]
     content = "".join(line + "\n" for line in rows)
     if "o" in options:
         process.files.write(options["o"], encode(content))
@@ -171,10 +139,37 @@ def sort(process: Process, options: Options, operands: list[str]) -> Task:
     return status
 
 
-def field(line: str, first: int, last: int | None, separator: str | None) -> str:
-    """The fields first..last of a line, as `sort -k` counts them."""
-    parts = line.split(separator) if separator else re.findall(r"\s*\S+", line)
-    return (separator or "").join(parts[first:last])
+@dataclass
+class Key:
+    """What `sort` compares lines by: the fields `first` to `last` (`-k 2,3n`), by number, version or bytes."""
+
+    flags: set[str]
+    separator: str | None = None
+    first: int = 1
+    last: int | None = None
+
+    @classmethod
+    def parse(cls, spec: str, common: set[str], separator: str | None) -> Key:
+        """`2`, `2,3n`, `1r`; a key without flags has those that are given for all."""
+        match = re.fullmatch(r"(\d+)([a-zA-Z]*)(?:,(\d+)([a-zA-Z]*))?", spec)
+        if match is None:
+            raise ValueError(f"bad key '{spec}' (the simulated runtime's sort knows whole fields)")
+        flags = set(match[2] + (match[4] or ""))
+        return cls(flags or common, separator, int(match[1]), int(match[3]) if match[3] else None)
+
+    def value(self, line: str) -> tuple[object, ...]:
+        """What to compare of a line."""
+        text = line
+        if self.first > 1 or self.last:
+            parts = line.split(self.separator) if self.separator else re.findall(r"\s*\S+", line)
+            text = (self.separator or "").join(parts[self.first - 1 : self.last])
+        if self.flags & {"n", "h"}:
+            match = re.match(r"\s*(-?\d+\.?\d*|-?\.\d+)([kKMGT]?)", text)
+            unit = " KMGT".find(match[2].upper() or " ") if match and "h" in self.flags else 0
+            return (float(match[1]) * 1024**unit if match else 0.0,)
+        if "V" in self.flags:
+            return tuple((int(part), "") if part.isdigit() else (-1, part) for part in re.findall(r"\d+|\D+", text))
+        return (encode(text.upper() if "f" in self.flags else text).lstrip(b" \t" * ("b" in self.flags)),)
 
 
 @tool(TABLE, "uniq", "c=count d=repeated u=unique i")
@@ -311,8 +306,9 @@ def compiled(pattern: str, extended: bool, flags: int = 0) -> re.Pattern[str]:
         raise ValueError(f"bad regex '{pattern}': {error}") from None
 
 
-GREP = "E=extended-regexp F=fixed-strings G P i=ignore-case v=invert-match c=count n=line-number l=files-with-matches q=quiet "
-GREP += "o=only-matching r=recursive R w=word-regexp x=line-regexp h=no-filename H=with-filename s=no-messages e: m: L a A: B: C:"
+GREP = "E=extended-regexp F=fixed-strings G P i=ignore-case v=invert-match c=count n=line-number "
+GREP += "l=files-with-matches q=quiet o=only-matching r=recursive R w=word-regexp x=line-regexp "
+GREP += "h=no-filename H=with-filename s=no-messages e: m: L a A: B: C:"
 
 
 @tool(TABLE, "grep egrep fgrep", GREP)
@@ -451,7 +447,7 @@ def cmp(process: Process, options: Options, operands: list[str]) -> Task:
     if place is None:
         process.err(f"cmp: EOF on {operands[0] if len(one) < len(two) else operands[1]}")
     else:
-        process.out(f"{operands[0]} {operands[1]} differ: byte {place + 1}, line {one[:place].count(10) + 1}\n")
+        process.out(f"{operands[0]} {operands[1]} differ: char {place + 1}, line {one[:place].count(10) + 1}\n")
     return 1
 
 
@@ -473,11 +469,9 @@ def diff(process: Process, options: Options, operands: list[str]) -> Task:
     return 1
 
 
-@tool(TABLE, "seq", "s:=separator w=equal-width f:")
+@tool(TABLE, "seq", "s:=separator w=equal-width", numbers=True)
 def seq(process: Process, options: Options, operands: list[str]) -> None:
     """Print numbers: `seq last`, `seq first last`, `seq first step last`."""
-    if "f" in options:
-        raise ValueError("the simulated runtime's seq has no -f")
     first, step, last = (
         ["1", "1", *operands]
         if len(operands) == 1
@@ -535,7 +529,7 @@ def xargs(process: Process, args: list[str]) -> Task:
     count = 1 if options.keys() & {"I", "L"} else int(options.get("n", 0)) or len(items) or 1
     batches = [items[start : start + count] for start in range(0, len(items), count)] or (
         [] if options.keys() & {"r", "no-run-if-empty", "I"} else [[]]
-    )  # noqa: E501
+    )
     process.attach(0, Source())
     status = 0
     for batch in batches:
@@ -620,8 +614,3 @@ def numeric(text: str) -> float:
     if re.fullmatch(r"0[0-7]+", body):
         return int(body, 8) * (-1 if text.startswith("-") else 1)
     return int(text, 0) if re.fullmatch(r"[-+]?(\d+|0[xX][\da-fA-F]+)", text) else float(text)
-
-
-def script_inputs(process: Process, names: list[str]) -> Generator[bool, None, tuple[list[tuple[str, bytes]], int]]:
-    """The inputs of `sed` and `awk`."""
-    return (yield from inputs(process, names))

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import calendar
+import contextlib
 import getopt
+import operator
+import re
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
-from minidocker.runtime.kernel import Command, Process, decode
+from minidocker.runtime.kernel import CannotRun, Command, Process, Task, decode
 
 Options = dict[str, str]
 Tool = Callable[[Process, Options, list[str]], Any]
 
 
-def tool(table: dict[str, Command], names: str, known: str = "", plain: str = "") -> Callable[[Tool], Tool]:
+def tool(
+    table: dict[str, Command], names: str, known: str = "", plain: str = "", numbers: bool = False
+) -> Callable[[Tool], Tool]:
     """Put a command in a table. `known` lists its options: `n:=lines` takes a value, `q` does not; `=all` is long only.
 
     The function gets them by their short name, or long where there is none; a repeated one has its values joined by
-    newlines. `-5` is `-n 5` where `plain` is `n`. An option that is not listed is refused by name.
+    newlines. `-5` is `-n 5` where `plain` is `n`, and no option where `numbers` are operands. An option that is not
+    listed is refused by name.
     """
     short, long, names_of = "", [], {}
     for word in known.split():
@@ -32,6 +40,8 @@ def tool(table: dict[str, Command], names: str, known: str = "", plain: str = ""
         def run(process: Process, args: list[str]) -> Any:
             if plain and args and args[0][:1] == "-" and args[0][1:].isdigit():
                 args = [f"-{plain}", args[0][1:], *args[1:]]
+            negative = [place for place, arg in enumerate(args) if numbers and re.fullmatch(r"-\d+(\.\d+)?", arg)]
+            args = [*args[: negative[0]], "--", *args[negative[0] :]] if negative else args
             try:
                 found, rest = getopt.gnu_getopt(args, short, long)
             except getopt.GetoptError as error:
@@ -101,14 +111,19 @@ def size(text: str) -> int:
     )
 
 
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"=": operator.eq, "==": operator.eq, "!=": operator.ne}
+COMPARISONS |= {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+
+
+def compare(left: object, op: str, right: object) -> bool:
+    """Two strings, or two numbers: `compare(2, "<", 10)`."""
+    return COMPARISONS[op](left, right)
+
+
 def human(count: int) -> str:
     """A size for people: `human(1536) == "1.5K"`."""
-    value, unit = float(count), ""
-    for unit in ["", "K", "M", "G", "T"]:
-        if value < 1024:
-            break
-        value /= 1024
-    return f"{value:.1f}{unit}" if unit else str(count)
+    power = min(max(count.bit_length() - 1, 0) // 10, 4)
+    return f"{count / 1024**power:.1f}{'BKMGT'[power]}" if power else str(count)
 
 
 # Users and groups are lines of two files
@@ -158,3 +173,28 @@ def need(operands: list[str], count: int = 1) -> Iterator[str]:
     if len(operands) < count:
         raise ValueError("missing operand")
     return iter(operands)
+
+
+def moment(text: str) -> int:
+    """A point in time, in UTC: `now`, `@0`, `2024-01-31`, `2024-01-31 10:00:00`, `2024-01-31T10:00:00Z`."""
+    if text == "now":
+        return int(time.time())
+    if text.startswith("@") and text[1:].isdigit():
+        return int(text[1:])
+    plain = text.replace("T", " ").rstrip("Z").removesuffix(" UTC")
+    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"):
+        with contextlib.suppress(ValueError):
+            return calendar.timegm(time.strptime(plain, form))
+    raise ValueError(f"invalid date '{text}'")
+
+
+def run_program(process: Process, command: list[str]) -> Task:
+    """Start a program and wait for it; 127 or 126 where it cannot be started."""
+    child = process.fork(command)
+    try:
+        task = process.kernel.program(child, command)
+    except CannotRun as error:
+        process.err(f"{process.args[0]}: {command[0]}: {error.reason}")
+        child.end(error.code)
+        return error.code
+    return (yield from process.wait(child.start(task)))
