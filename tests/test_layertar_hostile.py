@@ -35,6 +35,11 @@ BLOCK = 512
 END = bytes(2 * BLOCK)
 
 
+def gzipped(data: bytes) -> bytes:
+    """The same bytes at every time of day: they are in the names of tests, which pytest-xdist compares."""
+    return gzip.compress(data, mtime=0)
+
+
 def number(value: int | bytes, width: int) -> bytes:
     """A header's number: octal, or base-256 where it does not fit, or the bytes as given."""
     if isinstance(value, bytes):
@@ -676,13 +681,13 @@ class TestLoad:
     @pytest.mark.parametrize(
         ("name", "layer"),
         [
-            ("cut short", gzip.compress(member("x", EVIL) + END)[:-9]),
-            ("wrong checksum", gzip.compress(member("x", EVIL) + END)[:-8] + bytes(8)),
-            ("garbage after it", gzip.compress(member("x", EVIL) + END) + b"garbage"),
-            ("garbage inside", gzip.compress(member("x", EVIL) + END)[:30] + b"garbage" * 9),
-            ("another member that makes garbage", gzip.compress(member("x", EVIL) + END) + gzip.compress(b"garbage")),
+            ("cut short", gzipped(member("x", EVIL) + END)[:-9]),
+            ("wrong checksum", gzipped(member("x", EVIL) + END)[:-8] + bytes(8)),
+            ("garbage after it", gzipped(member("x", EVIL) + END) + b"garbage"),
+            ("garbage inside", gzipped(member("x", EVIL) + END)[:30] + b"garbage" * 9),
+            ("another member that makes garbage", gzipped(member("x", EVIL) + END) + gzipped(b"garbage")),
             ("only a head", b"\x1f\x8b\x08"),
-            ("a header and nothing", gzip.compress(b"")[:10]),
+            ("a header and nothing", gzipped(b"")[:10]),
         ],
     )
     def test_a_broken_gzip_stream(self, name: str, layer: bytes, images: Images) -> None:
@@ -693,14 +698,14 @@ class TestLoad:
 
     def test_a_layer_in_two_gzip_members_is_a_layer(self, images: Images) -> None:
         plain = member("x", EVIL) + END
-        packed = gzip.compress(plain[:700]) + gzip.compress(plain[700:])
+        packed = gzipped(plain[:700]) + gzipped(plain[700:])
         image = archive.load(images, oci_archive(packed, plain=plain))[0][0]
         assert image.tree()["/x"].data.read() == EVIL
         images.remove(image.id)
 
     def test_a_gzip_bomb_does_not_fill_the_memory(self, images: Images) -> None:
         plain = member("x", bytes(80 << 20)) + END
-        bomb = oci_archive(gzip.compress(plain), plain=plain)
+        bomb = oci_archive(gzipped(plain, mtime=0), plain=plain)
         assert len(bomb) < 1 << 18
         del plain
         before = snapshot(images.store.root)
