@@ -15,7 +15,6 @@ import posixpath
 import signal
 import socket
 import stat
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -56,7 +55,6 @@ CAPABILITIES = {  # what root in a container may do; the numbers are those of ca
 }
 DEFAULT_CAPABILITIES = sum(1 << number for number in CAPABILITIES.values())
 SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python; what is ignored stays so over `execve`
 MAX_ID = (1 << 31) - 1
 MAX_TABLE = 1 << 20  # bytes of /etc/passwd or /etc/group that are read
@@ -102,16 +100,7 @@ def build(box: Mapping[str, Any]) -> None:
 def loopback_up() -> None:
     """Switch on the loopback interface, which a new network namespace has, but down."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        flags = fcntl_ioctl(any_socket.fileno(), SIOCGIFFLAGS, struct.pack("16sH14x", b"lo", 0))
-        (up,) = struct.unpack_from("H", flags, 16)
-        fcntl_ioctl(any_socket.fileno(), SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", up | IFF_UP))
-
-
-def fcntl_ioctl(fd: int, request: int, argument: bytes) -> bytes:
-    """`fcntl.ioctl`, whose module exists on Unix only."""
-    import fcntl
-
-    return fcntl.ioctl(fd, request, argument)
+        linux.interface_flags(any_socket.fileno(), "lo", add=linux.IFF_UP)
 
 
 def mount_overlay(box: Mapping[str, Any]) -> None:

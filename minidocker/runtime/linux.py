@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import struct
 from functools import cache
 
 # clone(2), setns(2)
@@ -34,6 +35,8 @@ RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 1, 4, 24, 47, 4
 CAP_LAST = 63
 CLOSE_RANGE_CLOEXEC = 4
+# netdevice(7)
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 _NEWER = {"close_range": 436, "openat2": 437, "open_tree": 428, "move_mount": 429, "mount_setattr": 442}
 _NUMBERS = {  # since 2019 a new call has one number on all machines
@@ -69,6 +72,24 @@ def _syscall(name: str, *args: int | bytes | ctypes.Structure | None) -> int:
         for arg in args
     ]
     return _check(_libc().syscall(ctypes.c_long(_number(name)), *wide))
+
+
+def flock(fd: int, wait: bool = True) -> None:
+    """Lock an open file for this process alone; without `wait` BlockingIOError says that another has it."""
+    import fcntl
+
+    fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def interface_flags(socket_fd: int, name: str, add: int = 0) -> int:
+    """The flags of a network interface, after some are added."""
+    import fcntl
+
+    found = fcntl.ioctl(socket_fd, SIOCGIFFLAGS, struct.pack("16sH14x", name.encode(), 0))
+    flags: int = struct.unpack_from("H", found, 16)[0] | add
+    if add:
+        fcntl.ioctl(socket_fd, SIOCSIFFLAGS, struct.pack("16sH14x", name.encode(), flags))
+    return flags
 
 
 def clone(flags: int) -> int:

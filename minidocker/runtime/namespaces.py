@@ -13,7 +13,7 @@ import socket
 import stat
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -23,7 +23,9 @@ from typing import Any
 from minidocker.errors import APIError, Conflict, StartError
 from minidocker.layer import Changeset, view
 from minidocker.runtime import NO_STDIO, Box, Process, Stdio, freezer, overlay, probe
-from minidocker.runtime.launcher import WAKE, read_state, receive, send, state_lock, write_state
+from minidocker.runtime.launcher import receive, send
+from minidocker.runtime.shim import WAKE
+from minidocker.runtime.state import read_state, state_lock, write_state
 
 FILES = {"hostname": "/etc/hostname", "hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
 HOSTS = """127.0.0.1\tlocalhost
@@ -64,8 +66,7 @@ class Namespaces:
 
     def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
         """Start the container's program; return once it runs. Raises StartError, with Docker's words and exit code."""
-        prepare(box)
-        self._launcher.ask({"do": "start", "box": self._describe(box)}, stdio).close()
+        self._launcher.ask({"do": "start", "box": self._prepare(box)}, stdio).close()
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
         """Run one more process inside and return its exit code. It is killed when this engine goes away meanwhile."""
@@ -74,9 +75,11 @@ class Namespaces:
         with self._launcher.ask(request, stdio) as answers:
             return int(answered(answers)["exit_code"])
 
-    def _describe(self, box: Box) -> dict[str, Any]:
-        """The container in JSON, for the launcher."""
+    def _prepare(self, box: Box) -> dict[str, Any]:
+        """Make what the container's folder must hold, and describe the container for the launcher."""
         path = box.path.absolute()
+        layers = [layer.path().absolute() for layer in box.layers]
+        prepare(box, layers)
         own = [
             {"source": str(path / name), "target": target, "read_only": False}
             for name, target in FILES.items()
@@ -84,7 +87,7 @@ class Namespaces:
         ]
         return {
             "path": str(path),
-            "layers": [str(layer.path().absolute()) for layer in box.layers] or [str(path / "empty")],
+            "layers": [str(layer) for layer in layers] or [str(path / "empty")],
             "process": asdict(box.process),
             "hostname": box.hostname,
             "binds": [asdict(bind) for bind in box.binds] + own,
@@ -152,8 +155,7 @@ class Namespaces:
                     return overlay.apply(changes, root, rootless=self.rootless)
             finally:
                 os.close(root)
-        prepare(box)
-        with self._launcher.ask({"do": "hold", "box": self._describe(box)}, NO_STDIO) as held:
+        with self._launcher.ask({"do": "hold", "box": self._prepare(box)}, NO_STDIO) as held:
             overlay.apply(changes, f"/proc/{answered(held)['pid']}/root", rootless=self.rootless)
             held.shutdown(socket.SHUT_WR)
             answered(held)
@@ -170,13 +172,13 @@ class Namespaces:
             (box.path / name).unlink(missing_ok=True)
 
 
-def prepare(box: Box) -> None:
+def prepare(box: Box, layers: Sequence[Path]) -> None:
     """Make what a container's folder must hold before its first start: the writable layer, and files of its own."""
     path = box.path
     if not (path / "upper").exists():
         (path / "upper.new").mkdir(exist_ok=True, parents=True)
-        for layer in reversed(box.layers):  # the writable layer's own folder answers for `/`
-            info = layer.path().stat()
+        for layer in reversed(layers):  # the writable layer's own folder answers for `/`
+            info = layer.stat()
             if info.st_mtime_ns != overlay.UNLISTED:
                 os.chown(path / "upper.new", info.st_uid, info.st_gid)
                 (path / "upper.new").chmod(stat.S_IMODE(info.st_mode))

@@ -172,7 +172,7 @@ def _part(name: str, error: str, remedy: str) -> tuple[str, bool, str, str]:
 
 def _attempt(box: dict[str, Any], flags: int | None = None, what: Callable[[], None] | None = None) -> str:
     """Have a child in new namespaces do something (nothing said: build a container's walls); why it failed, or ``."""
-    from minidocker.runtime import inside, launcher, linux
+    from minidocker.runtime import births, inside, linux
 
     def become() -> None:
         if flags is None:
@@ -183,7 +183,7 @@ def _attempt(box: dict[str, Any], flags: int | None = None, what: Callable[[], N
 
     user = linux.NEWUSER if box["userns"] else 0
     try:
-        os.waitpid(launcher.bear(box, become, None if flags is None else flags | user), 0)
+        os.waitpid(births.bear(box, become, None if flags is None else flags | user), 0)
     except Exception as error:
         return str(error)
     return ""

@@ -74,7 +74,7 @@ def test_a_machine_that_forbids_it_is_simulated_and_says_what_to_do() -> None:
     program = f"""
 import os, sys
 sys.path[:0] = {sys.path!r}
-from minidocker.runtime import freezer, launcher, linux, overlay, probe
+from minidocker.runtime import births, freezer, linux, overlay, probe
 linux._libc()
 child = linux.clone(linux.NEWUSER)
 if child == 0:
@@ -85,7 +85,7 @@ if child == 0:
     found = probe.report()
     print(found.works, found.reason, sep="|", flush=True)
     os._exit(0)
-launcher.map_ids(child, "same")
+births.map_ids(child, "same")
 os.waitpid(child, 0)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

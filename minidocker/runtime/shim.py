@@ -1,0 +1,223 @@
+"""The monitor of one container: what containerd-shim and conmon are for others.
+
+It keeps the log, waits for the program, applies the restart policy and writes `state.json`. It outlives launcher and
+engine. If it is killed, its container dies with it, as the kernel sees to (PR_SET_PDEATHSIG, and the pid namespace).
+"""
+
+# ruff: noqa: PTH110, PTH123
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Callable
+from json.encoder import encode_basestring
+from typing import Any
+
+from minidocker.runtime import inside
+from minidocker.runtime.births import bear, connect, exit_status
+from minidocker.runtime.inside import Refusal
+from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_state, state_lock, write_state
+
+MAX_RECORD = 16 * 1024  # bytes of a line that Docker's json-file log keeps in one record
+FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
+WAKE = signal.SIGUSR1  # tells a monitor that waits to restart its container to look whether it still should
+
+
+class Monitor:
+    """One container's keeper, from its start to its end."""
+
+    def __init__(self, box: dict[str, Any], stdio: list[int | None], answer: Callable[[dict[str, Any]], None]) -> None:
+        self.box, self.path, self.stdio, self.answer = box, box["path"], stdio, answer
+        self.state: dict[str, Any] = {}
+        self.log = Log(f"{self.path}/log.jsonl") if box["log"] else None
+
+    def run(self) -> None:
+        """Start the program, again and again where the restart policy says so, and leave when it has ended for good."""
+        os.setsid()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [WAKE])
+        monitor_lock(self.path)
+        self.state = {"Status": "created", "StartedAt": NEVER, "FinishedAt": NEVER} | read_state(self.path)
+        self.state |= {"RestartCount": 0, "OOMKilled": False, "Dead": False, "Monitor": os.getpid(), "Boot": boot_id()}
+        delay = 0.0
+        while True:
+            began = time.monotonic()
+            try:
+                child = self.launch()
+            except Refusal as refusal:
+                self.refuse(refusal)
+                return
+            self.running(child)
+            self.pump(child)
+            code = exit_status(child)
+            long_enough = time.monotonic() - began >= LONG_ENOUGH
+            delay = FIRST_DELAY if long_enough or not delay else min(delay * 2, LONGEST_DELAY)
+            again = self.should_restart(code)
+            self.ended(code, again)
+            os.waitpid(child, 0)  # only now may its number be given to another process
+            if not (again and self.wait(delay)):
+                return
+            self.state["RestartCount"] += 1
+
+    def launch(self) -> int:
+        """Start the container's first process and return its number, once the program runs. Raises Refusal."""
+        box = self.box
+        pipes = [os.pipe() if self.log and stream else None for stream in range(3)]
+
+        def become() -> None:
+            connect([pipe[1] if pipe else fd for pipe, fd in zip(pipes, self.stdio, strict=True)])
+            os.setsid()
+            inside.build(box)
+            inside.step_in(box["process"], box["rootless"])
+
+        try:
+            child = bear(box, become)
+        except Refusal:
+            for pipe in pipes:
+                os.close(pipe[0]) if pipe else None
+            raise
+        finally:
+            for pipe in pipes:
+                os.close(pipe[1]) if pipe else None
+        self.outputs = {pipe[0]: stream for stream, pipe in enumerate(pipes) if pipe}
+        return child
+
+    def running(self, child: int) -> None:
+        """Write down that the program runs, and tell whoever asked for it."""
+        self.write(Status="running", Running=True, Restarting=False, Paused=False, Pid=child)
+        self.answer({})
+
+    def write(self, **changes: Any) -> None:
+        """Change the state and write it down."""
+        if changes["Status"] == "running":
+            changes |= {"StartedAt": now(), "ExitCode": 0, "Error": ""}
+        else:
+            changes = {"FinishedAt": now(), "Pid": 0, "Paused": False} | changes
+        with state_lock(self.path):
+            self.state |= changes
+            write_state(self.path, self.state)
+
+    def pump(self, child: int) -> None:
+        """Carry the program's output to the log, and to whoever is attached, until it has ended and all is read."""
+        with open(os.pidfd_open(child), "rb", buffering=0) as ended:
+            poll = select.poll()
+            poll.register(ended, select.POLLIN)
+            for fd in self.outputs:
+                os.set_blocking(fd, False)
+                poll.register(fd, select.POLLIN)
+            alive = True
+            while alive:
+                ready = {fd for fd, _ in poll.poll()}
+                alive = ended.fileno() not in ready
+                for fd in [fd for fd in self.outputs if fd in ready or not alive]:
+                    if not self.carry(fd, drain=not alive):
+                        poll.unregister(fd)
+                        os.close(fd)
+                        del self.outputs[fd]
+        for fd in self.outputs:
+            os.close(fd)
+        if self.log:
+            self.log.flush()
+
+    def carry(self, fd: int, drain: bool) -> bool:
+        """Read what is there (`drain`: all of it); False at the end of the stream."""
+        stream = self.outputs[fd]
+        while True:
+            try:
+                data = os.read(fd, 1 << 16)
+            except BlockingIOError:
+                return True
+            if not data:
+                return False
+            if self.log:
+                self.log.write(stream, data)
+            tee = self.stdio[stream]
+            if tee is not None and not write_all(tee, data):
+                os.close(tee)
+                self.stdio[stream] = None
+            if not drain:
+                return True
+
+    def should_restart(self, code: int) -> bool:
+        """Docker's restart policies; none applies to a container that a person stopped."""
+        policy, most = self.box["restart"]
+        if os.path.exists(f"{self.path}/stopped"):
+            return False
+        if policy == "on-failure":
+            return code != 0 and (most == 0 or self.state["RestartCount"] < most)
+        return policy in ("always", "unless-stopped")
+
+    def ended(self, code: int, again: bool) -> None:
+        """Write down that the program ended. Docker counts a container that will restart as running."""
+        status = "restarting" if again else "exited"
+        self.write(Status=status, Running=again, Restarting=again, ExitCode=code)
+
+    def wait(self, delay: float) -> bool:
+        """Let the back-off pass; False where somebody stops the container meanwhile."""
+        woken = signal.sigtimedwait([WAKE], delay)
+        if woken is None and not os.path.exists(f"{self.path}/stopped"):
+            return True
+        self.write(Status="exited", Running=False, Restarting=False)
+        return False
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Write down why the program did not start; a container that never ran stays `created`."""
+        said = {"ExitCode": refusal.exit_code, "Error": str(refusal)}
+        if self.state["StartedAt"] == NEVER:
+            self.write(Status="created", Running=False, Restarting=False, FinishedAt=NEVER, **said)
+        else:
+            self.write(Status="exited", Running=False, Restarting=False, **said)
+        self.answer({"error": str(refusal), "exit_code": refusal.exit_code})
+
+
+class Log:
+    """Docker's json-file log: one object a line, for each line of output or 16 KiB of it."""
+
+    def __init__(self, path: str) -> None:
+        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        self.rest = {1: b"", 2: b""}
+
+    def write(self, stream: int, data: bytes) -> None:
+        """Add output; the start of a line waits for its end."""
+        *lines, rest = (self.rest[stream] + data).split(b"\n")
+        records = [piece for line in lines for piece in pieces(line + b"\n")]
+        *full, self.rest[stream] = pieces(rest)
+        self.append(stream, records + full)
+
+    def flush(self) -> None:
+        """Write down lines that never got their end."""
+        for stream, rest in self.rest.items():
+            self.append(stream, [rest] if rest else [])
+            self.rest[stream] = b""
+
+    def append(self, stream: int, records: list[bytes]) -> None:
+        """Write records to the end of the file."""
+        name = {1: "stdout", 2: "stderr"}[stream]
+        tail = f',"stream":"{name}","time":"{now()}"}}\n'
+        lines = [f'{{"log":{encode_basestring(record.decode(errors="replace"))}{tail}' for record in records]
+        write_all(self.fd, "".join(lines).encode())
+
+
+def pieces(line: bytes) -> list[bytes]:
+    """Cut a line into records, never inside a UTF-8 character; there is always a last one, which may be empty."""
+    found = []
+    while len(line) > MAX_RECORD:
+        end = MAX_RECORD
+        while end > MAX_RECORD - 4 and line[end] & 0xC0 == 0x80:
+            end -= 1
+        found.append(line[:end])
+        line = line[end:]
+    return [*found, line]
+
+
+def write_all(fd: int, data: bytes) -> bool:
+    """Write all of it, waiting where the reader is slow; False where the reader has gone."""
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:
+            select.select([], [fd], [])
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,78 @@
+"""What is known of a container that has been started: `state.json`, and who may change it.
+
+The file is replaced in one step, so whoever reads it sees one state or the next. A lock on the container's folder
+orders those who write it: its monitor, and an engine that pauses it. Another lock, `monitor.lock`, says that a monitor
+lives.
+"""
+
+# ruff: noqa: PTH104, PTH123
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cache
+from typing import Any
+
+from minidocker.runtime import linux
+from minidocker.runtime.inside import Refusal
+
+NEVER = "0001-01-01T00:00:00Z"
+
+
+def now() -> str:
+    """The time in RFC 3339 with nanoseconds: `2026-11-23T06:40:00.123456789Z`."""
+    seconds, nanos = divmod(time.time_ns(), 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanos:09d}Z"
+
+
+@cache
+def boot_id() -> str:
+    """What tells this run of the machine from all others."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+def read_state(path: str) -> dict[str, Any]:
+    """What `state.json` says; empty where there is none yet."""
+    try:
+        with open(f"{path}/state.json", encoding="utf-8") as file:
+            state: dict[str, Any] = json.load(file)
+            return state
+    except FileNotFoundError:
+        return {}
+
+
+def write_state(path: str, state: Mapping[str, Any]) -> None:
+    """Replace `state.json` in one step. That something runs is of no use after a crash of the machine: no fsync."""
+    temporary = f"{path}/state.json.{os.getpid()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+    os.write(fd, json.dumps(state).encode())
+    if not state["Running"]:
+        os.fsync(fd)
+    os.close(fd)
+    os.rename(temporary, f"{path}/state.json")
+
+
+@contextmanager
+def state_lock(path: str) -> Iterator[None]:
+    """Keep everybody else from changing `state.json`, by a lock on the folder that it lies in."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        linux.flock(fd)
+        yield
+    finally:
+        os.close(fd)
+
+
+def monitor_lock(path: str) -> None:
+    """Take the lock that says: this container has a monitor. It is let go when this process ends."""
+    fd = os.open(f"{path}/monitor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    for _ in range(20):  # somebody may only be looking whether it is held
+        with suppress(BlockingIOError):
+            linux.flock(fd, wait=False)
+            return
+        time.sleep(0.005)
+    raise Refusal("container is already running")
