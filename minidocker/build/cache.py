@@ -14,6 +14,7 @@ typed differently is no fact, nor is a time. All of these are files to `cat`; on
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -78,7 +79,8 @@ class Cache:
             return None, f"the record {path.name} is damaged"
         if layer and (problem := self._unsound(layer, value.get("seal"))):
             return None, problem
-        os.utime(path)  # when it was last of use
+        with contextlib.suppress(OSError):
+            os.utime(path)  # when it was last of use
         return record, ""
 
     def add(self, record: Record, text: str) -> None:

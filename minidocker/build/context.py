@@ -61,10 +61,13 @@ class Digests:
 
         if self.path is None or not self.fresh:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         temp = temp_path(self.path)
-        temp.write_text(json.dumps(self.known | self.fresh))
-        temp.replace(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            temp.write_text(json.dumps(self.known | self.fresh))
+            temp.replace(self.path)
+        except OSError:
+            temp.unlink(missing_ok=True)
         self.known, self.fresh = self.known | self.fresh, {}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,20 @@ from minidocker.runtime.simulated import Simulated
 from minidocker.tree import Entry, directory, file, symlink
 
 HERE = Path(__file__).parent
-PASSWD = (
-    "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
-)
-GROUP = "root:x:0:\napp:x:1001:\nstaff:x:50:app\nnogroup:x:65534:\n"
+RECORDER = runpy.run_path(str(HERE / "record.py"))
 
 
 def busybox() -> Changeset:
     """The file system that `record.py` had: busybox and its links, three users, two links to directories."""
     entries: dict[str, Entry] = {f"/bin/{name}": symlink("busybox") for name in COMMANDS}
     entries |= {"/bin/busybox": file(b"\x7fELF\0 a stand-in", 0o755), "/bin/sh": symlink("busybox")}
-    entries |= {"/etc/passwd": file(PASSWD.encode()), "/etc/group": file(GROUP.encode()), "/tmp": directory(0o1777)}
+    entries |= {
+        "/etc/passwd": file(RECORDER["PASSWD"].encode()),
+        "/etc/group": file(RECORDER["GROUP"].encode()),
+        "/tmp": directory(0o1777),
+    }
     entries |= {path: directory() for path in ("/bin", "/etc", "/root", "/proc", "/sys", "/dev", "/home", "/home/app")}
+    entries["/tmp"] = directory(0o1777)
     return Changeset(entries | {"/applink": symlink("home/app"), "/tmplink": symlink("/etc/../../tmp")})
 
 
@@ -94,4 +96,44 @@ def cases() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def recorder() -> dict[str, Any]:
     """`record.py`: how contexts are written and how Docker's answers are read."""
-    return runpy.run_path(str(HERE / "record.py"))
+    return RECORDER
+
+
+@pytest.fixture(scope="session")
+def same_as() -> Callable[[Image, dict[str, Any]], None]:
+    """A function that asserts that an image has the configuration, history and files that Docker recorded."""
+    return assert_same
+
+
+def assert_same(image: Image, theirs: dict[str, Any]) -> None:
+    assert {key: value for key, value in image.config.items() if value} == theirs["config"]
+    assert [{k: v for k, v in line.items() if k != "created"} for line in image.raw["history"]] == theirs["history"]
+    assert image.raw.get("author") == theirs.get("author")
+    assert len(image.layers) == len(theirs["layers"])
+    base = image.images.get("busybox").tree() if "busybox" in theirs["layers"] else {}
+    expected = stacked({path: row(entry) for path, entry in base.items()}, theirs["layers"])
+    assert {path: row(entry) for path, entry in image.tree().items() if path != "/"} == expected
+
+
+def row(entry: Entry) -> list[Any]:
+    what = entry.data.digest[7:19] if entry.kind == "file" else entry.target
+    return [entry.kind, entry.mode, entry.uid, entry.gid, what]
+
+
+def stacked(base: dict[str, list[Any]], layers: list[Any]) -> dict[str, list[Any]]:
+    """Docker's recorded layers on top of each other, by the dullest way to do it."""
+    files = dict(base)
+    for layer in [layer for layer in layers if layer != "busybox"]:
+        for path in layer:
+            above, _, name = path.rpartition("/")
+            gone = above if name == ".wh..wh..opq" else f"{above}/{name[4:]}" if name.startswith(".wh.") else None
+            for other in [other for other in files if gone is not None and f"{other}/".startswith(f"{gone}/")]:
+                if other != gone or name != ".wh..wh..opq":
+                    del files[other]
+        for path, (kind, mode, uid, gid, what, _) in layer.items():
+            if "/.wh." not in path:
+                for below in [other for other in files if kind != "dir" and other.startswith(f"{path}/")]:
+                    del files[below]
+                what, kind = (layer[f"/{what}"][4], "file") if kind == "hard" else (what, kind)
+                files[path] = [kind, int(mode, 8) & 0o7777, uid, gid, "" if kind == "dir" else what]
+    return {path: entry for path, entry in files.items() if path != "/"}

@@ -2,7 +2,7 @@
 
     DOCKER_HOST=unix:///… python tests/build/record.py [case …]
 
-The daemon must have an image `busybox` (`docker import` of busybox-static with the users that `contexts.py` names).
+An image `busybox` is imported first, out of busybox-static, with the users that `contexts.py` names.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import io
 import json
 import lzma
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,6 +24,10 @@ from typing import Any
 
 HERE = Path(__file__).parent
 EPOCH = 1_600_000_000
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1001:app:/home/app:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"
+)
+GROUP = "root:x:0:\napp:x:1001:\nstaff:x:50:app\nnogroup:x:65534:\n"
 
 
 PACKERS: dict[str, Any] = {"": bytes, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
@@ -89,6 +94,18 @@ def base_layer() -> str:
     return docker("inspect", "--format", "{{index .RootFS.Layers 0}}", "busybox").stdout.decode().strip()
 
 
+def as_options(args: list[str]) -> dict[str, Any]:
+    """The words of `docker build` as arguments of Docker's SDK."""
+    found: dict[str, Any] = {"labels": {}, "buildargs": {}}
+    for flag, value in zip(args[::2], args[1::2], strict=True):
+        name, _, rest = value.partition("=")
+        if flag in ("--label", "--build-arg"):
+            found["labels" if flag == "--label" else "buildargs"][name] = rest
+        else:
+            found[{"--target": "target", "--network": "network_mode", "-f": "dockerfile", "-t": "tag"}[flag]] = value
+    return found
+
+
 def describe(tar: tarfile.TarFile, member: tarfile.TarInfo) -> list[Any]:
     kind = {b"0": "file", b"\0": "file", b"5": "dir", b"2": "symlink", b"1": "hard", b"6": "fifo"}.get(
         member.type, "other"
@@ -118,7 +135,26 @@ def saved(archive: bytes, base: str) -> dict[str, Any]:
     return {"config": kept, "history": history, "layers": layers, **top}
 
 
+def import_busybox(root: Path) -> None:
+    """The base of all the contexts, out of busybox-static."""
+    for name in ("bin", "etc", "root", "proc", "sys", "dev", "home/app", "tmp"):
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    for applet in subprocess.run(["/bin/busybox", "--list"], capture_output=True, text=True).stdout.split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    (root / "etc/passwd").write_text(PASSWD)
+    (root / "etc/group").write_text(GROUP)
+    (root / "tmp").chmod(0o1777)
+    (root / "applink").symlink_to("home/app")
+    (root / "tmplink").symlink_to("/etc/../../tmp")
+    tar = subprocess.run(["tar", "-C", str(root), "-c", "."], capture_output=True, check=True).stdout
+    subprocess.run(["/usr/bin/docker", "import", "-", "busybox"], input=tar, capture_output=True, check=True)
+
+
 def main(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        import_busybox(Path(folder) / "busybox")
     namespace: dict[str, Any] = {}
     exec((HERE / "contexts.py").read_text(), namespace)
     out = HERE / "recorded.json"

@@ -192,7 +192,7 @@ def test_an_interrupted_step_leaves_nothing(workshop: Any) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        workshop.build("FROM busybox\nRUN echo 1 > /a\nRUN echo now; sleep 5\n", on_event=interrupt, tag="app")
+        workshop.build("FROM busybox\nRUN echo 1 > /a\nRUN echo now; sleep 0.2\n", on_event=interrupt, tag="app")
     assert list((workshop.store.root / "tmp").iterdir()) == []
     assert workshop.build("FROM busybox\nRUN echo 1 > /a\n").steps[1].decision.hit
 

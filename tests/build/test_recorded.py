@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 
 from minidocker.build import build_image
 from minidocker.errors import DockerException
-from minidocker.tree import Entry
 
 HERE = Path(__file__).parent
 CASES = runpy.run_path(str(HERE / "contexts.py"))
@@ -50,37 +50,18 @@ BUILT = [name for name in EVERY if "error" not in RECORDED[name]["buildkit"] and
 REFUSED = [name for name in EVERY if "error" in RECORDED[name]["buildkit"] and name not in OTHERWISE]
 
 
-def options(args: list[str]) -> dict[str, Any]:
-    """The words of `docker build` as arguments of Docker's SDK."""
-    found: dict[str, Any] = {"labels": {}, "buildargs": {}}
-    for flag, value in zip(args[::2], args[1::2], strict=True):
-        name, _, rest = value.partition("=")
-        if flag in ("--label", "--build-arg"):
-            found["labels" if flag == "--label" else "buildargs"][name] = rest
-        else:
-            found[{"--target": "target", "--network": "network_mode", "-f": "dockerfile", "-t": "tag"}[flag]] = value
-    return found
-
-
 def build(workshop: Any, recorder: dict[str, Any], folder: Path, name: str) -> Any:
     case = EVERY[name]
     (folder / "Dockerfile").write_text(case["dockerfile"])
     recorder["write"](folder, case["files"])
-    return build_image(workshop, path=folder, **options(case["args"])).image
+    return build_image(workshop, path=folder, **recorder["as_options"](case["args"])).image
 
 
 @pytest.mark.parametrize("name", BUILT)
 def test_config_history_and_files_are_buildkits(
-    name: str, shared_workshop: Any, recorder: dict[str, Any], tmp_path: Path
+    name: str, shared_workshop: Any, recorder: dict[str, Any], tmp_path: Path, same_as: Callable[..., None]
 ) -> None:
-    image, theirs = build(shared_workshop, recorder, tmp_path, name), RECORDED[name]["buildkit"]
-    assert {key: value for key, value in image.config.items() if value} == theirs["config"]
-    assert [{k: v for k, v in line.items() if k != "created"} for line in image.raw["history"]] == theirs["history"]
-    assert image.raw.get("author") == theirs.get("author")
-    assert len(image.layers) == len(theirs["layers"])
-    base = shared_workshop.images.get("busybox").tree() if "busybox" in theirs["layers"] else {}
-    expected = stacked({path: row(entry) for path, entry in base.items()}, theirs["layers"])
-    assert {path: row(entry) for path, entry in image.tree().items() if path != "/"} == expected
+    same_as(build(shared_workshop, recorder, tmp_path, name), RECORDED[name]["buildkit"])
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -138,27 +119,3 @@ def test_in_dockers_words(name: str, shared_workshop: Any, recorder: dict[str, A
     words = WORDS[name] if ".*" in WORDS[name] else WORDS[name].translate({ord(char): "\\" + char for char in "().?*"})
     with pytest.raises(DockerException, match=words):
         build(shared_workshop, recorder, tmp_path, name)
-
-
-def row(entry: Entry) -> list[Any]:
-    what = entry.data.digest[7:19] if entry.kind == "file" else entry.target
-    return [entry.kind, entry.mode, entry.uid, entry.gid, what]
-
-
-def stacked(base: dict[str, list[Any]], layers: list[Any]) -> dict[str, list[Any]]:
-    """Docker's recorded layers on top of each other, by the dullest way to do it."""
-    files = dict(base)
-    for layer in [layer for layer in layers if layer != "busybox"]:
-        for path in layer:
-            above, _, name = path.rpartition("/")
-            gone = above if name == ".wh..wh..opq" else f"{above}/{name[4:]}" if name.startswith(".wh.") else None
-            for other in [other for other in files if gone is not None and f"{other}/".startswith(f"{gone}/")]:
-                if other != gone or name != ".wh..wh..opq":
-                    del files[other]
-        for path, (kind, mode, uid, gid, what, _) in layer.items():
-            if "/.wh." not in path:
-                for below in [other for other in files if kind != "dir" and other.startswith(f"{path}/")]:
-                    del files[below]
-                what, kind = (layer[f"/{what}"][4], "file") if kind == "hard" else (what, kind)
-                files[path] = [kind, int(mode, 8) & 0o7777, uid, gid, "" if kind == "dir" else what]
-    return {path: entry for path, entry in files.items() if path != "/"}
