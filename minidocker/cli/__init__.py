@@ -93,9 +93,10 @@ def _flush() -> None:
 
 def _main(words: list[str]) -> int:
     top = _top()
-    if words[:1] in (["--help"], ["-h"]):
-        words = []
-    options = top.parse(PROGRAM, words)
+    try:
+        options = top.parse(PROGRAM, words)
+    except Exit as leaving:
+        raise Exit(0, help_text(top)) if not leaving.code else leaving from None
     if options.version:
         words = ["version", "--format", "Minidocker version {{.Client.Version}}"]
         return _call(find("version"), "minidocker version", words[1:], options)

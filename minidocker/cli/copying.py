@@ -16,7 +16,7 @@ from minidocker.cli.images import write_out
 from minidocker.container import Container
 from minidocker.layer import Changeset
 from minidocker.reference import Reference
-from minidocker.tree import Entry, FileData
+from minidocker.tree import Entry, FileData, directory
 
 Members = Mapping[str, Entry]  # what is copied, by path below the thing copied; "" is itself
 
@@ -79,15 +79,18 @@ def copy_out(container: Container, source: str, target: str) -> None:
     from minidocker import layertar
     from minidocker.archive import open_plain
 
-    with open_plain(container.containers.store, container.get_archive(source)[0]) as plain:
+    chunks, stat = container.get_archive(source)
+    top = "" if stat["name"] in (".", "/") else f"/{stat['name']}"
+    with open_plain(container.containers.store, chunks) as plain:
         read = layertar.read(plain.path, lenient=True)
-        top = min((path for path in read if path != "/"), key=len, default="/")
-        members = {path[len(top) :] if top != "/" else path.rstrip("/"): entry for path, entry in read.items()}
-        members = {path: entry for path, entry in members.items() if path == "" or path.startswith("/")}
+        members = {
+            path[len(top) :]: entry for path, entry in read.items() if path.startswith(f"{top}/") and path != "/"
+        }
+        members[""] = read[top] if top else directory()
         there = Path(target)
         kind = "dir" if there.is_dir() else "file" if os.path.lexists(there) else ""
         parent = "dir" if there.absolute().parent.is_dir() else ""
-        into = _destination(source, posixpath.basename(top), members[""], target, kind, parent)
+        into = _destination(source, stat["name"], members[""], target, kind, parent)
         _write(members, Path(into))
 
 
