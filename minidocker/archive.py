@@ -29,6 +29,7 @@ from minidocker.content import (
     file_digest,
     parse_json,
     temp_path,
+    unwritable,
 )
 from minidocker.errors import InvalidArgument, LayerError
 from minidocker.image import Image
@@ -236,9 +237,15 @@ class open_plain:
         if isinstance(name, (str, Path)) and Path(name).is_file() and _is_plain(Path(name), self.source):
             self.path, self.mine = Path(name), False
             return self
-        with self.path.open("xb") as out:
-            for chunk in decompress(_chunks(self.source)):
-                out.write(chunk)
+        try:
+            with self.path.open("xb") as out:
+                for chunk in decompress(_chunks(self.source)):
+                    out.write(chunk)
+        except BaseException as error:
+            self.path.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise unwritable(self.store.root, error) from error
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

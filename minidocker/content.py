@@ -315,17 +315,23 @@ class BlobWriter:
         """Add bytes."""
         self._sha.update(data)
         self.size += len(data)
-        return self._file.write(data)
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            raise unwritable(self.store.root, error) from error
 
     def commit(self, digest: str | None = None, path: Path | None = None) -> Descriptor:
         """Make the blob visible, after checking that it is the one that `digest` promised."""
         found = f"sha256:{self._sha.hexdigest()}"
         if digest not in (None, found):
             raise CorruptBlob(f"expected {digest}, but the content's digest is {found}")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._path.replace(path or self.store.path(found))
+        try:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._path.replace(path or self.store.path(found))
+        except OSError as error:
+            raise unwritable(self.store.root, error) from error
         return Descriptor(self.media_type, found, self.size)
 
     def __enter__(self) -> BlobWriter:
@@ -334,8 +340,14 @@ class BlobWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        with contextlib.suppress(OSError):  # what is left in its buffer may not fit, but is not wanted
+            self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+def unwritable(root: Path, error: OSError) -> APIError:
+    """The error for a disk that is full, read-only or broken, in Docker's words."""
+    return APIError(f"write {root}: {(error.strerror or str(error)).lower()}")
 
 
 def check_digest(digest: object) -> str:
