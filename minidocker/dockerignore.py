@@ -4,15 +4,9 @@ r"""What `.dockerignore` leaves out of a build context.
     >>> [ignore.excludes(path) for path in ("a.log", "keep.log", "src/tmp/x", "src/a.log")]
     [True, False, True, False]
 
-One pattern a line, from the root of the context. Of those that match a path, or a directory above it, the last one
-decides; `!` makes it an exception. In a pattern
-
-    *      is any text within one name          ?      any one character of a name
-    **     any number of directories            [a-z]  one character of a set, [^a-z] one outside of it
-    \x     the character x itself
-
-Docker's rules are those of Go's `filepath.Match`, which `match` is, with `**` added; described in the Docker
-documentation under "Build context", ".dockerignore files".
+One pattern a line, from the root of the context; its wildcards are those of `wildcard`, and `**` is any number of
+directories. Of the patterns that match a path, or a directory above it, the last one decides; `!` makes it an
+exception. Described in the Docker documentation under "Build context", ".dockerignore files".
 """
 
 from __future__ import annotations
@@ -23,84 +17,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .errors import DockerfileError
+from .wildcard import has_wildcard, join, match, terms
 
-BAD_PATTERN = "syntax error in pattern"
-WILD = re.compile(r"[*?\[\\]")
-
-
-def match(pattern: str, path: str) -> bool:
-    """Whether the whole path matches, as Go's `filepath.Match`: `*` and `?` stop at a slash; `**` is nothing special.
-
-    Raises ValueError, in Go's words, for a malformed pattern.
-
-    >>> match("src/*.py", "src/a.py"), match("*", "src/a.py"), match("[^a]?", "bc")
-    (True, False, True)
-    """
-    return bool(re.fullmatch(_regex(_terms(pattern)), path, re.DOTALL))
-
-
-def has_wildcard(pattern: str) -> bool:
-    """Whether `match` would read anything but a plain path in it."""
-    return bool(WILD.search(pattern))
-
-
-def _terms(pattern: str) -> Iterator[str]:
-    """Yield the terms of a pattern: `*`, or a regular expression for one character."""
-    chars = iter(pattern)
-    for char in chars:
-        if char == "*":
-            yield char
-        elif char == "?":
-            yield "[^/]"
-        elif char == "[":
-            yield _class(chars)
-        else:
-            yield re.escape(_escaped(char, chars))
-
-
-def _escaped(char: str, chars: Iterator[str]) -> str:
-    """Return the character, or the one after a backslash; the end of the pattern is no character."""
-    char = next(chars, "") if char == "\\" else char
-    if not char:
-        raise ValueError(BAD_PATTERN)
-    return char
-
-
-def _class(chars: Iterator[str]) -> str:
-    """Read `[a-z]`, after its bracket."""
-    char = next(chars, "")
-    negated = char == "^"
-    if negated:
-        char = next(chars, "")
-    ranges: list[tuple[str, str]] = []
-    while char != "]" or not ranges:
-        low = high = _member(char, chars)
-        char = next(chars, "")
-        if char == "-":
-            high = _member(next(chars, ""), chars)
-            char = next(chars, "")
-        ranges.append((low, high))
-    members = "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in ranges if low <= high)
-    if not members:
-        return r"[\s\S]" if negated else r"(?!)"
-    return f"[{'^' if negated else ''}{members}]"
-
-
-def _member(char: str, chars: Iterator[str]) -> str:
-    if char in ("", "-", "]"):
-        raise ValueError(BAD_PATTERN)
-    return _escaped(char, chars)
-
-
-def _regex(terms: Iterable[str]) -> str:
-    """Join terms; all stars but the last take the first place that fits and stay there, so that none tries for ever."""
-    chunks: list[str] = [""]
-    for term in terms:
-        chunks[len(chunks) :] = [""] if term == "*" else []
-        chunks[-1] += "" if term == "*" else term
-    first, *others = chunks
-    middle = "".join(f"(?>[^/]*?{chunk})" for chunk in others[:-1])
-    return first + middle + "".join(f"[^/]*{chunk}" for chunk in others[-1:])
+__all__ = ["Ignore", "Pattern", "match"]
 
 
 def _deep_regex(pattern: str) -> str:
@@ -109,7 +28,7 @@ def _deep_regex(pattern: str) -> str:
         rest = re.escape(pattern[2:])
         return f"(?:.*/)?{rest[1:]}" if rest.startswith("/") else f".*{rest}"
     pieces: list[list[str]] = [[]]
-    for term in _terms(pattern):
+    for term in terms(pattern):
         if term == "*" and pieces[-1][-1:] == ["*"]:
             pieces[-1].pop()
             pieces.append([])
@@ -117,7 +36,7 @@ def _deep_regex(pattern: str) -> str:
             pieces[-1].append(term)
     first, *others = pieces
     parts = [first, *(piece for piece in others if piece)]
-    return "(?:.*/)?".join(map(_regex, parts)) + ("" if pieces[-1] or not others else ".*")
+    return "(?:.*/)?".join(join(part, "[^/]") for part in parts) + ("" if pieces[-1] or not others else ".*")
 
 
 @dataclass(frozen=True)

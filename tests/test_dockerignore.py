@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minidocker.dockerignore import Ignore, has_wildcard, match
+from minidocker.dockerignore import Ignore
 from minidocker.errors import DockerfileError
+from minidocker.wildcard import has_wildcard, match
 
 FILES = (
     *("a", "b", "ab", "a.b", ".hid", "[q]", "x y/z", "tmp/b", "d/a", "d/d/d", "foo/a/b", "foo/ab/c"),

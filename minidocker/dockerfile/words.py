@@ -29,8 +29,11 @@ import json
 import re
 from collections.abc import Mapping
 
+from ..wildcard import join
+
 NAME = re.compile(r"\d+|[@*#?$!-]|\w+")  # $1 and $@ are names too, of variables that a build never has
 MODIFIERS = "+-?#%"
+MAX_DEPTH = 50  # of ${a:-${b:-${c…}}}, before Python's stack ends
 
 
 def expand(word: str, env: Mapping[str, str], escape: str = "\\") -> str:
@@ -120,7 +123,7 @@ class _Lexer:
         self.text, self.env, self.escape = text, env, escape
         self.quotes, self.raw = quotes, raw
         self.raw_escapes = raw
-        self.pos = 0
+        self.pos = self.depth = 0
 
     def peek(self) -> str:
         return self.text[self.pos : self.pos + 1]  # "" at the end
@@ -226,12 +229,17 @@ class _Lexer:
         return otherwise if self.raw else self.env.get(name, "")
 
     def inner(self, stop: str, missing: str, raw_escapes: bool) -> str:
+        if self.depth == MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} substitutions in one another")
+        self.depth += 1
         try:
             return self.until(stop, raw_escapes)[0]
         except ValueError:
             if self.peek():
                 raise
             raise ValueError(missing) from None
+        finally:
+            self.depth -= 1
 
     def modified(self, name: str, modifier: str, word: str) -> str:
         value = self.env.get(name)
@@ -258,38 +266,34 @@ class _Lexer:
         if self.raw:
             return f"${{{name}/{pattern}/{new}}}"
         value = self.env.get(name, "")
-        pieces = _pattern(pattern, longest=True)
-        if value and pieces and set(pieces) == {".*"}:
-            pieces = [".+"]  # or the nothing after a match would match once more
-        return re.sub("".join(pieces), lambda _: new, value, count=0 if everywhere else 1)
+        terms = _terms(pattern)
+        if value and set(terms) == {"*"}:
+            terms = [".", "*"]  # or the nothing after a match would match once more
+        return re.sub(join(terms, "."), lambda _: new, value, count=0 if everywhere else 1)
 
 
 def _trim(value: str, pattern: str, longest: bool, at_end: bool) -> str:
     """Cut the beginning that matches; an end is the beginning of the reverse, which makes "shortest" mean the same."""
-    pieces = _pattern(pattern, longest)
+    terms = _terms(pattern)
     if at_end:
-        return _cut(value[::-1], pieces[::-1])[::-1]
-    return _cut(value, pieces)
+        return _cut(value[::-1], join(terms[::-1], ".", longest))[::-1]
+    return _cut(value, join(terms, ".", longest))
 
 
-def _cut(value: str, pieces: list[str]) -> str:
-    match = re.match("".join(pieces), value)
+def _cut(value: str, regex: str) -> str:
+    match = re.match(regex, value)
     return value[match.end() :] if match else value
 
 
-def _pattern(pattern: str, longest: bool) -> list[str]:
-    """Return the regular expression for a shell pattern, piece by piece; of its wildcards Docker knows `*` and `?`."""
-    pieces, chars = [], iter(pattern)
+def _terms(pattern: str) -> list[str]:
+    """Return a pattern as regular expressions, one a character; of the wildcards Docker knows `*` and `?` here."""
+    terms, chars = [], iter(pattern)
     for char in chars:
-        if char == "*":
-            pieces.append(".*" if longest else ".*?")
-        elif char == "?":
-            pieces.append(".")
-        elif char == "\\":
-            escaped = next(chars, "")
-            if not escaped or escaped not in "*?\\}/":
-                raise ValueError(f"invalid pattern ({pattern}) in substitution: invalid escape '\\{escaped}'")
-            pieces.append(re.escape(escaped))
+        if char == "\\":
+            char = next(chars, "")
+            if not char or char not in "*?\\}/":
+                raise ValueError(f"invalid pattern ({pattern}) in substitution: invalid escape '\\{char}'")
+            terms.append(re.escape(char))
         else:
-            pieces.append(re.escape(char))
-    return pieces
+            terms.append({"*": "*", "?": "."}.get(char) or re.escape(char))
+    return terms

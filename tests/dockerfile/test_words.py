@@ -162,6 +162,12 @@ def test_malformed_words_are_refused_in_dockers_words(word: str, problem: str) -
     assert str(refused.value).endswith(f": {problem}")
 
 
+def test_substitutions_may_stand_in_one_another_but_not_for_ever() -> None:
+    assert expand("${n:-" * 50 + "x" + "}" * 50, {}) == "x"
+    with pytest.raises(ValueError, match="more than 50 substitutions in one another"):
+        expand("${n:-" * 51 + "x" + "}" * 51, {})
+
+
 def test_the_escape_character_can_be_a_backtick() -> None:
     assert expand(r"`$x c:\dir\$x", ENV, "`") == r"$x c:\dir\xval"
     assert expand('"`"a`b"', ENV, "`") == '"a`b'
