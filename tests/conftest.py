@@ -14,7 +14,7 @@ import os
 import re
 import stat
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+import minidocker
+from minidocker.engine import Engine
+from minidocker.errors import DockerException
 from minidocker.tree import Entry, FileData, Kind, Tree
 
 hypothesis.settings.register_profile("minidocker", deadline=None, max_examples=100)
@@ -146,3 +149,17 @@ KINDS: dict[int, Kind] = {
     stat.S_IFCHR: "char",
     stat.S_IFBLK: "block",
 }
+
+
+@pytest.fixture(scope="module", params=["namespaces", "simulated"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine on each runtime that works on this machine, with the image `minidocker/base`; shared by a module."""
+    try:
+        opened = minidocker.connect(tmp_path_factory.mktemp("engine"), runtime=request.param)
+        opened.containers.run("minidocker/base", "true", remove=True)
+    except DockerException as error:
+        pytest.skip(f"the runtime {request.param} does not work here: {error}")
+    yield opened
+    for container in opened.containers.list(all=True):
+        container.remove(force=True)
+    opened.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -93,21 +94,43 @@ class Container:
 
     def start(self, stdio: Stdio = NO_STDIO) -> None:
         """Run its program. Nothing happens when it runs already. Raises StartError (exit code 127, 126 or 125)."""
+        if self._runs():  # asked before and after the door: a start may take as long as the program
+            return
         with self._deciding():
-            state = self.state()
-            if state["Paused"]:
-                raise Conflict("cannot start a paused container, try unpause instead")
-            if state["Running"]:
+            if self._runs():
                 return
             (self.path / "stopped").unlink(missing_ok=True)
             for bind in self.binds():
                 if not Path(bind.source).exists():
                     Path(bind.source).mkdir(parents=True)
             try:
-                self.containers.runtime.start(self.box(), stdio)
+                with self._open_stdin(stdio) as connected:
+                    self.containers.runtime.start(self.box(), connected)
             except StartError as error:
                 states.write_failed(self.path, error.exit_code, error.explanation)
                 raise
+
+    def _runs(self) -> bool:
+        state = self.state()
+        if state["Paused"]:
+            raise Conflict("cannot start a paused container, try unpause instead")
+        return bool(state["Running"])
+
+    @contextlib.contextmanager
+    def _open_stdin(self, stdio: Stdio) -> Iterator[Stdio]:
+        """With `stdin_open` and nobody there, standard input is a pipe that never ends: `containers/<id>/stdin`."""
+        wanted = self.config["Config"]["OpenStdin"] and stdio == NO_STDIO
+        if not (wanted and hasattr(os, "mkfifo") and self.containers.runtime.name == "namespaces"):
+            yield stdio
+            return
+        pipe = self.path / "stdin"
+        if not pipe.exists():
+            os.mkfifo(pipe, 0o600)
+        fd = os.open(pipe, os.O_RDWR | os.O_CLOEXEC)  # whoever holds it open for writing keeps it from ending: itself
+        try:
+            yield Stdio(stdin=fd)
+        finally:
+            os.close(fd)
 
     def stop(self, timeout: float | None = None) -> None:
         """Ask it to end (its stop signal), and kill it where it has not after `timeout` seconds (10)."""
@@ -182,20 +205,24 @@ class Container:
     def remove(self, v: bool = False, link: bool = False, force: bool = False) -> None:
         """Delete it, its writable layer and its logs. Raises Conflict while it runs, unless `force`."""
         spec.refuse("links, asked for by link=" for _ in range(link))
-        with self._deciding():
-            state = self.state()
-            status = state["Status"]
-            if status in LIVE and not force:
-                how = "Unpause and then stop" if status == "paused" else "Stop"
-                raise Conflict(
-                    f"You cannot remove a {status} container {self.id}. {how} the container before attempting removal "
-                    "or force remove"
-                )
-            if status in LIVE:
-                self._by_hand(state)
-                self._signal(KILL)
-                monitor.await_end(self.path)
-            self.containers.delete(self)
+        while True:
+            if (state := self.state())["Status"] in LIVE:
+                self._end(state, force)
+            with self._deciding():
+                if self.status not in LIVE:
+                    return self.containers.delete(self)
+
+    def _end(self, state: Mapping[str, Any], force: bool) -> None:
+        status = state["Status"]
+        if not force:
+            how = "Unpause and then stop" if status == "paused" else "Stop"
+            raise Conflict(
+                f"You cannot remove a {status} container {self.id}. {how} the container before attempting removal or "
+                "force remove"
+            )
+        self._by_hand(state)
+        self._signal(KILL)
+        monitor.await_end(self.path)
 
     # What it says
 
