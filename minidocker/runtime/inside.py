@@ -1,10 +1,11 @@
 """What the first process of a container does between its birth and the program: it builds the walls, then steps in.
 
-The process is born into new namespaces (`launcher`), as root of a user namespace of its own. In order: the overlay
-mount, the new root (pivot_root), /proc, /dev and /sys, the bind mounts, the host name; then the user, the
+The process is born into new namespaces (`births`), as root of a user namespace of its own. In order: host name and
+network, the overlay mount, on it /proc, /sys, /dev and the bind mounts, then pivot_root; then the user, the
 capabilities, and `execve`. Masked paths, devices and capabilities are the defaults of Docker's OCI runtime spec.
 
-Everything in the image is hostile: paths resolve through `linux.open_inside` only, so no link in it leads out.
+Everything in the image is hostile: paths resolve through `linux.open_inside` only, so no link in it leads out. That
+holds only while nothing is mounted over the root itself, so everything is in its place before pivot_root.
 """
 
 # ruff: noqa: PTH102, PTH110, PTH116, PTH211

@@ -100,14 +100,17 @@ class Namespaces:
         }
 
     def signal(self, box: Box, signum: int) -> None:
-        """Send a signal to the container's first process; one that waits to be restarted gives up instead."""
+        """Send a signal to the container's first process. One that waits to be restarted gives up instead; one that is
+        paused goes on, as in Docker, since it could not even die otherwise.
+        """
         state = running(box)
         with suppress(ProcessLookupError), process(state["Pid"] or state["Monitor"]) as pidfd:
             again = running(box)
             if again["Pid"] == state["Pid"]:
                 signals.pidfd_send_signal(pidfd, signum if state["Pid"] else WAKE)
-        if state.get("Paused") and signum == signals.SIGKILL:
-            freezer.thaw(box.path, pids(state["Pid"]))
+        if state["Paused"]:
+            with suppress(Conflict):
+                self.unpause(box)
 
     def pause(self, box: Box) -> None:
         """Freeze every process of the container: by the cgroup freezer, else by SIGSTOP."""
@@ -175,24 +178,26 @@ class Namespaces:
 def prepare(box: Box, layers: Sequence[Path]) -> None:
     """Make what a container's folder must hold before its first start: the writable layer, and files of its own."""
     path = box.path
+    freezer.clean(path)  # of one that was paused when its monitor was killed
     if not (path / "upper").exists():
-        (path / "upper.new").mkdir(exist_ok=True, parents=True)
-        for layer in reversed(layers):  # the writable layer's own folder answers for `/`
-            info = layer.stat()
-            if info.st_mtime_ns != overlay.UNLISTED:
-                os.chown(path / "upper.new", info.st_uid, info.st_gid)
-                (path / "upper.new").chmod(stat.S_IMODE(info.st_mode))
-                break
-        else:
-            (path / "upper.new").chmod(0o755)
-        (path / "upper.new").rename(path / "upper")
-    (path / "work").mkdir(exist_ok=True)
-    if not box.layers:
-        (path / "empty").mkdir(exist_ok=True)
+        (path / "upper").mkdir(parents=True)
+        adopt_root(path / "upper", layers)
+    for name in ("work",) if layers else ("work", "empty"):
+        (path / name).mkdir(exist_ok=True)
     resolver = Path("/etc/resolv.conf")
     write_file(path / "hostname", f"{box.hostname}\n".encode())
     write_file(path / "hosts", (f"{HOSTS}127.0.1.1\t{box.hostname}\n" if box.hostname else HOSTS).encode())
     write_file(path / "resolv.conf", resolver.read_bytes() if resolver.is_file() else b"")
+
+
+def adopt_root(upper: Path, layers: Sequence[Path]) -> None:
+    """Give the writable layer's own folder, which answers for `/` inside, the mode and owner that the image says."""
+    listed = (info for layer in reversed(layers) if (info := layer.stat()).st_mtime_ns != overlay.UNLISTED)
+    if (root := next(listed, None)) is None:
+        upper.chmod(0o755)
+    else:
+        os.chown(upper, root.st_uid, root.st_gid)
+        upper.chmod(stat.S_IMODE(root.st_mode))
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -253,7 +253,8 @@ def scan(upper: Path, lower: Tree, *, rootless: bool | None = None) -> Changeset
     """What a container changed: its upper directory as a canonical layer over `lower`.
 
     Without root every file belongs to the user; what was there before keeps its owner, all else is root's. What was
-    made only as a place to mount something on is left out, and so are sockets, as in Docker.
+    made only as a place to mount something on is left out, and so are sockets, as in Docker. As there, a file with
+    several names in the image comes apart from the others when it is written to: the kernel copies up one name.
     """
     rootless = os.geteuid() != 0 if rootless is None else rootless
     entries, opaque = _read(str(upper))

@@ -533,6 +533,23 @@ def test_pause_stops_everything_inside(house: House) -> None:
     house.runtime.pause(box)
     house.runtime.signal(box, signal.SIGKILL)
     assert wait(box)["ExitCode"] == 137, "killed although it was paused"
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/minidocker-{box.path.name}"))
+
+
+def test_what_was_paused_when_its_monitor_was_killed_can_be_started_again(house: House) -> None:
+    box = house.start(house.sh("sleep 100"))
+    house.runtime.pause(box)
+    os.kill(state(box)["Monitor"], signal.SIGKILL)
+    wait(box)
+    house.start(box)
+    assert state(box)["Status"] == "running"
+
+
+def test_the_root_folder_has_the_images_mode(house: House) -> None:
+    private = FolderLayer(Changeset({"/": directory(0o700, mtime=5)}), house.folder / "private")
+    box = house.start(house.sh("ls -ld /", layers=[house.base, private]))
+    wait(box)
+    assert output(box).startswith("drwx------") and not house.runtime.changes(box)
 
 
 def test_exec_is_one_more_process_inside(house: House) -> None:
