@@ -3,7 +3,8 @@
     context.py  what COPY can see              cache.py    what was built before, and why not
     copy.py     COPY and ADD as a function     run.py      RUN in a container of its own
     config.py   what CMD, ENV… change          stages.py   which stages a target needs
-    builder.py  one step an instruction        step.py     what a build leaves behind to look at
+    builder.py  one step an instruction        telling.py  what a build says while it goes on
+    draft.py    an image in the making         step.py     what it leaves behind to look at
 
 `build_image` takes the arguments of Docker's SDK (`images.build`), `build` the parts that they stand for.
 """

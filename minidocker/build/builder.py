@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,16 +21,16 @@ from minidocker.build.cache import LOST, NEVER, Cache, Decision, Facts, Record, 
 from minidocker.build.context import Context
 from minidocker.build.copy import CONTEXT, Copy, Found, contents, copy, make_folder, select
 from minidocker.build.draft import Draft
-from minidocker.build.run import Command, StepFailed, run
-from minidocker.build.stages import Graph
-from minidocker.build.step import Build, Options, Step
+from minidocker.build.run import Command, run
+from minidocker.build.stages import Graph, platform_args
+from minidocker.build.step import Build, Options
+from minidocker.build.telling import Event, Teller
 from minidocker.build.unpack import unpack
 from minidocker.dockerfile import PLATFORM_ARGS, PREDEFINED_ARGS, Dockerfile, Instruction, Stage, parse_instruction
 from minidocker.errors import APIError, BuildError, ImageNotFound, InvalidArgument
 from minidocker.image import Image, Layer
 from minidocker.images import Images
 from minidocker.layer import Changeset
-from minidocker.manifest import architecture
 from minidocker.reference import Reference
 from minidocker.runtime import Process, Runtime
 from minidocker.tree import Tree, file
@@ -61,15 +61,14 @@ class Builder:
         context: Context,
         dockerfile: Dockerfile,
         options: Options,
-        on_event: Callable[[dict[str, Any]], None] | None = None,
+        on_event: Callable[[Event], None] | None = None,
     ) -> None:
         self.images, self.runtime, self.context, self.dockerfile = images, runtime, context, dockerfile
-        self.options, self.on_event, self.store = options, on_event, images.store
+        self.options, self.store = options, images.store
         self.cache = Cache(self.store)
         self.trail = self.cache.last(f"{context.name}\0{dockerfile.name}")
-        self.result = Build()
+        self.tell = Teller(on_event)
         self.drafts: dict[int, Draft] = {}
-        self.number = self.total = 0
         self.scratch = self.store.root / "tmp" / f"build-{os.getpid()}-{os.urandom(4).hex()}"
         self.now = time.time_ns() if options.epoch is None else options.epoch * SECOND
         self.graph = Graph(dockerfile, dockerfile.global_args(options.build_args, platform_args()))
@@ -81,26 +80,26 @@ class Builder:
         plan = self.graph.plan(target)
         for stage in plan:
             self.graph.check(stage, self.options.platform)
-        self.result.stages = [self.graph.node(stage, stage in plan) for stage in self.dockerfile.stages]
-        self.total = sum(1 + len(stage.instructions) for stage in plan)
+        self.tell.build.stages = [self.graph.node(stage, stage in plan) for stage in self.dockerfile.stages]
+        self.tell.total = sum(1 + len(stage.instructions) for stage in plan)
         try:
             with self.store.keep():
                 self.scratch.mkdir(parents=True)
                 for stage in plan:
                     self.draft(stage)
-                self.result.image = self.finish(self.draft(target))
+                self.tell.build.image = self.finish(self.draft(target))
         except (APIError, BuildError) as error:
-            self.fail(error)
+            self.tell.fail(error)
             raise
         except OSError as error:
             failure = BuildError(f"{error.strerror or error}: {error.filename or self.store.root}")
-            self.fail(failure)
+            self.tell.fail(failure)
             raise failure from error
         finally:
             shutil.rmtree(self.scratch, ignore_errors=True)
             self.context.digests.save()
             self.trail.save()
-        return self.result
+        return self.tell.build
 
     def check(self) -> None:
         """Refuse what makes no sense before anything is done."""
@@ -126,8 +125,8 @@ class Builder:
         triggers = draft.config.get("OnBuild") or []
         draft.config = {key: value for key, value in draft.config.items() if key != "OnBuild"}
         if triggers:
-            self.total += len(triggers)
-            self.say(f"# Executing {len(triggers)} build trigger{'s' if len(triggers) > 1 else ''}\n")
+            self.tell.total += len(triggers)
+            self.tell.say(f"# Executing {len(triggers)} build trigger{'s' if len(triggers) > 1 else ''}\n")
         for text in triggers:
             one = replace(parse_instruction(text, self.dockerfile.name), line=stage.line)
             if one.keyword in ("FROM", "MAINTAINER", "ONBUILD"):
@@ -140,7 +139,7 @@ class Builder:
     def origin(self, stage: Stage) -> Draft:
         """The FROM step: what it is based on, and whether that is what it was the last time."""
         began = time.monotonic()
-        self.announce(stage.origin)
+        self.tell.announce(stage.origin)
         self.trail.begin(label(stage), [one.text for one in (stage.origin, *stage.instructions)])
         base, parent = stage.base_image(self.graph.args), self.graph.base(stage)
         facts: Facts = {"image": base, "epoch": self.options.epoch}
@@ -160,9 +159,11 @@ class Builder:
             draft.said = key_of(facts)
         hit = why in (NEVER, LOST)
         if not hit:
-            draft.unsaid = self.number
-            draft.missed = draft.missed if parent else self.number
-        self.conclude(stage, stage.origin, Decision(hit, "hit" if hit else f"miss because {why}", draft.said), began)
+            draft.unsaid = self.tell.number
+            draft.missed = draft.missed if parent else self.tell.number
+        self.tell.conclude(
+            stage, stage.origin, Decision(hit, "hit" if hit else f"miss because {why}", draft.said), began
+        )
         return draft
 
     def find(self, name: str, one: Instruction) -> Image:
@@ -178,16 +179,16 @@ class Builder:
     def step(self, stage: Stage, draft: Draft, written: Instruction) -> None:
         """Carry out one instruction."""
         began = time.monotonic()
-        self.announce(written)
+        self.tell.announce(written)
         before, layers, lines = draft.config, len(draft.layers), len(draft.history)
         carry_out = {"RUN": self.run, "COPY": self.copy, "ADD": self.copy, "WORKDIR": self.workdir, "ARG": self.arg}
         one = written if written.keyword == "ARG" else written.expand(draft.env)
         decision = carry_out.get(one.keyword, self.metadata)(stage, draft, one)
         draft.said = key_of({"parent": draft.said, "step": decision.key})
-        draft.unsaid = draft.unsaid if decision.hit else self.number
+        draft.unsaid = draft.unsaid if decision.hit else self.tell.number
         layer = draft.layers[-1] if len(draft.layers) > layers else None
         history = draft.history[-1] if len(draft.history) > lines else {}
-        self.conclude(stage, written, decision, began, layer, history, conf.changed(before, draft.config))
+        self.tell.conclude(stage, written, decision, began, layer, history, conf.changed(before, draft.config))
 
     # Instructions that change the configuration alone
 
@@ -238,7 +239,7 @@ class Builder:
 
     def run(self, stage: Stage, draft: Draft, one: Instruction) -> Decision:
         """RUN: what a program changes. It sees the image's variables and the build arguments."""
-        argv, script = command(draft.config, one)
+        argv, script = conf.run_command(draft.config, one)
         args = [(name, draft.env.get(name, "")) for name in draft.args]
         network = str(one.flags.get("network") or self.options.network)
         if network not in NETWORKS:
@@ -257,7 +258,9 @@ class Builder:
             "script": script,
         }
         todo = Command(process, "none" if network == "none" else "host", script)
-        make = partial(run, self.runtime, self.scratch / f"run-{self.number}", tuple(draft.layers), todo, self.say)
+        make = partial(
+            run, self.runtime, self.scratch / f"run-{self.tell.number}", tuple(draft.layers), todo, self.tell.say
+        )
         return self.layer(stage, draft, one, facts, conf.run_text(argv, args), make)
 
     def variables(self, draft: Draft) -> tuple[str, ...]:
@@ -319,7 +322,7 @@ class Builder:
                 made = self.images.add_layer(changes, text, self.options.epoch)
             record = self.remember(one, facts, made, time.monotonic() - began)
         self.push(draft, record, text)
-        draft.missed = draft.missed if decision.hit else self.number
+        draft.missed = draft.missed if decision.hit else self.tell.number
         return decision
 
     def take(self, stage: Stage, draft: Draft, one: Instruction, record: Record, text: str) -> Decision:
@@ -375,11 +378,11 @@ class Builder:
         image = self.images.create(draft.raw | made, draft.layers)
         for tag in self.options.tags:
             self.images.tag(image, tag)
-        self.emit({"aux": {"ID": image.id}})
+        self.tell.emit({"aux": {"ID": image.id}})
         self.warn()
-        self.say(f"Successfully built {image.id[7:19]}\n")
+        self.tell.say(f"Successfully built {image.id[7:19]}\n")
         for tag in self.options.tags:
-            self.say(f"Successfully tagged {Reference.parse(tag)}\n")
+            self.tell.say(f"Successfully tagged {Reference.parse(tag)}\n")
         return image
 
     def warn(self) -> None:
@@ -388,9 +391,9 @@ class Builder:
         asked = {name for one in every if one.keyword == "ARG" for name, _ in one.pairs}
         known = asked | PREDEFINED_ARGS | {*PLATFORM_ARGS, "SOURCE_DATE_EPOCH"}
         if unused := sorted(self.options.build_args.keys() - known):
-            self.say(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n")
+            self.tell.say(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n")
 
-    # Telling about it
+    # Time
 
     @property
     def seconds(self) -> int:
@@ -403,63 +406,7 @@ class Builder:
         fraction = f".{rest:09d}".rstrip("0") if rest else ""
         return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
-    def emit(self, event: dict[str, Any]) -> None:
-        """Send an event, and keep it for the log."""
-        if "step" not in event:
-            self.result.events.append(event)
-        if self.on_event is not None:
-            self.on_event(event)
-
-    def say(self, text: str) -> None:
-        """Send a piece of the build's output."""
-        self.emit({"stream": text})
-
-    def announce(self, one: Instruction) -> None:
-        """Say which step begins."""
-        self.number += 1
-        self.say(f"Step {self.number}/{self.total} : {one.text}\n")
-
-    def conclude(
-        self,
-        stage: Stage,
-        one: Instruction,
-        decision: Decision,
-        began: float,
-        layer: Layer | None = None,
-        history: Mapping[str, Any] | None = None,
-        changes: Mapping[str, tuple[Any, Any]] | None = None,
-    ) -> None:
-        """Say how a step ended."""
-        numbers, seconds = (self.number, self.total), time.monotonic() - began
-        step = Step(*numbers, stage.name, one.text, one.line, decision, layer, history or {}, seconds, changes or {})
-        self.result.steps.append(step)
-        if decision.hit and one.keyword != "FROM":
-            self.say(" ---> Using cache\n")
-        self.say(f" ---> {decision.key[7:19]}\n")
-        self.emit({"step": step})
-
-    def fail(self, error: APIError | BuildError) -> None:
-        """Put the failure into the log, in Docker's form."""
-        code = error.code if isinstance(error, StepFailed) else error.exit_code
-        self.emit({"errorDetail": {"code": code, "message": str(error)}, "error": str(error)})
-        if isinstance(error, BuildError):
-            error.build_log = self.result.events
-
-
-def command(config: dict[str, Any], one: Instruction) -> tuple[list[str], tuple[str, str] | None]:
-    """What a RUN starts, and a here-document that is a script of its own (`#!`), with its path inside."""
-    if not one.json and one.heredocs and one.script == one.heredocs[0].data and one.script.startswith("#!"):
-        path = f"/dev/pipes/{one.heredocs[0].name}"
-        return conf.command(config, replace(one, args=(path,), heredocs=())), (path, one.script)
-    return conf.command(config, one), None
-
 
 def label(stage: Stage) -> str:
     """What a stage is called in the trail."""
     return stage.name or str(stage.index)
-
-
-def platform_args() -> dict[str, str]:
-    """The build arguments that the builder sets by itself: TARGETPLATFORM, BUILDARCH…"""
-    parts = {"PLATFORM": f"linux/{architecture()}", "OS": "linux", "ARCH": architecture(), "VARIANT": ""}
-    return {side + name: value for side in ("BUILD", "TARGET") for name, value in parts.items()}

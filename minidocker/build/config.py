@@ -51,6 +51,14 @@ def command(config: Config, one: Instruction) -> list[str]:
     return list(one.args) if one.json else [*(config.get("Shell") or SHELL), one.script]
 
 
+def run_command(config: Config, one: Instruction) -> tuple[list[str], tuple[str, str] | None]:
+    """What a RUN starts, and a here-document that is a script of its own (`#!`), with its path inside."""
+    if not one.json and one.heredocs and one.script == one.heredocs[0].data and one.script.startswith("#!"):
+        path = f"/dev/pipes/{one.heredocs[0].name}"
+        return command(config, replace(one, args=(path,), heredocs=())), (path, one.script)
+    return command(config, one), None
+
+
 def environment(config: Config) -> dict[str, str]:
     """The `Env` list as a dict."""
     return dict(pair.partition("=")[::2] for pair in config.get("Env") or [])

@@ -85,3 +85,9 @@ class Graph:
                 raise Unsupported(f"line {one.line}: {one.keyword} --{flag} is not supported: {LATER[flag]}")
             for remote in [arg for arg in one.args[:-1] if one.keyword == "ADD" and arg.startswith(REMOTE)]:
                 raise Unsupported(f"line {one.line}: ADD {remote} is not supported: {DOWNLOAD}")
+
+
+def platform_args() -> dict[str, str]:
+    """The build arguments that the builder sets by itself: TARGETPLATFORM, BUILDARCH…"""
+    parts = {"PLATFORM": f"linux/{architecture()}", "OS": "linux", "ARCH": architecture(), "VARIANT": ""}
+    return {side + name: value for side in ("BUILD", "TARGET") for name, value in parts.items()}
