@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from minidocker.dockerfile import Instruction, parse_instruction
@@ -52,7 +53,11 @@ def command(config: Config, one: Instruction) -> list[str]:
 
 
 def run_command(config: Config, one: Instruction) -> tuple[list[str], tuple[str, str] | None]:
-    """What a RUN starts, and a here-document that is a script of its own (`#!`), with its path inside."""
+    """What a RUN starts, and a here-document that is a script of its own (`#!`), with its path inside.
+
+    >>> run_command({}, parse_instruction("RUN <<EOF\\n#!/bin/sh\\necho hi\\nEOF"))
+    (['/bin/sh', '-c', '/dev/pipes/EOF'], ('/dev/pipes/EOF', '#!/bin/sh\\necho hi\\n'))
+    """
     if not one.json and one.heredocs and one.script == one.heredocs[0].data and one.script.startswith("#!"):
         path = f"/dev/pipes/{one.heredocs[0].name}"
         return command(config, replace(one, args=(path,), heredocs=())), (path, one.script)
