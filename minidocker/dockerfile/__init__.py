@@ -99,14 +99,15 @@ class Dockerfile:
 
     @classmethod
     def parse(cls, text: str | bytes, name: str = "Dockerfile") -> Dockerfile:
-        """Read a Dockerfile; DockerfileError, with file, line and instruction, for whatever is wrong in it."""
-        source = Source.read(text if isinstance(text, str) else text.decode(errors="surrogateescape"), name)
+        """Read a Dockerfile, in UTF-8; DockerfileError, with file, line and instruction, for what is wrong in it."""
+        data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+        source = Source.read(data.decode(errors="replace"), name)
         args, groups = _grouped([parse_line(line) for line in source.lines])
         stages = tuple(_stage(index, first, rest) for index, (first, *rest) in enumerate(groups))
         if not stages:
             raise DockerfileError("dockerfile contains no stages to build: FROM is missing", name)
         _check_names(stages)
-        file = cls(name, source.escape, source.directives, tuple(args), stages, source.warnings)
+        file = cls(name, source.escape, source.directives, tuple(args), stages, _warnings(source))
         for stage in stages:
             file._check_references(stage)
         return file
@@ -166,6 +167,13 @@ class Dockerfile:
                 [(name, value)] = replace(arg, pairs=(pair,)).arguments(values, build_args, values)
                 values.update({} if value is None else {name: value})
         return values
+
+
+def _warnings(source: Source) -> tuple[str, ...]:
+    syntax = source.directives.get("syntax", "docker/dockerfile")
+    if re.match(r"(docker\.io/)?docker/dockerfile(-upstream)?\b", syntax):
+        return source.warnings
+    return (*source.warnings, f"syntax={syntax} is not used: minidocker reads every Dockerfile by itself")
 
 
 def _grouped(instructions: Iterable[Instruction]) -> tuple[list[Instruction], list[list[Instruction]]]:

@@ -126,7 +126,7 @@ class _Reader:
         """Yield line after line, endings included."""
         for raw in self.raw:
             self.number += 1
-            if len(raw) > MAX_LINE // 4 and len(raw.encode(errors="surrogateescape")) > MAX_LINE:
+            if len(raw) > MAX_LINE // 4 and len(raw.encode(errors="replace")) > MAX_LINE:
                 raise self.error(f"dockerfile line greater than max allowed size of {MAX_LINE}")
             yield raw
 

@@ -119,7 +119,18 @@ def test_platforms(platform: str) -> None:
 
 def test_a_dockerfile_may_be_bytes_with_any_line_endings() -> None:
     file = Dockerfile.parse(b"\xef\xbb\xbfFROM scratch\r\nENV a=\xc3\xa9 \\\r\n  b=\xff\r\n")
-    assert file.stages[0].instructions[0].pairs == (("a", "é"), ("b", "\udcff"))
+    assert file.stages[0].instructions[0].pairs == (("a", "é"), ("b", "\ufffd"))
+
+
+def test_a_text_that_is_no_text_does_no_harm() -> None:
+    assert Dockerfile.parse("FROM scratch\nENV a=\udcff\ud800").stages[0].instructions[0].pairs[0][1]
+
+
+def test_another_frontend_is_warned_of() -> None:
+    assert Dockerfile.parse("# syntax=docker/dockerfile:1.4-labs\nFROM a").warnings == ()
+    assert Dockerfile.parse("# syntax=my/frontend\nFROM a").warnings == (
+        "syntax=my/frontend is not used: minidocker reads every Dockerfile by itself",
+    )
 
 
 def test_the_arguments_that_docker_knows_by_itself() -> None:
