@@ -82,6 +82,8 @@ class Builder:
             self.graph.check(stage, self.options.platform)
         self.tell.build.stages = [self.graph.node(stage, stage in plan) for stage in self.dockerfile.stages]
         self.tell.total = sum(1 + len(stage.instructions) for stage in plan)
+        for warning in self.dockerfile.warnings:
+            self.tell.say(f"[Warning] {warning}\n")
         try:
             with self.store.keep():
                 self.scratch.mkdir(parents=True)

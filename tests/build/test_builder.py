@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import subprocess
@@ -125,6 +126,10 @@ def test_arguments_that_nobody_asked_for(workshop: Any) -> None:
     assert "[Warning] One or more build-args [B] were not consumed\n" in build.log
 
 
+def test_a_dockerfiles_warnings_are_shown(workshop: Any) -> None:
+    assert "[Warning] " in workshop.build("FROM busybox\nRUN echo a \\\n\n  b\n").log
+
+
 def test_a_tar_as_context(workshop: Any) -> None:
     out = io.BytesIO()
     files = {"Dockerfile": "FROM scratch\nCOPY . /d\n", ".dockerignore": "no*", "a": "1", "not": ""}
@@ -195,6 +200,20 @@ def test_an_interrupted_step_leaves_nothing(workshop: Any) -> None:
         workshop.build("FROM busybox\nRUN echo 1 > /a\nRUN echo now; sleep 0.2\n", on_event=interrupt, tag="app")
     assert list((workshop.store.root / "tmp").iterdir()) == []
     assert workshop.build("FROM busybox\nRUN echo 1 > /a\n").steps[1].decision.hit
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(workshop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    workshop.build("FROM busybox\nCOPY a /\n", {"a": "1"})
+
+    def full(self: Any, data: bytes) -> int:  # noqa: ARG001
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("minidocker.content.BlobWriter.write", full)
+        with pytest.raises(BuildError, match="No space left on device"):
+            workshop.build("FROM busybox\nCOPY a /\nCOPY a /b\n", tag="app")
+    assert list((workshop.store.root / "tmp").iterdir()) == []
+    assert workshop.build("FROM busybox\nCOPY a /\nCOPY a /b\n").steps[1].decision.hit
 
 
 def test_two_builds_at_once_agree(workshop: Any) -> None:
