@@ -13,11 +13,11 @@ from minidocker.layer import Changeset, chain_ids
 from minidocker.notebook.facts import Mark, base_of, count, instruction, marks, rows
 from minidocker.notebook.files import layer_figure, tree_figure
 from minidocker.notebook.graph import Graph, Node
+from minidocker.notebook.journey import Journey, walk_figure
 from minidocker.notebook.ladder import ladder
 from minidocker.notebook.life import Life, container_figure
 from minidocker.notebook.stack import core_sample
 from minidocker.notebook.svg import Figure, bytes_text
-from minidocker.notebook.walk import Journey, walk_figure
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:

@@ -192,7 +192,7 @@ class Figure:
         """The drawing with its style. Where style and SVG are filtered out (a notebook not trusted), the twin shows."""
         twin = f'<pre class="md-twin">{escape(self.twin, quote=False)}</pre>'
         svg = self.svg()
-        return f'<style>{style(svg)}{SWITCH}</style>{twin}<div class="md-live" hidden>{svg}</div>'
+        return f'<style>{style(svg)}{SWITCH}</style>{twin}<div class="md-live" style="display:none">{svg}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return {"text/plain": self.twin, "text/html": self.html()}

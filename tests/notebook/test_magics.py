@@ -25,17 +25,18 @@ class Shown:
         self.updates.append(thing)
 
 
-@pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
-    engine, folder = lessons.open_lesson("test")
-    (folder / "a.txt").write_bytes(b"a\n")
-    yield engine
-    lessons.close_lesson("test")
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIDOCKER_RUNTIME", "simulated")
+        patch.setenv("SOURCE_DATE_EPOCH", "1")
+        engine, folder = lessons.open_lesson("test")
+        (folder / "a.txt").write_bytes(b"a\n")
+        yield engine
+        lessons.close_lesson("test")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def shell(engine: Engine) -> Iterator[Any]:
     shell = interactive.InteractiveShell.instance()
     shell.reset()
@@ -75,6 +76,7 @@ def test_the_cache_says_why(shell: Any) -> None:
     (Path(shell.user_ns["folder"]) / "a.txt").write_bytes(b"b\n")
     build = run(shell, "%%dockerfile {folder}\nFROM scratch\nCOPY a.txt /")
     assert "a.txt changed" in str(build)
+    (Path(shell.user_ns["folder"]) / "a.txt").write_bytes(b"a\n")
 
 
 def test_the_ladder_grows_while_it_builds_and_is_gone_at_the_end(shell: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +114,7 @@ def test_a_wrong_option_shows_the_usage(shell: Any, line: str) -> None:
 def test_docker_in_a_cell(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     run(shell, "%docker run --rm minidocker/base echo hello")
     assert capsys.readouterr().out == "hello\n"
-    run(shell, '%docker images --format "{{.Repository}} {{.Tag}}"')
+    run(shell, '%docker images --format "{{.Repository}} {{.Tag}}" minidocker/base')
     assert capsys.readouterr().out == "minidocker/base latest\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
@@ -17,12 +18,12 @@ from minidocker.layer import WHITEOUT, Changeset
 from minidocker.notebook import figure, mimebundle, text
 from minidocker.notebook.facts import Mark, base_of, marks, rows
 from minidocker.notebook.files import layer_figure
+from minidocker.notebook.journey import Journey, walk_figure
 from minidocker.notebook.ladder import ladder
 from minidocker.notebook.life import STATES, Life, container_figure
 from minidocker.notebook.pictures import config_lines, draw_image
 from minidocker.notebook.stack import core_sample
 from minidocker.notebook.svg import Figure
-from minidocker.notebook.walk import Journey, walk_figure
 from minidocker.tree import Tree, directory, file, symlink
 
 Parse = Callable[[Figure], ElementTree.Element]
@@ -252,3 +253,9 @@ def test_of_other_things_there_is_no_picture() -> None:
 
     with pytest.raises(TypeError, match="no picture of a Image"):
         figure(Image([]))
+
+
+def test_no_module_takes_the_name_of_a_function_away() -> None:
+    from minidocker import notebook
+
+    assert not {path.stem for path in Path(notebook.__file__).parent.glob("*.py")} & set(notebook.__all__)
