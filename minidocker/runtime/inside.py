@@ -112,9 +112,7 @@ def mount_overlay(box: Mapping[str, Any]) -> None:
     """
     layers = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in reversed(box["layers"])]
     upper, work = (os.open(f"{box['path']}/{name}", os.O_PATH | os.O_DIRECTORY) for name in ("upper", "work"))
-    with suppress(
-        FileNotFoundError
-    ):  # what a volatile mount before this one left, to warn after a crash of the machine
+    with suppress(FileNotFoundError):  # the warning that the last mount left here, as it was volatile
         os.unlink("work/incompat/volatile/dirty", dir_fd=work)
         os.rmdir("work/incompat/volatile", dir_fd=work)
     os.chdir("/proc/self/fd")
@@ -134,7 +132,7 @@ def mount_kernel(root: int, network: str) -> None:
             raise PermissionError  # a sysfs belongs to a network namespace, and this one is not ours
         mount_on(root, "/sys", "sysfs", SAFE | linux.MS_RDONLY)
     except PermissionError:
-        bind("/sys", place(root, "/sys"), read_only=True)
+        bind("/sys", target_of(root, "/sys"), read_only=True)
         return
     if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
         mount_on(root, "/sys/fs/cgroup", "cgroup2", SAFE | linux.MS_RDONLY)
@@ -171,7 +169,7 @@ def open_source(path: str) -> int:
 def mount_bind(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     """Mount what lies behind the descriptor `source` at a target inside."""
     is_dir = stat.S_ISDIR(os.fstat(source).st_mode)
-    target = place(root, wanted["target"], is_dir)
+    target = target_of(root, wanted["target"], is_dir)
     if stat.S_ISDIR(os.fstat(target).st_mode) != is_dir:
         text = f"error mounting {wanted['source']!r} to rootfs at {wanted['target']!r}: not a directory: "
         text += "Are you trying to mount a directory onto a file (or vice-versa)? "
@@ -220,8 +218,16 @@ def bind(source: int | str, target: int, read_only: bool = False) -> None:
 
 def mount_on(root: int, path: str, fstype: str, flags: int, options: str = "") -> None:
     """Mount a new file system on a directory inside."""
-    os.fchdir(place(root, path))
+    os.fchdir(target_of(root, path))
     linux.mount(fstype, ".", fstype, flags, options)
+
+
+def target_of(root: int, path: str, is_dir: bool = True) -> int:
+    """Open, or make, what something is to be mounted on. Raises Refusal where that is the root, by whatever name."""
+    target = place(root, path, is_dir)
+    if os.path.samestat(os.fstat(target), os.fstat(root)):
+        raise Refusal(f"invalid mount config: invalid specification: destination can't be '/': {path}")
+    return target
 
 
 def place(root: int, path: str, is_dir: bool = True) -> int:

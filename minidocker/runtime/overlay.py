@@ -12,7 +12,7 @@ option, so the same signs work for root and for everybody else.
 Names never resolve through a symbolic link here: every folder is opened from its parent's descriptor with O_NOFOLLOW.
 """
 
-# ruff: noqa: PTH208
+# ruff: noqa: PTH101, PTH208
 from __future__ import annotations
 
 import itertools
@@ -223,7 +223,9 @@ class _Writer:
         if self.owners:
             os.chown(name, entry.uid, entry.gid, dir_fd=self.fd, follow_symlinks=False)
         if entry.kind == "fifo":
-            os.chmod(name, entry.mode, dir_fd=self.fd)
+            fd = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=self.fd)
+            os.chmod(f"/proc/self/fd/{fd}", entry.mode)  # by name it would follow a link that came meanwhile
+            os.close(fd)
         os.utime(name, ns=(entry.mtime * 10**9,) * 2, dir_fd=self.fd, follow_symlinks=False)
 
 
@@ -281,7 +283,7 @@ def _read(root: str) -> tuple[dict[str, Entry], set[str]]:
         folder = todo.pop()
         fd = open_folder(root, folder)
         try:
-            attributes = _xattrs(f"/proc/self/fd/{fd}")
+            attributes = _xattrs(f"/proc/self/fd/{fd}/.")
             entries[folder] = _entry(root, folder, os.fstat(fd), attributes, "")
             if OPAQUE in attributes:
                 opaque.add(folder)
@@ -336,7 +338,8 @@ def _entry(root: str, path: str, info: os.stat_result, xattrs: dict[str, bytes],
 
 def _xattrs(path: str) -> dict[str, bytes]:
     try:
-        return {key: os.getxattr(path, key) for key in os.listxattr(path)}
+        found = os.listxattr(path, follow_symlinks=False)
+        return {key: os.getxattr(path, key, follow_symlinks=False) for key in found}
     except OSError:
         return {}  # a file system without them, or a file that has gone
 
@@ -362,11 +365,10 @@ def discard(directory: Path) -> None:
             if not is_folder(name, top):
                 os.unlink(name, dir_fd=top)
                 continue
-            os.chmod(name, 0o700, dir_fd=top)
-            fd = os.open(name, FOLDER, dir_fd=top)
+            fd = _open_own(name, top)
             for below in os.listdir(fd):
                 if is_folder(below, fd):
-                    os.chmod(below, 0o700, dir_fd=fd)  # a folder that moves is written to: its `..` changes
+                    os.close(_open_own(below, fd))  # a folder that moves is written to: its `..` changes
                     todo.append(next(fresh))
                     os.rename(below, todo[-1], src_dir_fd=fd, dst_dir_fd=top)
                 else:
@@ -376,3 +378,14 @@ def discard(directory: Path) -> None:
     finally:
         os.close(top)
     directory.rmdir()
+
+
+def _open_own(name: str, above: int) -> int:
+    """Open a folder that is ours, and may not be readable or writable yet."""
+    try:
+        fd = os.open(name, FOLDER, dir_fd=above)
+    except PermissionError:
+        os.chmod(name, 0o700, dir_fd=above)
+        fd = os.open(name, FOLDER, dir_fd=above)
+    os.fchmod(fd, 0o700)
+    return fd

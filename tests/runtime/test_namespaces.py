@@ -474,6 +474,14 @@ def test_no_link_in_the_image_leads_a_mount_or_the_working_directory_out(house: 
             house.start(house.sh("true", layers=layers, cwd=f"/magic/{number}"))
 
 
+@pytest.mark.parametrize("name", ["/proc", "/sys", "/dev", "/mnt"])
+def test_nothing_is_mounted_over_the_root_by_another_name(house: House, name: str) -> None:
+    folder = house.folder / f"rooted{name[1:]}"
+    layers = [house.base, FolderLayer(Changeset({name: symlink("/../.")}), folder)]
+    with pytest.raises(StartError, match="destination can't be '/'"):
+        house.start(house.sh("true", layers=layers, binds=(Bind("/etc", "/mnt"),)))
+
+
 def test_files_are_copied_in_whether_it_runs_or_not(house: House, tmp_path: Path) -> None:
     box = house.sh("cat /srv/in; cat /data/in; sleep 100", binds=(Bind(str(tmp_path), "/data"),))
     new = Changeset(
@@ -579,9 +587,9 @@ def test_exec_ends_with_its_container(house: House) -> None:
 
 def test_top(house: House) -> None:
     box = house.start(house.sh("sleep 77 & sleep 78; wait"))
-    until(lambda: len(house.runtime.top(box)) == 3)
+    wanted = ["sh -c sleep 77 & sleep 78; wait", "sleep 77", "sleep 78"]
+    until(lambda: sorted(line["command"] for line in house.runtime.top(box)) == wanted)
     found = house.runtime.top(box)
-    assert sorted(line["command"] for line in found)[1:] == ["sleep 77", "sleep 78"]
     assert {line["user"] for line in found} == {"root"} and found[0]["pid"] == state(box)["Pid"]
 
 
