@@ -8,6 +8,7 @@ exception, nothing written outside, nothing half-loaded, no hang, no explosion o
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -23,10 +24,14 @@ from typing import Any
 
 import pytest
 
+import minidocker
 from minidocker import archive, layertar
+from minidocker.container import Container
 from minidocker.content import CONFIG, MANIFEST, Store
 from minidocker.content import LAYER as OCI_LAYER
-from minidocker.errors import APIError, LayerError
+from minidocker.engine import Engine
+from minidocker.errors import APIError, BuildError, ContainerError, LayerError
+from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import merge
 from minidocker.tree import Tree
@@ -705,7 +710,7 @@ class TestLoad:
 
     def test_a_gzip_bomb_does_not_fill_the_memory(self, images: Images) -> None:
         plain = member("x", bytes(80 << 20)) + END
-        bomb = oci_archive(gzipped(plain, mtime=0), plain=plain)
+        bomb = oci_archive(gzipped(plain), plain=plain)
         assert len(bomb) < 1 << 18
         del plain
         before = snapshot(images.store.root)
@@ -714,3 +719,169 @@ class TestLoad:
         assert image.size == 80 << 20
         images.remove(image.id)
         assert snapshot(images.store.root) == before
+
+
+# The engine's doors: ADD, cp, and a container on what was accepted
+
+
+ON_HOST = [Path(name) for name in ("/canary", "/evil", "/tmp/evil", "/tmp/canary")]
+
+
+@pytest.fixture(scope="module", params=["namespaces", "simulated"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine, and the promise that nothing was written outside of its folder."""
+    folder = tmp_path_factory.mktemp("jail")
+    before = {path for path in ON_HOST if path.exists()}
+    try:
+        engine = minidocker.connect(folder / "root", runtime=request.param)
+        engine.containers.run("minidocker/base", "true", remove=True)
+    except APIError as error:
+        pytest.skip(f"runtime {request.param} does not work here: {error}")
+    yield engine
+    engine.close()
+    assert {path for path in ON_HOST if path.exists()} == before
+    assert [path.name for path in folder.iterdir()] == ["root"]
+    for path in folder.rglob("evil"):
+        assert {"upper", "layers"} & set(path.relative_to(folder).parts), path
+
+
+@pytest.fixture(scope="module")
+def box(engine: Engine) -> Iterator[Container]:
+    container = engine.containers.create("minidocker/base", "true")
+    yield container
+    container.remove(force=True)
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Iterator[Path]:
+    """A folder of the host that nothing may touch."""
+    (tmp_path / "canary").mkdir(mode=0o755)
+    (tmp_path / "canary" / "file").write_text("untouched")
+    before = described_folder(tmp_path / "canary")
+    yield tmp_path / "canary"
+    assert described_folder(tmp_path / "canary") == before
+    assert str(tmp_path) not in mounts()
+
+
+def mounts() -> str:
+    return Path("/proc/mounts").read_text() if Path("/proc/mounts").exists() else ""
+
+
+def described_folder(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    return {
+        str(path): (path.lstat().st_mode, path.lstat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+        for path in [folder, *folder.rglob("*")]
+    }
+
+
+class TestEngine:
+    @all_cases
+    def test_cp(self, hostile: Case, box: Container) -> None:
+        """`docker cp`: into a container that does not run."""
+        with limits():
+            try:
+                box.put_archive("/tmp", hostile.tar)
+            except APIError as error:
+                assert error.explanation
+
+    @pytest.mark.parametrize("hostile", CASES[::7], ids=str)
+    def test_add(self, hostile: Case, engine: Engine, tmp_path: Path) -> None:
+        """`ADD` unpacks what is an archive, and copies what is none."""
+        (tmp_path / "evil.tar").write_bytes(hostile.tar)
+        (tmp_path / "Dockerfile").write_text("FROM scratch\nADD evil.tar /in/\n")
+        with limits():
+            try:
+                image = engine.images.build(path=str(tmp_path), tag="added")[0]
+            except (APIError, BuildError) as error:
+                assert str(error)
+                return
+        assert all(path in ("/", "/in") or path.startswith("/in/") for path in image.tree())
+
+    @pytest.mark.parametrize(
+        "hostile", [hostile for hostile in CASES if hostile.kept not in (REFUSED, EITHER)], ids=str
+    )
+    def test_unpacked(self, hostile: Case, engine: Engine) -> None:
+        """What is accepted lies unpacked in its own folder, and nowhere else."""
+        if engine.runtime.name != "namespaces":
+            pytest.skip("the simulated runtime unpacks nothing")
+        ((image, _),) = archive.load(engine.images, oci_archive(hostile.tar))
+        with limits():
+            try:
+                folder = image.layers[0].path()
+            except APIError as error:
+                assert error.explanation
+                return
+        assert folder.is_relative_to(engine.root / "layers")
+        made = {path for path, entry in image.tree().items() if entry.kind not in ("char", "block")}
+        assert {"/" + str(path.relative_to(folder)) for path in folder.rglob("*")} >= made - {"/"}
+
+    @pytest.mark.parametrize("hostile", [h for h in CASES if h.kept not in (REFUSED, EITHER)][::5], ids=str)
+    def test_run(self, hostile: Case, engine: Engine) -> None:
+        """The layer on top of a base that works: it runs, or says why it does not."""
+        base = engine.images.get("minidocker/base")
+        ((loaded, _),) = archive.load(engine.images, oci_archive(hostile.tar))
+        image = engine.images.create({"config": base.config}, [*base.layers, *loaded.layers])
+        with limits():
+            try:
+                assert engine.containers.run(image.id, ["sh", "-c", "echo ran"], remove=True) == b"ran\n"
+            except (APIError, ContainerError) as error:
+                assert "opaque root" in hostile.name or hostile.kept == {}, error
+
+    @pytest.mark.parametrize(
+        "name", ["proc", "dev", "sys", "etc", "tmp", "etc/hosts", "etc/hostname", "etc/resolv.conf"]
+    )
+    def test_a_link_where_the_runtime_mounts_or_writes(self, name: str, engine: Engine, canary: Path) -> None:
+        target = str(canary / "file") if "/" in name else str(canary)
+        parts = [directory("etc")] * ("/" in name) + [member(name, kind="2", link=target)]
+        image = on_base(engine, b"".join(parts) + END)
+        with contextlib.suppress(APIError, ContainerError):
+            engine.containers.run(image.id, ["sh", "-c", f"echo evil > /{name}"], remove=True, hostname="x")
+
+    def test_a_link_as_the_working_folder(self, engine: Engine, canary: Path) -> None:
+        image = on_base(engine, member("w", kind="2", link=str(canary)) + END)
+        with contextlib.suppress(APIError, ContainerError):
+            engine.containers.run(image.id, ["sh", "-c", "echo evil > evil"], remove=True, working_dir="/w/deeper")
+
+    def test_a_link_where_files_are_copied(self, engine: Engine, canary: Path, tmp_path: Path) -> None:
+        on_base(engine, member("d", kind="2", link=f"../../../../../..{canary}") + END).tag("linked")
+        context = tmp_path / "context"
+        context.mkdir()
+        (context / "evil").write_text("evil")
+        (context / "Dockerfile").write_text("FROM linked\nCOPY evil /d/\nADD evil /d/file\nWORKDIR /d/x\n")
+        with contextlib.suppress(APIError, BuildError):
+            image = engine.images.build(path=str(context))[0]
+            assert image.tree()[f"{canary}/evil"].data.read() == b"evil"
+        container = engine.containers.create("linked", "true")
+        with contextlib.suppress(APIError):
+            container.put_archive("/d", member("evil", EVIL) + END)
+        with contextlib.suppress(APIError):
+            container.get_archive("/d/file")
+        container.remove()
+
+    def test_a_link_as_the_place_of_a_mount(self, engine: Engine, canary: Path, tmp_path: Path) -> None:
+        (tmp_path / "bound").mkdir()
+        image = on_base(engine, member("m", kind="2", link=str(canary)) + END)
+        with contextlib.suppress(APIError, ContainerError):
+            engine.containers.run(
+                image.id, ["sh", "-c", "echo ok > /m/made"], remove=True, volumes=[f"{tmp_path / 'bound'}:/m/deeper"]
+            )
+
+    def test_a_device_of_the_host_cannot_be_opened(self, engine: Engine) -> None:
+        made = member("disk", kind="4", device=(254, 0), mode=0o666) + member(
+            "mem", kind="3", device=(1, 1), mode=0o666
+        )
+        image = on_base(engine, made + member("zero", kind="3", device=(1, 5), mode=0o666) + END)
+        for name in ("disk", "mem", "zero"):
+            with pytest.raises((ContainerError, APIError)):
+                engine.containers.run(image.id, ["sh", "-c", f"head -c 1 < /{name} | grep -q ''"], remove=True)
+
+    def test_setuid_root_gives_nothing(self, engine: Engine) -> None:
+        """A setuid program of the image is root inside only; `no_new_privs` or the namespace keep it there."""
+        said = engine.containers.run("minidocker/base", ["sh", "-c", "id -u"], user="1000", remove=True)
+        assert said == b"1000\n"
+
+
+def on_base(engine: Engine, layer: bytes) -> Image:
+    base = engine.images.get("minidocker/base")
+    ((loaded, _),) = archive.load(engine.images, oci_archive(layer))
+    return engine.images.create({"config": base.config}, [*base.layers, *loaded.layers])
