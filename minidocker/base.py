@@ -117,6 +117,12 @@ def _on_disk(path: Path, mode: int = 0o755) -> Entry:
     return file(FileData(path, path.stat().st_size), mode)
 
 
+def _stripped(path: Path, mode: int = 0o755) -> Entry:
+    from minidocker import elf
+
+    return file(elf.stripped(path.read_bytes()), mode)
+
+
 def _busybox(path: Path) -> dict[str, Entry]:
     """A static busybox and a link for each of its commands; nothing if it needs libraries."""
     import subprocess
@@ -183,9 +189,9 @@ def python() -> tuple[Changeset, bool]:
         needed = elf.libraries(program, *extensions)
     except FileNotFoundError as error:
         raise Unsupported(f"cannot pack this machine's Python: {error.strerror}: {error.filename}") from None
-    entries = {f"/usr/local/bin/{version}": _on_disk(program)}
+    entries = {f"/usr/local/bin/{version}": _stripped(program)}
     entries |= {f"/usr/local/bin/{name}": symlink(version) for name in ("python3", "python")}
-    entries |= {f"/usr/local/lib/{version}/lib-dynload/{path.name}": _on_disk(path, 0o644) for path in extensions}
+    entries |= {f"/usr/local/lib/{version}/lib-dynload/{path.name}": _stripped(path, 0o644) for path in extensions}
     for path in sorted(source.rglob("*.py")):
         inside = path.relative_to(source)
         if LEFT_OUT.isdisjoint(inside.parts[:-1]) and not inside.name.startswith("turtle"):
@@ -194,9 +200,9 @@ def python() -> tuple[Changeset, bool]:
     elsewhere = False
     for place, path in needed.items():
         if place.startswith(("/lib", "/usr/lib")):
-            entries[place] = _on_disk(path)
+            entries[place] = _stripped(path)
         else:
-            entries[f"/usr/local/lib/{Path(place).name}"] = _on_disk(path)
+            entries[f"/usr/local/lib/{Path(place).name}"] = _stripped(path)
             elsewhere = True
     return Changeset(entries), elsewhere
 

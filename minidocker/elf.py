@@ -49,6 +49,19 @@ def parse(path: Path) -> Elf | None:
     )
 
 
+def stripped(data: bytes) -> bytes:
+    """An ELF file without what no program needs to run: symbols and debugging notes, which lie behind the segments."""
+    if data[:6] != b"\x7fELF\x02\x01":
+        return data
+    offset, size, count = struct.unpack_from("<Q", data, 32)[0], *struct.unpack_from("<HH", data, 54)
+    segments = [struct.unpack_from("<IIQQQQ", data, offset + number * size) for number in range(count)]
+    end = max([offset + count * size, *(place + length for _, _, place, _, _, length in segments)])
+    header = bytearray(data[:64])
+    struct.pack_into("<Q", header, 40, 0)  # no section headers any more
+    struct.pack_into("<HH", header, 60, 0, 0)
+    return bytes(header) + data[64:end]
+
+
 def _text(data: bytes, start: int) -> str:
     return data[start : data.index(b"\0", start)].decode()
 

@@ -519,7 +519,7 @@ class Simulated:
         if sys.platform == "win32":
             apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
         monitor = subprocess.Popen(
-            [sys.executable, "-m", "minidocker.runtime.simulated"],
+            [sys.executable, "-S", "-m", "minidocker.runtime.simulated"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

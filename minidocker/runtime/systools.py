@@ -257,8 +257,10 @@ def kill(process: Process, args: list[str]) -> int:
 def ps(process: Process, options: Options, operands: list[str]) -> None:  # noqa: ARG001
     """The processes inside."""
     process.out("PID   USER     TIME  COMMAND\n")
-    for other in sorted(process.kernel.processes.values(), key=lambda other: other.pid):
-        process.out(f"{other.pid:5} {user(other):<8}  0:00 {' '.join(other.args)}\n")
+    rows = [(row["pid"], row["user"], row["command"]) for row in process.kernel.elsewhere()]
+    rows += [(each.pid, str(each.files.uid), " ".join(each.args)) for each in process.kernel.processes.values()]
+    for pid, uid, what in sorted(rows):
+        process.out(f"{pid:5} {name_of(process, '/etc/passwd', int(uid)):<8}  0:00 {what}\n")
 
 
 @tool(TABLE, "which", "a")
