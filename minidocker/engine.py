@@ -209,6 +209,19 @@ class ImageCollection(Images):
         """Send an image to a registry: not there yet."""
         raise Unsupported(f"cannot push {repository}: minidocker does not talk to registries yet; use save and load")
 
+    def get_registry_data(self, name: str, auth_config: Any = None) -> None:
+        """Ask a registry about an image: not there yet."""
+        raise Unsupported(f"cannot ask a registry for {name}: minidocker does not talk to registries yet")
+
+    def prune_builds(self, **_: Any) -> dict[str, Any]:
+        """Forget what earlier builds made: `{"CachesDeleted": […], "SpaceReclaimed": bytes}`."""
+        from minidocker.build.cache import prune
+
+        before = self.disk_usage()
+        gone = prune(self.store)
+        self.collect()
+        return {"CachesDeleted": gone or None, "SpaceReclaimed": max(0, before - self.disk_usage())}
+
     def search(self, term: str, **_: Any) -> None:
         """Search a registry: not there."""
         raise Unsupported(f"cannot search for {term!r}: minidocker does not talk to registries yet")

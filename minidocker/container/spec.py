@@ -10,11 +10,11 @@ does not do yet is refused by its name: never ignored.
 from __future__ import annotations
 
 import os
+import posixpath
 import random
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import InvalidArgument, Unsupported
@@ -181,7 +181,7 @@ def binds(volumes: Any) -> list[str]:
     """`-v` texts of the SDK's `volumes`: a list of them, or `{source: {"bind": target, "mode": "ro"}}`."""
     if isinstance(volumes, Mapping):
         volumes = [f"{source}:{to['bind']}:{to.get('mode', 'rw')}" for source, to in volumes.items()]
-    targets = [bind(text).target.rstrip("/") for text in texts(volumes)]
+    targets = [posixpath.normpath(bind(text).target) for text in texts(volumes)]
     if double := next((target for target in targets if targets.count(target) > 1), ""):
         raise InvalidArgument(f"Duplicate mount point: {double}")
     return texts(volumes)
@@ -203,7 +203,7 @@ def bind(text: str) -> Bind:
             f"invalid volume specification: '{text}': invalid mount config for type \"bind\": "
             f"invalid mount path: '{target}' mount path must be absolute"
         )
-    if str(PurePosixPath(target)) == "/":
+    if posixpath.normpath(target) == "/":
         raise InvalidArgument(f"invalid volume specification: '{text}': destination can't be '/'")
     if not drive and not source.startswith("/"):
         raise Unsupported(
