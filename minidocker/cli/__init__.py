@@ -2,7 +2,7 @@
 
     __init__     main(): global options, which command, errors into words and exit codes
     flags        the grammar of options; a command is declared by its help text
-    template     --format: Go's templates        values   how Go prints what they hold
+    template     --format: Go's templates; pieces cuts them up, values prints what they hold as Go does
     format       sizes, times, tables
     building  images  containers  running  copying  inspecting  system  tour  doctor     the commands
 
@@ -205,13 +205,11 @@ A Docker small enough to read in a weekend
                          else what works here)
   -v, --version          Print version information and quit
 """
-_TOP_REFUSED = """
--H, --host list        minidocker has no daemon yet, so no socket to connect to; --root DIR chooses another engine
--c, --context string   minidocker has no daemon yet, so there are no contexts; --root DIR chooses another engine
-    --config string    minidocker keeps no settings
--l, --log-level string   minidocker has no log of its own
-    --tls              minidocker has no daemon yet
-"""
+_TOP_REFUSED = {
+    "minidocker has no daemon yet, so there is no socket to connect to; --root DIR chooses another engine": """
+        H/host= c/context= tls tlsverify tlscacert= tlscert= tlskey=""",
+    "minidocker keeps no settings, and no log of its own": "config= l/log-level=",
+}
 
 
 def help_text(top: Command) -> str:

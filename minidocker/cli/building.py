@@ -42,32 +42,21 @@ Build an image from a Dockerfile
   -t, --tag list          Name and optionally a tag in the "name:tag" format
       --target string     Set the target build stage to build
 """,
-    refused="""
-    --add-host list             networks are not here yet
-    --cache-from string         the cache is this engine's own; there is no registry to take another from
-    --cache-to string           the cache is this engine's own
-    --cgroup-parent string      limits are not here yet
-    --compress                  the context is not sent anywhere
--m, --memory string             limits are not here yet
-    --memory-swap string        limits are not here yet
--c, --cpu-shares int            limits are not here yet
-    --cpu-period int            limits are not here yet
-    --cpu-quota int             limits are not here yet
-    --cpuset-cpus string        limits are not here yet
-    --cpuset-mems string        limits are not here yet
-    --shm-size string           limits are not here yet
-    --ulimit string             limits are not here yet
-    --isolation string          this is for Windows containers
-    --platform string           images are built for this machine's platform
-    --security-opt string       security options are not here yet
-    --squash                    layers stay what they are; `export` and `import` make one of them
-    --secret string             secrets are not here yet
-    --ssh string                secrets are not here yet
-    --build-context string      the context is one folder
--o, --output string             use `minidocker save`, or create and cp
-    --load                      an image is always in this engine
-    --push                      there is no registry yet
-""",
+    refused={
+        "networks are not here yet": "add-host=",
+        "the cache is this engine's own; there is no registry to take another from": "cache-from= cache-to=",
+        "limits are not here yet": """
+            cgroup-parent= m/memory= memory-swap= c/cpu-shares= cpu-period= cpu-quota= cpuset-cpus= cpuset-mems=
+            shm-size= ulimit=""",
+        "the context is not sent anywhere": "compress",
+        "this is for Windows containers": "isolation=",
+        "images are built for this machine's platform": "platform=",
+        "security options are not here yet": "security-opt=",
+        "layers stay what they are; `export` and `import` make one of them": "squash",
+        "secrets are not here yet": "secret= ssh=",
+        "the context is one folder": "build-context=",
+        "an image is always kept in this engine: use `minidocker save`, or create and cp": "o/output= load push",
+    },
     checks={"tag": _tag},
 )
 def build(call: Call) -> int:
@@ -225,10 +214,7 @@ Remove build cache
   -a, --all     Remove all unused build cache, not just dangling ones
   -f, --force   Do not prompt for confirmation
 """,
-    refused="""
-    --filter filter        the cache is dropped as a whole
-    --keep-storage bytes   the cache is dropped as a whole
-""",
+    refused={"the cache is dropped as a whole": "filter= keep-storage="},
 )
 def builder_prune(call: Call) -> int:
     """`docker builder prune`."""

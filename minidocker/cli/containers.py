@@ -107,11 +107,10 @@ Start one or more stopped containers
   -a, --attach        Attach STDOUT/STDERR and forward signals
   -i, --interactive   Attach container's STDIN
 """,
-    refused="""
-    --checkpoint string       there are no checkpoints
-    --checkpoint-dir string   there are no checkpoints
-    --detach-keys string      there is no terminal to detach from
-""",
+    refused={
+        "there are no checkpoints": "checkpoint= checkpoint-dir=",
+        "there is no terminal to detach from": "detach-keys=",
+    },
 )
 def start(call: Call) -> int:
     """`docker start`; attached, it ends with the program's exit code."""
@@ -134,9 +133,7 @@ Stop one or more running containers
   -t, --timeout int   Seconds to wait before killing the container
       --time int      The same
 """,
-    refused="""
--s, --signal string   use `minidocker kill -s`, or set it at creation with --stop-signal
-""",
+    refused={"use `minidocker kill -s`, or set it at creation with --stop-signal": "s/signal="},
 )
 def stop(call: Call) -> int:
     """`docker stop`: the stop signal, and SIGKILL ten seconds later."""
@@ -152,9 +149,7 @@ Restart one or more containers
   -t, --timeout int   Seconds to wait before killing the container
       --time int      The same
 """,
-    refused="""
--s, --signal string   use `minidocker kill -s`, or set it at creation with --stop-signal
-""",
+    refused={"use `minidocker kill -s`, or set it at creation with --stop-signal": "s/signal="},
 )
 def restart(call: Call) -> int:
     """`docker restart`."""
@@ -233,9 +228,7 @@ Remove one or more containers
   -f, --force     Force the removal of a running container (uses SIGKILL)
   -v, --volumes   Remove anonymous volumes associated with the container (there are none yet)
 """,
-    refused="""
--l, --link   there are no links
-""",
+    refused={"there are no links": "l/link"},
 )
 def rm(call: Call) -> int:
     """`docker rm`."""

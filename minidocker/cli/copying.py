@@ -36,7 +36,7 @@ container source to stdout.
   -L, --follow-link   Always follow symbol link in SRC_PATH
   -q, --quiet         Suppress progress output during copy (there is none)
 """,
-    refused="-a, --archive   files become root's inside, and yours outside\n",
+    refused={"files become root's inside, and yours outside": "a/archive"},
 )
 def cp(call: Call) -> int:
     """`docker cp`."""

@@ -285,17 +285,27 @@ COMMANDS: dict[str, Command] = {}
 Handler = Callable[[Call], int]
 
 
+def refusals(reasons: Mapping[str, str]) -> dict[str, Flag]:
+    """Options of docker's that we do not have, by the reason given: `p/publish=` is one that takes a value."""
+    flags: dict[str, Flag] = {}
+    for why, words in reasons.items():
+        for word in words.split():
+            short, _, name = word.rstrip("=").rpartition("/")
+            flags[name] = Flag(name, short, "string" if word.endswith("=") else "", why)
+    return flags
+
+
 def command(
     text: str,
     *,
-    refused: str = "",
+    refused: Mapping[str, str] | None = None,
     checks: Mapping[str, Callable[[str], object]] | None = None,
     needs_engine: bool = True,
 ) -> Callable[[Handler], Handler]:
     """Register a function as the command that `text` describes.
 
-    `refused` lists, in the same form, options of docker's that change what happens and that we do not have: the
-    description is the reason given. `checks` look at each value of an option and raise ValueError.
+    `refused` lists options of docker's that change what happens and that we do not have, as `refusals` reads them.
+    `checks` look at each value of an option and raise ValueError.
     """
     head, _, table = dedent(text).strip("\n").partition("\n  ")
     title, *paragraphs = head.strip().split("\n\n")
@@ -310,7 +320,7 @@ def command(
             paragraphs[0],
             "\n\n".join(paragraphs[1:]),
             read_flags("  " + table),
-            read_flags(dedent(refused).replace("\n-", "\n  -")),
+            refusals(refused or {}),
             checks or {},
             run,
             needs_engine,

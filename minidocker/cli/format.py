@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from minidocker.cli.flags import Exit
-from minidocker.cli.template import ExecError, TemplateError, compile_template
+from minidocker.cli.pieces import ExecError, TemplateError
+from minidocker.cli.template import compile_template
 from minidocker.cli.values import Function, Struct, as_structs, to_json
 from minidocker.errors import DockerException
 

@@ -301,9 +301,7 @@ Import the contents from a tarball to create a filesystem image
   -c, --change list      Apply Dockerfile instruction to the created image
   -m, --message string   Set commit message for imported image
 """,
-    refused="""
-    --platform string   the image is always of this machine's platform
-""",
+    refused={"the image is always of this machine's platform": "platform="},
 )
 def import_(call: Call) -> int:
     """`docker import`."""

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
-from minidocker.cli.template import ExecError, TemplateError, compile_template
+from minidocker.cli.pieces import ExecError, TemplateError
+from minidocker.cli.template import compile_template
 from minidocker.cli.values import as_structs, to_json
 from minidocker.errors import NotFound
 

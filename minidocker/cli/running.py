@@ -41,81 +41,32 @@ _CREATION = """
   -v, --volume list          Bind mount a folder: /on/host:/inside[:ro]
   -w, --workdir string       Working directory inside the container
 """
-_REFUSED = """
--t, --tty                        there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)
--p, --publish list               networks are not here yet; `--network host` shares the host's
--P, --publish-all                networks are not here yet; `--network host` shares the host's
-    --expose list                networks are not here yet; `--network host` shares the host's
-    --net string                 use --network
-    --network-alias list         networks are not here yet
-    --ip string                  networks are not here yet
-    --ip6 string                 networks are not here yet
-    --link list                  networks are not here yet
-    --link-local-ip list         networks are not here yet
-    --mac-address string         networks are not here yet
-    --add-host list              networks are not here yet
-    --dns list                   networks are not here yet
-    --dns-option list            networks are not here yet
-    --dns-search list            networks are not here yet
--m, --memory string              limits are not here yet
-    --memory-reservation string  limits are not here yet
-    --memory-swap string         limits are not here yet
-    --memory-swappiness int      limits are not here yet
-    --kernel-memory string       limits are not here yet
-    --oom-kill-disable           limits are not here yet
-    --oom-score-adj int          limits are not here yet
-    --pids-limit int             limits are not here yet
-    --cpus string                limits are not here yet
--c, --cpu-shares int             limits are not here yet
-    --cpu-period int             limits are not here yet
-    --cpu-quota int              limits are not here yet
-    --cpu-rt-period int          limits are not here yet
-    --cpu-rt-runtime int         limits are not here yet
-    --cpuset-cpus string         limits are not here yet
-    --cpuset-mems string         limits are not here yet
-    --blkio-weight int           limits are not here yet
-    --blkio-weight-device list   limits are not here yet
-    --device-read-bps list       limits are not here yet
-    --device-read-iops list      limits are not here yet
-    --device-write-bps list      limits are not here yet
-    --device-write-iops list     limits are not here yet
-    --ulimit string              limits are not here yet
-    --shm-size string            limits are not here yet
-    --sysctl string              kernel settings of a container are not here yet
-    --cgroup-parent string       limits are not here yet
-    --cgroupns string            a container always has a cgroup namespace of its own
-    --ipc string                 a container always has an ipc namespace of its own
-    --pid string                 a container always has a pid namespace of its own
-    --uts string                 a container always has a uts namespace of its own
-    --userns string              the user namespace is chosen by the runtime
-    --privileged                 a container never gets more privileges than its user has
-    --cap-add list               capabilities are not adjustable yet
-    --cap-drop list              capabilities are not adjustable yet
-    --security-opt list          security options are not here yet
-    --device list                devices are not here yet
-    --device-cgroup-rule list    devices are not here yet
-    --gpus string                devices are not here yet
-    --group-add list             additional groups are not here yet
-    --init                       no init process is put in front of the program
-    --tmpfs list                 tmpfs mounts are not here yet; /tmp in the container's layer is writable
-    --volume-driver string       volumes are not here yet
-    --volumes-from list          volumes are not here yet
-    --storage-opt list           there is one storage driver
-    --log-driver string          logs are always kept in the json-file format
-    --log-opt list               logs are always kept in the json-file format
-    --health-cmd string          health checks are not run yet
-    --health-interval string     health checks are not run yet
-    --health-retries int         health checks are not run yet
-    --health-start-interval string   health checks are not run yet
-    --health-start-period string   health checks are not run yet
-    --health-timeout string      health checks are not run yet
-    --no-healthcheck             health checks are not run yet, so there is nothing to switch off
-    --isolation string           this is for Windows containers
-    --platform string            images are run as they are, on this machine's platform
-    --runtime string             the runtime is the engine's: `minidocker --runtime NAME run …`
-    --annotation string          annotations go to no other program here
-    --use-api-socket             there is no API socket yet
-"""
+_REFUSED = {
+    "there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)": "t/tty",
+    "networks are not here yet; `--network host` shares the host's": """
+        p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address= add-host= dns=
+        dns-option= dns-search=""",
+    "limits are not here yet": """
+        m/memory= memory-reservation= memory-swap= memory-swappiness= kernel-memory= oom-kill-disable oom-score-adj=
+        pids-limit= cpus= c/cpu-shares= cpu-period= cpu-quota= cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems=
+        blkio-weight= blkio-weight-device= device-read-bps= device-read-iops= device-write-bps= device-write-iops=
+        ulimit= shm-size= sysctl= cgroup-parent=""",
+    "a container always has namespaces of its own": "cgroupns= ipc= pid= uts= userns=",
+    "a container never gets more privileges than its user has": "privileged cap-add= security-opt= group-add=",
+    "capabilities are not adjustable yet": "cap-drop=",
+    "devices are not here yet": "device= device-cgroup-rule= gpus=",
+    "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from= tmpfs=",
+    "there is one storage driver, and one format of logs": "storage-opt= log-driver= log-opt=",
+    "health checks are not run yet": """
+        health-cmd= health-interval= health-retries= health-start-interval= health-start-period= health-timeout=
+        no-healthcheck""",
+    "no init process is put in front of the program": "init",
+    "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
+    "images are run as they are, on this machine's platform": "platform=",
+    "the runtime is the engine's: `minidocker --runtime NAME run …`": "runtime=",
+    "there is no other program here to tell": "annotation= use-api-socket",
+}
+_NO_KEYS = {"there is no terminal to detach from": "detach-keys="}
 
 
 def _env(text: str) -> None:
@@ -146,7 +97,7 @@ Create and run a new container from an image
       --sig-proxy            Proxy received signals to the process (default true)
   -q, --quiet                Suppress the pull output (there is none)
 """,
-    refused=_REFUSED + "    --detach-keys string   there is no terminal to detach from\n",
+    refused=_REFUSED | _NO_KEYS,
     checks=_CHECKS,
 )
 def run(call: Call) -> int:
@@ -379,12 +330,12 @@ Execute a command in a running container
   -u, --user string      Username or UID (format: "<name|uid>[:<group|gid>]")
   -w, --workdir string   Working directory inside the container
 """,
-    refused="""
--d, --detach               a program in the background belongs into the container's own command: sh -c '… &'
--t, --tty                  there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)
-    --privileged           a container never gets more privileges than its user has
-    --detach-keys string   there is no terminal to detach from
-""",
+    refused=_NO_KEYS
+    | {
+        "a program in the background belongs into the container's own command: sh -c '… &'": "d/detach",
+        "there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)": "t/tty",
+        "a container never gets more privileges than its user has": "privileged",
+    },
     checks={"env": _env},
 )
 def exec_(call: Call) -> int:
@@ -414,7 +365,7 @@ Attach local standard output and error streams to a running container
       --no-stdin    Do not attach STDIN (it never is: only `run` and `start` can give a program its input)
       --sig-proxy   Proxy all received signals to the process (default true)
 """,
-    refused="    --detach-keys string   there is no terminal to detach from\n",
+    refused=_NO_KEYS,
 )
 def attach(call: Call) -> int:
     """`docker attach`: its output from now on, and its exit code."""

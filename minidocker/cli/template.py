@@ -1,10 +1,10 @@
 """`--format`: the part of Go's text/template that docker's users type.
 
 Docker's command line formats its output with templates of the Go language: `{{.ID}}`, `{{json .}}`,
-`{{range .Mounts}}…{{end}}`. This module compiles such a text into Python functions, in three passes: cut the text into
-words and actions, parse each action, run the result over a value. Everything of the language is here except `block`,
-`call`, `html`, `js` and complex numbers; functions are Go's own and the ones that docker adds (`json`, `join`,
-`split`, `upper`, `lower`, `title`, `pad`, `truncate`).
+`{{range .Mounts}}…{{end}}`. This module compiles such a text into Python functions: the text is cut up (`pieces`), each
+action parsed, and the result run over a value. Not here are `define`, `template`, `block`, `call`, `html` and `js`; the
+functions (`values`) are Go's own, and those that docker adds: `json`, `join`, `split`, `upper`, `lower`, `title`, `pad`,
+`truncate`.
 
 >>> render('{{.Name}}:{{range $i, $v := .Env}} {{$i}}{{$v | upper}}{{end}}', {"Name": "web", "Env": ["a", "c"]})
 'web: 0A 1C'
@@ -17,20 +17,13 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
+from minidocker.cli.pieces import ExecError, TemplateError, Token, cut, parse_error
 from minidocker.cli.values import FUNCTIONS, Function, Struct, text_of
-
-
-class TemplateError(Exception):
-    """The text is no template. The message is Go's: `template: :1: unclosed action`."""
-
-
-class ExecError(TemplateError):
-    """The template does not fit the value: `template: :1:2: executing "" at <.Foo>: …`."""
 
 
 def render(source: str, value: Any) -> str:
@@ -49,88 +42,6 @@ def compile_template(source: str, functions: Mapping[str, Function] | None = Non
         return "".join(out)
 
     return fill
-
-
-# --- cutting the text up --------------------------------------------------------------------------------------------
-
-_TOKEN = re.compile(
-    r"""(?P<space>\s+) | (?P<string>"(?:\\.|[^"\\\n])*") | (?P<raw>`[^`]*`) | (?P<char>'(?:\\.|[^'\\])')
-      | (?P<number>[+-]?\d[\w.]*) | (?P<field>\.[^\W\d]\w*) | (?P<dot>\.) | (?P<variable>\$\w*)
-      | (?P<name>[^\W\d]\w*) | (?P<op>:=|=|\||\(|\)|,)""",
-    re.VERBOSE,
-)
-
-
-@dataclass(frozen=True)
-class _Token:
-    kind: str
-    text: str
-    at: int
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Literal text, or (when `tokens` is not None) an action."""
-
-    text: str
-    at: int
-    tokens: tuple[_Token, ...] | None = None
-
-
-def _cut(source: str) -> Iterator[_Piece]:
-    at, trim = 0, False
-    while True:
-        start = source.find("{{", at)
-        text = source[at : start if start >= 0 else None]
-        text = text.lstrip() if trim else text
-        if start < 0:
-            yield _Piece(text, at)
-            return
-        begin, left = start + 2, bool(re.match(r"-\s", source[start + 2 :]))
-        begin += left
-        yield _Piece(text.rstrip() if left else text, at)
-        tokens, end = _action(source, begin)
-        trim = source[end] == "-"
-        at = end + 2 + trim
-        if tokens is not None:
-            yield _Piece("", start, tokens)
-
-
-def _action(source: str, at: int) -> tuple[tuple[_Token, ...] | None, int]:
-    """The tokens from `at` on, and where the closing `}}` or `-}}` is; None for a comment."""
-    comment = re.compile(r"\s*/\*.*?\*/\s*(?=-?}})", re.DOTALL).match(source, at)
-    if comment:
-        return None, comment.end()
-    tokens: list[_Token] = []
-    while True:
-        if source.startswith("}}", at) or (source.startswith("-}}", at) and source[at - 1].isspace()):
-            return tuple(tokens), at
-        match = _TOKEN.match(source, at)
-        if match is None:
-            raise _parse_error(source, at, _complaint(source, at))
-        tokens.append(_Token(match.lastgroup or "", match[0], at))
-        at = match.end()
-
-
-_UNTERMINATED = {'"': "quoted string", "`": "raw quoted string", "'": "character constant"}
-
-
-def _complaint(source: str, at: int) -> str:
-    rest = source[at:]
-    if not rest:
-        return "unclosed action"
-    if rest[0] in _UNTERMINATED:
-        return f"unterminated {_UNTERMINATED[rest[0]]}"
-    if rest[0] == "}":
-        return 'unexpected "}" in operand'
-    return f"unrecognized character in action: U+{ord(rest[0]):04X} '{rest[0]}'"
-
-
-def _parse_error(source: str, at: int, message: str) -> TemplateError:
-    return TemplateError(f"template: :{source.count(chr(10), 0, at) + 1}: {message}")
-
-
-# --- parsing and running --------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -165,10 +76,9 @@ class _Continue(Exception):
 class _Parser:
     def __init__(self, source: str, functions: Mapping[str, Function]) -> None:
         self.source, self.functions = source, functions
-        self.pieces = _cut(source)
+        self.pieces = cut(source)
         self.declared: list[str] = ["$"]
-        self.named: dict[str, Step] = {}
-        self.tokens: list[_Token] = []
+        self.tokens: list[Token] = []
         self.at = 0
 
     # Blocks: a list of steps up to a keyword that ends it.
@@ -196,7 +106,7 @@ class _Parser:
     def action(self, word: str, stop: Sequence[str]) -> Step:
         if word in ("end", "else"):
             raise self.error(f"expected end; found {{{{{word}}}}}" if stop == _END else f"unexpected {{{{{word}}}}}")
-        if word in ("if", "with", "range", "define", "template", "break", "continue"):
+        if word in ("if", "with", "range", "break", "continue"):
             self.tokens.pop(0)
             step: Step = getattr(self, word + "_")()
             return step
@@ -274,24 +184,6 @@ class _Parser:
             step: Step = getattr(self, following + "_")()
             return then, step
         return then, self.block(_END)[0]
-
-    def define_(self) -> Step:
-        name = self.quoted("define")
-        self.named[name] = self.block(_END)[0]
-        return _sequence([])
-
-    def template_(self) -> Step:
-        start = self.tokens[-1].at
-        name = self.quoted("template")
-        value: Expression = self.pipeline()[1] if self.text() else lambda _scope: None
-
-        def run(scope: Scope, out: list[str]) -> None:
-            if name not in self.named:
-                raise self.failure(start, f'{{{{template "{name}"}}}}', f'template "{name}" not defined')
-            dot = value(scope)
-            self.named[name](Scope(dot, ChainMap({"$": dot})), out)
-
-        return run
 
     def break_(self) -> Step:
         def run(_scope: Scope, _out: list[str]) -> None:
@@ -374,7 +266,7 @@ class _Parser:
         return value
 
     def call(
-        self, name: _Token, said: str, operands: list[tuple[Expression, _Token]]
+        self, name: Token, said: str, operands: list[tuple[Expression, Token]]
     ) -> Callable[[Scope, tuple[Any, ...]], Any]:
         function = self.functions[name.text]
 
@@ -405,22 +297,22 @@ class _Parser:
 
         return run
 
-    def operands(self) -> list[tuple[Expression, _Token]]:
-        found: list[tuple[Expression, _Token]] = []
+    def operands(self) -> list[tuple[Expression, Token]]:
+        found: list[tuple[Expression, Token]] = []
         self.space()
         while self.tokens and self.tokens[0].text not in ("|", ")"):
             found.append(self.operand())
             self.space()
         return found
 
-    def operand(self) -> tuple[Expression, _Token]:
+    def operand(self) -> tuple[Expression, Token]:
         """One value: a literal, a variable, a field, a pipeline in parentheses; then any fields of it."""
         token = self.tokens.pop(0)
         value = self.fields(self.term(token), [token] if token.kind == "field" else [], token.at)
         said = self.source[token.at : self.tokens[0].at if self.tokens else None]
-        return value, _Token(token.kind, re.split(r"\s*-?}}", said)[0] if not self.tokens else said, token.at)
+        return value, Token(token.kind, re.split(r"\s*-?}}", said)[0] if not self.tokens else said, token.at)
 
-    def term(self, token: _Token) -> Expression:
+    def term(self, token: Token) -> Expression:
         match token.kind:
             case "dot" | "field":
                 return lambda scope: scope.dot
@@ -437,14 +329,12 @@ class _Parser:
         literal = self.literal(token)
         return lambda _scope: literal
 
-    def literal(self, token: _Token) -> Any:
+    def literal(self, token: Token) -> Any:
         match token.kind:
             case "string":
                 return token.text[1:-1].encode().decode("unicode_escape").encode("latin-1").decode()
             case "raw":
                 return token.text[1:-1]
-            case "char":
-                return ord(token.text[1:-1].encode().decode("unicode_escape"))
             case "number":
                 try:
                     return int(token.text, 0)
@@ -458,7 +348,7 @@ class _Parser:
                 raise self.error(f'function "{token.text}" not defined')
         raise self.error(f'unexpected "{token.text}" in operand')
 
-    def fields(self, value: Expression, names: list[_Token], start: int) -> Expression:
+    def fields(self, value: Expression, names: list[Token], start: int) -> Expression:
         while self.tokens and self.tokens[0].kind == "field":
             names.append(self.tokens.pop(0))
 
@@ -470,7 +360,7 @@ class _Parser:
 
         return walk if names else value
 
-    def field(self, value: Any, token: _Token, start: int, last: _Token) -> Any:
+    def field(self, value: Any, token: Token, start: int, last: Token) -> Any:
         name, said = token.text[1:], self.source[start : last.at + len(last.text)]
         if isinstance(value, Mapping):
             if name in value:
@@ -501,14 +391,8 @@ class _Parser:
         while self.tokens and self.tokens[0].kind == "space":
             self.tokens.pop(0)
 
-    def quoted(self, keyword: str) -> str:
-        self.space()
-        if not self.tokens or self.tokens[0].kind not in ("string", "raw"):
-            raise self.error(f"missing name in {keyword}")
-        return str(self.literal(self.tokens.pop(0)))
-
     def error(self, message: str) -> TemplateError:
-        return _parse_error(self.source, self.at, message)
+        return parse_error(self.source, self.at, message)
 
     def failure(self, at: int, said: str, message: str) -> ExecError:
         line = self.source.count("\n", 0, at) + 1

@@ -27,13 +27,10 @@ Create and run a new container from an image
       --stop-timeout int   Timeout (in seconds) to stop a container
   -f, --filter filter    Filter output
 """
-REFUSED = """
--t, --tty             there is no terminal to give
--p, --publish list    there are no networks yet
-"""
+REFUSED = {"there is no terminal to give": "t/tty", "there are no networks yet": "p/publish="}
 
 
-def declare(text: str, refused: str = "", **checks: Callable[[str], object]) -> Command:
+def declare(text: str, refused: dict[str, str] | None = None, **checks: Callable[[str], object]) -> Command:
     from minidocker.cli.flags import COMMANDS
 
     before = dict(COMMANDS)
