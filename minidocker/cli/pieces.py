@@ -1,7 +1,7 @@
 """A template cut into pieces: literal text, and actions (`{{…}}`) as words.
 
->>> [piece.text or [token.text for token in piece.tokens] for piece in cut('a {{- .ID }}')]
-['a', ['.ID', ' ']]
+>>> [[token.text for token in piece.tokens] if piece.tokens else piece.text for piece in cut("a {{- .ID | json}} b")]
+['a', [' ', '.ID', ' ', '|', ' ', 'json'], ' b']
 """
 
 from __future__ import annotations

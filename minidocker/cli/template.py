@@ -3,8 +3,7 @@
 Docker's command line formats its output with templates of the Go language: `{{.ID}}`, `{{json .}}`,
 `{{range .Mounts}}…{{end}}`. This module compiles such a text into Python functions: the text is cut up (`pieces`), each
 action parsed, and the result run over a value. Not here are `define`, `template`, `block`, `call`, `html` and `js`; the
-functions (`values`) are Go's own, and those that docker adds: `json`, `join`, `split`, `upper`, `lower`, `title`, `pad`,
-`truncate`.
+functions (`values`) are Go's own and docker's: `json`, `join`, `split`, `upper`, `lower`, `title`, `pad`, `truncate`.
 
 >>> render('{{.Name}}:{{range $i, $v := .Env}} {{$i}}{{$v | upper}}{{end}}', {"Name": "web", "Env": ["a", "c"]})
 'web: 0A 1C'
