@@ -60,10 +60,19 @@ def difference(got: dict[str, Any], want: dict[str, Any]) -> str:
 
 
 def describe(value: Any) -> str:
-    """A value in a few words; of one that a learner made nothing is asked but its type."""
-    if type(value) is Entry:
+    """A value in a few words; of one that a learner made nothing is asked but its type.
+
+    >>> describe({"/a": Entry("file", data=Bytes(b"hi")), "/b": Entry("whiteout")})
+    "{'/a': a file b'hi' (mode 644), '/b': WHITEOUT}"
+    """
+    kind = type(value)
+    if kind is Entry:
         if value.kind == "whiteout":
             return "WHITEOUT"
         content = f" {value.data.read()[:30]!r}" if value.kind == "file" and type(value.data) is Bytes else ""
         return f"a {value.kind}{content} (mode {value.mode:o})" if type(value.mode) is int else f"a {value.kind}"
-    return repr(value)[:160] if type(value) in (*PLAIN, list, tuple, dict) else f"a {type(value).__name__}"
+    if kind is dict:
+        return "{" + ", ".join(f"{describe(key)}: {describe(item)}" for key, item in value.items()) + "}"
+    if kind in (list, tuple):
+        return "[" + ", ".join(map(describe, value)) + "]"
+    return repr(value)[:160] if kind in PLAIN else f"a {kind.__name__}"

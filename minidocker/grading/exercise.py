@@ -131,7 +131,9 @@ class Exercise:
             difference(got, case.want) if type(got) is dict else f"Expected {describe(case.want)}, got {describe(got)}"
         )
         yours = _drawn(task, got, case)
-        return Verdict(title, (f"{said[:1].upper()}{said[1:]}.", case.hint or _ask(task)), "under way", yours, expected)
+        called = f"Called as {task.name}({', '.join(map(describe, case.arguments))})"
+        lines = (f"{said[:1].upper()}{said[1:]}.", case.hint or _ask(task), called)
+        return Verdict(title, lines, "under way", yours, expected)
 
     def _score(self) -> Message:
         verdicts = {task.address: self.judge(task.address) for task in self.tasks}

@@ -15,7 +15,7 @@ from typing import Any
 
 from minidocker import content, layer
 from minidocker.errors import BuildError, CorruptBlob, DockerException
-from minidocker.grading.compare import describe
+from minidocker.grading.compare import describe, same
 from minidocker.grading.exercise import Case, Task
 from minidocker.grading.transplant import Counted, replaced
 from minidocker.grading.verdict import Verdict
@@ -27,22 +27,26 @@ from minidocker.tree import Entry, Tree, directory, file, parents
 
 Entries = dict[str, Entry]
 
+NARROW = 380  # so that two pictures fit side by side
+
 # Pictures of results
 
 
 def show_tree(title: str, value: Entries, arguments: tuple[Any, ...]) -> Figure:
-    """A tree or a layer, each path lettered by what it is beside the lower tree (the first argument)."""
+    """A tree, each path lettered by what it is beside the lower tree (the first argument); what went is struck out."""
     lower: Entries = arguments[0]
-    is_layer = arguments[1] is not None and any(entry is WHITEOUT for entry in value.values())
-    gone = () if is_layer else tuple(path for path in lower if path not in value)
-    found = [Mark(path, _letter(lower, path, entry)) for path, entry in value.items() if lower.get(path) != entry]
-    return tree_figure(title, {k: v for k, v in value.items() if k != "/"}, [*found, *(Mark(p, "D") for p in gone)])
+    gone = {path: entry for path, entry in lower.items() if path not in value}
+    found = [
+        Mark(path, _letter(lower, path, entry)) for path, entry in value.items() if not same(entry, lower.get(path))
+    ]
+    found += [Mark(path, "D") for path in gone]
+    return tree_figure(title, {path: e for path, e in (value | gone).items() if path != "/"}, found, width=NARROW)
 
 
 def show_layer(title: str, value: Entries, arguments: tuple[Any, ...]) -> Figure:
     """A layer: what it lists, and nothing else."""
     found = [Mark(path, _letter(arguments[0], path, entry)) for path, entry in value.items()]
-    return tree_figure(title, value, found)
+    return tree_figure(title, value, found, width=NARROW)
 
 
 def show_lines(title: str, value: Any, _arguments: tuple[Any, ...]) -> Figure:
@@ -50,9 +54,9 @@ def show_lines(title: str, value: Any, _arguments: tuple[Any, ...]) -> Figure:
     lines = [describe(item) for item in (value if type(value) is list else [value])] or ["[]"]
     drawn = [
         text(0, 16, title, "md-h"),
-        *(text(0, 38 + 18 * n, line, "md-c", width=560) for n, line in enumerate(lines)),
+        *(text(0, 38 + 18 * n, line, "md-c", width=NARROW) for n, line in enumerate(lines)),
     ]
-    return Figure(title, "; ".join(lines), "".join(drawn), 560, 46 + 18 * len(lines), "\n".join([title, *lines]))
+    return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 46 + 18 * len(lines), "\n".join([title, *lines]))
 
 
 def _letter(lower: Entries, path: str, entry: Entry) -> Letter:
@@ -284,14 +288,14 @@ def transplant(namespace: MutableMapping[str, Any]) -> Verdict:
         finally:
             close_lesson("transplant")
     called = ", ".join(f"{name} {organ.calls} times" for name, organ in organs.items())
-    same = yours.id == reference.id
+    equal = yours.id == reference.id
     lines = [
         f"your image's id:   {yours.id}",
         f"reference's id:    {reference.id}",
         f"the engine called: {called}",
         "a corrupt blob was " + ("refused" if refused else "taken for good: verify must say False"),
     ]
-    if same and refused:
+    if equal and refused:
         return Verdict("Transplant: the engine lives on your functions", tuple(lines), "passed", *drawn)
     return Verdict("Transplant: another image came out", tuple(lines), "under way", *drawn)
 

@@ -70,7 +70,9 @@ class Verdict(Message):
         return [figure for figure in (self.yours, self.expected) if figure]
 
     def _more(self) -> str:
-        halves = "".join(f'<div style="flex:1;min-width:280px">{figure.html()}</div>' for figure in self.figures)
+        halves = "".join(
+            f'<div style="flex:1 1 {min(figure.width, 640):.0f}px">{figure.html()}</div>' for figure in self.figures
+        )
         return f'<div style="display:flex;flex-wrap:wrap;gap:24px;margin-top:8px">{halves}</div>' if halves else ""
 
 

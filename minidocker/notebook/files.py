@@ -20,21 +20,24 @@ def layer_figure(title: str, changes: Changeset, lower: Tree | None = None) -> F
     return tree_figure(title, dict(changes.items()), found, f"{_tally(found)}; {bytes_text(changes.size)} of content")
 
 
-def tree_figure(title: str, entries: Mapping[str, Entry], found: Sequence[Mark] = (), subtitle: str = "") -> Figure:
+def tree_figure(
+    title: str, entries: Mapping[str, Entry], found: Sequence[Mark] = (), subtitle: str = "", width: int = WIDTH
+) -> Figure:
     """Draw paths as a tree; those in `found` carry their letter."""
     letters = {mark.path: mark for mark in found}
     lines = list(_lines(entries, letters))
     shown, rest = lines[:LIMIT], len(lines) - LIMIT
-    drawn = [text(0, 16, title, "md-h"), text(0, 34, subtitle, "md-dim", "md-s", width=WIDTH)]
+    drawn = [text(0, 16, title, "md-h"), text(0, 34, subtitle, "md-dim", "md-s", width=width)]
+    top = 44.0 if subtitle else 26.0
     for index, (path, depth) in enumerate(shown):
-        drawn.append(group(_line(path, depth, entries.get(path), letters.get(path)), 0, 44.0 + index * LINE))
-    height = 44.0 + len(shown) * LINE + 6
+        drawn.append(group(_line(path, depth, entries.get(path), letters.get(path), width), 0, top + index * LINE))
+    height = top + len(shown) * LINE + 6
     if rest > 0:
         drawn.append(text(8, height + 10, f"and {count(rest, 'path')} more", "md-dim"))
         height += 18
     said = ", ".join(map(str, found[:LIMIT])) or "nothing changed"
     twin = "\n".join([f"{title}  ({subtitle})" if subtitle else title, *_twin(shown, entries, letters, rest)])
-    return Figure(title, f"{subtitle}. {said}.", "".join(drawn), WIDTH, height, twin)
+    return Figure(title, f"{subtitle}. {said}.".removeprefix(". "), "".join(drawn), width, height, twin)
 
 
 def _lines(entries: Mapping[str, Entry], letters: Mapping[str, Mark]) -> Iterator[tuple[str, int]]:
@@ -45,7 +48,7 @@ def _lines(entries: Mapping[str, Entry], letters: Mapping[str, Mark]) -> Iterato
         yield path, path.count("/") - 1
 
 
-def _line(path: str, depth: int, entry: Entry | None, mark: Mark | None) -> list[Markup]:
+def _line(path: str, depth: int, entry: Entry | None, mark: Mark | None, width: int) -> list[Markup]:
     parts, x = [], 30 + depth * 18
     if mark:
         look, word = LOOK[mark.letter]
@@ -61,8 +64,8 @@ def _line(path: str, depth: int, entry: Entry | None, mark: Mark | None) -> list
         el("path", d=f"M{30 + up * 18 + 4} 0V{LINE}", class_="md-thin", stroke_opacity=0.35) for up in range(depth)
     ]
     gone = "md-gone" if mark and mark.letter == "D" else "" if mark else "md-dim"
-    parts.append(text(x, 14, _name(path, entry), "md-c", gone, width=WIDTH - x - 190))
-    for right, word in zip((WIDTH - 80, WIDTH), _meta(entry), strict=True):
+    parts.append(text(x, 14, _name(path, entry), "md-c", gone, width=width - x - 150))
+    for right, word in zip((width - 70, width), _meta(entry), strict=True):
         parts.append(text(right, 14, word, "md-c", "md-dim", text_anchor="end"))
     return parts
 
