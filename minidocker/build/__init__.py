@@ -27,6 +27,7 @@ from minidocker.content import Store, temp_path
 from minidocker.dockerfile import Dockerfile
 from minidocker.dockerignore import Ignore
 from minidocker.errors import DockerfileError, InvalidArgument, Unsupported
+from minidocker.reference import Reference
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
@@ -96,6 +97,8 @@ def build_image(
     scratch = temp_path(engine.store.root / "tmp" / "context")
     try:
         context, parsed = open_context(engine.store, scratch, path, fileobj, dockerfile, text)
+        if text is not None and options.tags:  # one folder may stand behind many cells of a notebook
+            context.name += f" {Reference.parse(options.tags[0]).name}"
         return build(engine.images, engine.runtime, context, parsed, options, on_event)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -146,7 +149,7 @@ def _folder(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if text.startswith(("http://", "https://", "git://", "git@", "ssh://", "github.com/")):
         raise Unsupported(f"a context from {text} is not supported: fetch it yourself, and build in its folder")
-    root = Path(text).expanduser()
+    root = Path(text)
     if not root.is_dir():
         why = "is not a directory" if root.exists() else "not found"
         raise InvalidArgument(f'unable to prepare context: path "{text}" {why}')

@@ -128,6 +128,11 @@ def test_a_changed_base_image_is_named(built: Any) -> None:
     assert found[4] == "miss because parent changed (step 1)"
 
 
+def test_another_cell_is_another_dockerfile(built: Any) -> None:
+    found = misses(built.build("FROM busybox\nRUN echo other\n", tag="other"))
+    assert found[2] == "miss because never built before", "and not: line 2 changed"
+
+
 def test_no_cache_asks_nobody(built: Any) -> None:
     found = misses(built.build(DOCKERFILE, nocache=True))
     assert found == dict.fromkeys(range(2, 10), "miss because of --no-cache")
