@@ -243,7 +243,8 @@ def _arguments(count: int) -> str:
 
 def _usage_words(usage: str) -> list[str]:
     """The arguments of a usage line: `PATH | URL | -` is one word, so is `[REPOSITORY[:TAG]]`; `[OPTIONS]` is none."""
-    return [word for word in usage.replace(" | ", "|").split() if word != "[OPTIONS]"]
+    words = re.findall(r"\[[^\[\]]*(?:\[[^\]]*\])?[^\[\]]*\]|\S+", usage.replace(" | ", "|"))
+    return [word for word in words if word != "[OPTIONS]"]
 
 
 def options_table(flags: Any) -> str:

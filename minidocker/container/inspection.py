@@ -101,7 +101,7 @@ def summary(container: Container, size: bool = False) -> dict[str, Any]:
         "Names": ["/" + container.name],
         "Image": config["Config"]["Image"],
         "ImageID": config["Image"],
-        "Command": " ".join([config["Path"], *config["Args"]]),
+        "Command": " ".join([config["Path"], *(f"'{arg}'" if " " in arg else arg for arg in config["Args"])]),
         "Created": unix_time(config["Created"]),
         "Ports": [],
         "Labels": container.labels,

@@ -228,6 +228,20 @@ def test_exec(cli: Any, web: str) -> None:
     assert "is not running" in cli("exec", web, "true").err
 
 
+def test_top_lists_what_runs_inside(cli: Any, web: str) -> None:
+    header, *rows = cli.ok("top", web).splitlines()
+    assert header.split() == ["UID", "PID", "PPID", "CMD"]
+    assert any(row.endswith("sleep 100") for row in rows)
+
+
+def test_ps_quotes_words_with_spaces_and_cuts_at_twenty(cli: Any) -> None:
+    id = cli.ok("create", BASE, "sh", "-c", "echo out; echo err")
+    show = ["ps", "-a", "--filter", f"id={id}", "--format", "{{.Command}}"]
+    assert cli.ok(*show) == '"sh -c \'echo out; ec…"'
+    assert cli.ok(*show, "--no-trunc") == "\"sh -c 'echo out; echo err'\""
+    cli.ok("rm", id)
+
+
 def test_ps_lists_as_docker_does(cli: Any, web: str) -> None:
     lines = cli.ok("ps", "--filter", f"name={web}").splitlines()
     assert re.fullmatch(r"CONTAINER ID   IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES", lines[0])
