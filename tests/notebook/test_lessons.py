@@ -92,8 +92,6 @@ def test_every_cell_runs_and_runs_a_second_time(
         pytest.skip("no namespaces on this machine: minidocker doctor says why")
     monkeypatch.setenv("MINIDOCKER_RUNTIME", runtime)
     monkeypatch.chdir(lesson.parent)
-    for _ in range(2):
-        for number, cell in enumerate(cells(lesson, "code"), 1):
-            for _ in range(2):
-                shell.run_cell(source(cell)).raise_error()
-                assert shell.user_ns, number
+    for cell in cells(lesson, "code"):
+        for _ in range(2):
+            shell.run_cell(source(cell)).raise_error()
