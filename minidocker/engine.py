@@ -67,6 +67,8 @@ class Engine:
             "ContainersPaused": states.count("paused"),
             "ContainersStopped": sum(state not in LIVE for state in states),
             "Images": len(self.images.list()),
+            "Debug": False,
+            "LoggingDriver": "json-file",
             "Driver": "overlay2" if self.runtime.name == "namespaces" else "tree",
             "DefaultRuntime": self.runtime.name,
             "DockerRootDir": str(self.root),
@@ -90,7 +92,8 @@ class Engine:
             "Images": [self.images.summary(image) for image in self.images.list()],
             "Containers": [container.summary(size=True) for container in containers],
             "Volumes": [],
-            "BuildCache": usage(self.store),
+            "BuildCache": (cache := usage(self.store)),
+            "BuilderSize": sum(record["Size"] for record in cache),
         }
 
     def ping(self) -> bool:
