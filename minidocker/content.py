@@ -153,6 +153,7 @@ class Store:
         self._depth = 0
         self._file_lock = FileLock(root / ".lock")
         self._layers: dict[str, tuple[list[int], Changeset]] = {}
+        self.unpacked: dict[tuple[str, ...], Path] = {}  # a stack's diff ids -> the folder of its topmost layer
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name in ("blobs/sha256", "layers", "tmp"):

@@ -37,7 +37,6 @@ class Layer:
     def __init__(self, store: Store, descriptor: Descriptor, diff_id: str, created_by: str = "") -> None:
         self.store, self.descriptor, self.diff_id, self.created_by = store, descriptor, diff_id, created_by
         self.below: tuple[Layer, ...] = ()
-        self._folder: Path | None = None  # where it is unpacked, once somebody asked
 
     @property
     def changes(self) -> Changeset:
@@ -53,21 +52,23 @@ class Layer:
         """The layer unpacked as a lower directory for the kernel's overlay; made on first use (Linux)."""
         from minidocker.runtime.overlay import unpack
 
-        if self._folder is not None and self._folder.exists():
-            return self._folder
+        stack = tuple(layer.diff_id for layer in (*self.below, self))
+        known = self.store.unpacked.get(stack)
+        if known is not None and known.exists():
+            return known
         changes, name = self.changes, self.diff_id
         listed = {*changes.opaque, *(up for path in changes for up in parents(path))}
         if self.below and (implied := listed - changes.keys() - {"/"}):
             # Directories that the tar leaves out are as in the layers below, so the folder belongs to the stack.
             lower = view(tuple(layer.changes for layer in self.below))
             changes = Changeset({**changes, **{up: lower[up] for up in implied if up in lower}}, changes.opaque)
-            name = chain_ids([layer.diff_id for layer in (*self.below, self)])[-1]
+            name = chain_ids(stack)[-1]
         target = self.store.root / "layers" / name.partition(":")[2]
         if not target.exists():
             with self.store.lock():
                 if not target.exists():
                     unpack(changes, target)
-        self._folder = target
+        self.store.unpacked[stack] = target
         return target
 
     def __repr__(self) -> str:

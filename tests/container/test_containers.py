@@ -239,7 +239,7 @@ class TestInspection:
         made = engine.containers.create("box", ["echo", "a b"], name="web")
         row = made.summary()
         assert row["Names"] == ["/web"]
-        assert (row["Command"], row["State"], row["Status"], row["Ports"]) == ("echo a b", "created", "Created", [])
+        assert (row["Command"], row["State"], row["Status"], row["Ports"]) == ("echo 'a b'", "created", "Created", [])
         assert type(row["Created"]) is int
         assert {"SizeRw", "SizeRootFs"} == made.summary(size=True).keys() - row.keys()
 
