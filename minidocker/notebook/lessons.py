@@ -26,8 +26,9 @@ def open_lesson(name: str) -> tuple[Engine, Path]:
     import minidocker
 
     close_lesson(name)
+    sweep()
     os.environ["SOURCE_DATE_EPOCH"] = EPOCH
-    home = Path(tempfile.mkdtemp(prefix=f"minidocker-{name}-"))
+    home = Path(tempfile.mkdtemp(prefix=f"minidocker-{name}-{os.getpid()}-"))
     folder = home / "folder"
     folder.mkdir()
     engine = minidocker.connect(root=home / "engine")
@@ -42,11 +43,37 @@ def close_lesson(name: str) -> None:
     if name not in _open:
         return
     engine, home = _open.pop(name)
+    _clear(engine, home)
+
+
+def sweep() -> None:
+    """Clear away what lessons left whose notebook was killed: this user's folders that name a process that is gone."""
+    import minidocker
+
+    for home in Path(tempfile.gettempdir()).glob("minidocker-*-*-*"):
+        pid = home.name.split("-")[-2]
+        with contextlib.suppress(DockerException, OSError):
+            mine = home.lstat().st_uid == os.getuid() and not home.is_symlink() if hasattr(os, "getuid") else False
+            if mine and pid.isdigit() and not _runs(int(pid)):
+                _clear(minidocker.connect(root=home / "engine"), home)
+
+
+def _clear(engine: Engine, home: Path) -> None:
     with contextlib.suppress(DockerException, OSError):
         for container in engine.containers.list(all=True):
             container.remove(force=True)
         engine.close()
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def _close_all() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from minidocker.errors import DockerException
 from minidocker.layer import Changeset, chain_ids
 from minidocker.notebook.facts import Mark, base_of, count, instruction, marks, rows
 from minidocker.notebook.files import layer_figure, tree_figure
@@ -42,13 +43,22 @@ def figure(thing: Any) -> Figure:
 
 
 def mimebundle(thing: Any) -> dict[str, str]:
-    """The picture and its text twin, as a notebook wants them: `{"text/plain": …, "text/html": …}`."""
-    return figure(thing)._repr_mimebundle_()
+    """The picture and its text twin, as a notebook wants them: `{"text/plain": …, "text/html": …}`.
+
+    Of what is gone or damaged (a removed container, a corrupt blob) it tells that, in text.
+    """
+    try:
+        return figure(thing)._repr_mimebundle_()
+    except (DockerException, OSError) as error:
+        return {"text/plain": f"{thing!r}: {error}"}
 
 
 def text(thing: Any) -> str:
-    """The text twin of a thing's picture, for terminals and logs."""
-    return figure(thing).twin
+    """The text twin of a thing's picture, for terminals and logs; as `mimebundle` where there is nothing to draw."""
+    try:
+        return figure(thing).twin
+    except (DockerException, OSError) as error:
+        return f"{thing!r}: {error}"
 
 
 def draw_tree(tree: Tree) -> Figure:
@@ -68,11 +78,19 @@ def draw_layer(layer: Layer) -> Figure:
 
 def draw_image(image: Image, fold: bool = True) -> Figure:
     """An image as a core sample; with `fold`, what comes from the course's own base is one slab, not to scale."""
-    base = base_of(image, image.images.list()) if fold else None
+    base = base_of(image, neighbours(image)) if fold else None
     name = ", ".join(image.tags) or "an image without a tag"
     platform = f"{image.raw.get('os', '')}/{image.raw.get('architecture', '')}"
     known = "" if base else f"{image.short_id}  {platform}"
     return core_sample(f"image {name}", rows(image, base), known)
+
+
+def neighbours(image: Image) -> list[Image]:
+    """The images of the same store; none where one of them is damaged, which is not this picture's business."""
+    try:
+        return image.images.list()
+    except DockerException:
+        return []
 
 
 def draw_build(build: Build) -> Figure:
@@ -119,7 +137,7 @@ def draw_engine(engine: Engine, ids: bool = False) -> Figure:
 def life_of(container: Container) -> Life:
     """What is shown of a container."""
     image, attrs = container.image, container.attrs
-    base = base_of(image, image.images.list())
+    base = base_of(image, neighbours(image))
     return Life(
         name=container.name,
         image=(image.tags or [image.short_id])[0],

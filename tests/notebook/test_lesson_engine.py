@@ -1,0 +1,72 @@
+"""The engine that a lesson stands on: clean, its own, and gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from minidocker.notebook import figure, lessons, mimebundle, text
+
+
+@pytest.fixture(autouse=True)
+def _simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    yield
+    for name in list(lessons._open):
+        lessons.close_lesson(name)
+
+
+def test_a_lesson_opens_clean_and_with_fixed_times() -> None:
+    engine, folder = lessons.open_lesson("x")
+    assert engine.images.list() == [] and engine.containers.list(all=True) == []
+    assert folder.is_dir() and not list(folder.iterdir())
+    assert os.environ["SOURCE_DATE_EPOCH"] == lessons.EPOCH
+
+
+def test_opened_again_it_is_clean_again(tmp_path: Path) -> None:
+    engine, folder = lessons.open_lesson("x")
+    engine.images.build(path=str(folder), text="FROM scratch\nENV A=1", tag="app")
+    engine.containers.create("app", "sh")
+    again, _ = lessons.open_lesson("x")
+    assert again.images.list() == [] and not folder.exists()
+    lessons.close_lesson("x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_notebook_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    program = "import os; from minidocker.notebook import lesson; lesson('y'); os._exit(9)"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", program], env=environment, check=False)
+    assert [path.name[:13] for path in tmp_path.iterdir()] == ["minidocker-y-"]
+    lessons.open_lesson("x")
+    assert [path.name[:13] for path in tmp_path.iterdir()] == ["minidocker-x-"]
+
+
+def test_the_folder_of_a_notebook_that_runs_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / f"minidocker-z-{os.getppid()}-abc"
+    kept.mkdir()
+    lessons.sweep()
+    assert kept.exists()
+
+
+def test_of_a_removed_container_it_tells_that() -> None:
+    engine, folder = lessons.open_lesson("x")
+    engine.images.build(path=str(folder), text="FROM scratch\nENV A=1", tag="app")
+    container = engine.containers.create("app", "sh")
+    assert figure(container).title == f"container {container.name}"
+    container.remove()
+    assert set(mimebundle(container)) == {"text/plain"}
+    assert "No such container" in text(container)
+
+
+def test_a_prediction_beside_the_truth() -> None:
+    twin = lessons.compare({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}).twin
+    assert "a  you said 1; it is 1, as you said" in twin
+    assert "b  you said 2; it is 3" in twin and "c  you said nothing; it is 4" in twin
