@@ -18,7 +18,7 @@ from minidocker.runtime.syntax import NAME
 
 def sh(process: Process, args: list[str]) -> Task:
     """The program `sh`: `sh -c text [name [arg…]]`, `sh script [arg…]`, or a script from its input."""
-    shell = Shell(process, BUILTINS, process.args[0])
+    shell = Shell(process, BUILTINS, process.invoked)
     shell.bash = posixpath.basename(process.args[0]) == "bash"
     rest = set_options(shell, args, ignore="il")
     if "c" in shell.options:
@@ -126,6 +126,7 @@ def cd(shell: Shell, args: list[str]) -> int:
         shell.error(f"cd: can't cd to {target}: {error.strerror}")
         return 2
     files.cwd = there
+    shell.exported |= {"OLDPWD", "PWD"}
     shell.variables["OLDPWD"], shell.variables["PWD"] = (
         shell.variables.get("PWD", "/"),
         there if "-P" in args else logical,

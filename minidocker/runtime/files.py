@@ -132,7 +132,8 @@ class HostFolder:
 
     def chown(self, path: str, uid: int, gid: int, follow: bool) -> None:
         """Change the owner."""
-        os.chown(self._host(path), uid, gid, follow_symlinks=False)
+        if hasattr(os, "chown"):
+            os.chown(self._host(path), uid, gid, follow_symlinks=False)
 
     def utime(self, path: str, mtime: int) -> None:
         """Change the modification time."""
@@ -177,13 +178,14 @@ class Mounts:
             self.table[target] = (HostFolder(bind.source, target), bind.read_only)
 
     def _mount_point(self, target: str, is_dir: bool) -> None:
-        """Make what a bind is mounted on, as the OCI runtimes do; it stays in the writable layer."""
+        """Make what a bind is mounted on, as the OCI runtimes do; it stays in the writable layer (or in `/dev`)."""
         for path in [*reversed(list(parents(target))), target]:
             if self.get(path) is None:
+                system = self.route(path)[0]
                 if path == target and not is_dir:
-                    self.root.write(path, b"", 0o755)
+                    system.write(path, b"", 0o755, False, 0, 0)
                 else:
-                    self.root.mkdir(path)
+                    system.mkdir(path, 0o755, 0, 0)
 
     def route(self, path: str) -> tuple[FileSystem, bool, str]:
         """The file system that answers for `path`, whether it is read-only, and where it is mounted."""

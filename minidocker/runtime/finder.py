@@ -50,7 +50,7 @@ def find(process: Process, args: list[str]) -> Task:
 TABLE["find"] = find
 
 
-def test_of(look: Callable[[Seen], bool]) -> Test:
+def simple(look: Callable[[Seen], bool]) -> Test:
     """A test that does not wait."""
 
     def test(seen: Seen) -> Task:
@@ -69,7 +69,7 @@ class Search:
         self.acts = False  # whether something other than printing is to be done
         self.prunes: set[str] = set()
         self.batches: list[tuple[list[str], list[str]]] = []
-        self.test = self.either() if args else test_of(lambda _: True)
+        self.test = self.either() if args else simple(lambda _: True)
         if self.args:
             raise ValueError(f"paths must precede expression: {self.args[0]}")
 
@@ -149,8 +149,8 @@ class Search:
             self.most = int(self.take()) if word == "-maxdepth" else self.most
             self.least = int(self.take()) if word == "-mindepth" else self.least
             self.deep |= word == "-depth"
-            return test_of(lambda _: True)
-        return test_of(self.action(word) or self.look(word) or self.compare(word, self.take()))
+            return simple(lambda _: True)
+        return simple(self.action(word) or self.look(word) or self.compare(word, self.take()))
 
     def action(self, word: str) -> Callable[[Seen], bool] | None:
         """What is done to a path."""
@@ -214,7 +214,7 @@ class Search:
                 found.append(seen.path)
                 return True
 
-            return test_of(collect)
+            return simple(collect)
 
         def run(seen: Seen) -> Task:
             return int(not (yield from self.launch([part.replace("{}", seen.path) for part in command])))

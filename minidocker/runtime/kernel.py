@@ -188,6 +188,7 @@ class Process:
         self.task: Task | None = None
         self.handlers: dict[int, str] = {}  # signal -> "" (ignored) or a trap's command
         self.pending: list[int] = []  # signals that a trap has yet to answer
+        self.invoked = args[0] if args else ""  # the program's name as it was given: `$0`
         self.killed = 0  # the signal that ended it
         self.buffer: list[bytes] = []
 
@@ -428,7 +429,7 @@ class Kernel:
             known = name in self.commands
         if not known:
             raise CannotRun(127, refusal(name))
-        process.args = [name, *args[1:]]
+        process.args, process.invoked = [name, *args[1:]], args[0]
         return self.perform(process, name, args[1:])
 
     def perform(self, process: Process, name: str, args: list[str]) -> Task:

@@ -9,7 +9,6 @@ that waits (for a child, for input) lets the other processes go on.
 from __future__ import annotations
 
 import errno
-import posixpath
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NoReturn
@@ -101,6 +100,8 @@ class Shell:
     ) -> None:
         self.process, self.builtins, self.name, self.arguments = process, builtins, name, list(arguments)
         self.variables = {name: value for name, value in process.env.items() if NAME.fullmatch(name)}
+        level = self.variables.get("SHLVL", "0")
+        self.variables |= {"PWD": process.files.cwd, "SHLVL": str(int(level) + 1 if level.isdigit() else 1)}
         self.exported = set(self.variables)
         self.variables |= {
             "IFS": " \t\n",
@@ -109,7 +110,6 @@ class Shell:
             "PPID": str(process.parent.pid if process.parent else 0),
         }
         self.variables.setdefault("PATH", PATH)
-        self.variables["PWD"] = process.files.cwd
         self.readonly: set[str] = set()
         self.functions: dict[str, Node] = {}
         self.options: set[str] = set()
@@ -199,7 +199,7 @@ class Shell:
 
     def error(self, message: str) -> None:
         """Say what is wrong, as `sh: x: not found`."""
-        self.process.err(f"{posixpath.basename(self.name) if self.name.startswith('/bin') else self.name}: {message}")
+        self.process.err(f"{self.name}: {message}")
 
     # Variables
 

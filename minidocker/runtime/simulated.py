@@ -65,8 +65,9 @@ class Disk:
     def acquire(self) -> None:
         """Take the lock, and see what others have written meanwhile."""
         (self.path / "upper").mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self.path / "upper.lock")
-        self._lock.acquire()
+        lock = FileLock(self.path / "upper.lock")
+        lock.acquire()
+        self._lock = lock  # not before: another thread may be about to let go of its own
         stamp = self._stamp()
         if stamp != self.stamp:
             upper = layertar.read(self.path / "upper" / "layer.tar") if stamp else Changeset()
@@ -87,8 +88,8 @@ class Disk:
                 layertar.write(self.view.changes(), out)
             temporary.replace(target)
             self.saved, self.stamp = self.view.writes, self._stamp()
-        self._lock.release()
-        self._lock = None
+        lock, self._lock = self._lock, None
+        lock.release()
 
     @contextmanager
     def held(self) -> Iterator[Union]:
@@ -128,20 +129,12 @@ class Output(Stream):
             self.log.write(self.name, data)
         try:
             while data and self.fd is not None:
-                data = data[os.write(self.fd, data) :]
-        except BlockingIOError:
-            time.sleep(SHORTEST_NAP)
-            self.log = None if not data else self.log
-            self._retry(data)
+                try:
+                    data = data[os.write(self.fd, data) :]
+                except BlockingIOError:
+                    time.sleep(SHORTEST_NAP)
         except OSError:
             self.fd = None
-
-    def _retry(self, data: bytes) -> None:
-        log, self.log = self.log, None
-        try:
-            self.write(data)
-        finally:
-            self.log = log
 
 
 class Log:
@@ -235,7 +228,7 @@ class Machine:
             self.listen()
             while self.paused and 1 in self.kernel.processes:
                 self.between(True)
-        elif idle and not FileLockState(self.box.path).held():
+        elif idle and not has_monitor(self.box.path):
             for each in list(self.kernel.processes.values()):
                 each.end(137)  # the container has ended, and with it all that was inside
 
@@ -353,21 +346,15 @@ def identify(root: kernel.Process, user: str) -> tuple[int, int, frozenset[int],
     return uid, gid, frozenset(extra), home
 
 
-class FileLockState:
-    """Whether a container has a monitor."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def held(self) -> bool:
-        """Whether somebody holds `monitor.lock`."""
-        if not (self.path / "monitor.lock").exists():
-            return False
-        lock = FileLock(self.path / "monitor.lock", shared=True)
-        if not lock.acquire(blocking=False):
-            return True
-        lock.release()
+def has_monitor(path: Path) -> bool:
+    """Whether somebody holds the container's `monitor.lock`."""
+    if not (path / "monitor.lock").exists():
         return False
+    lock = FileLock(path / "monitor.lock", shared=True)
+    if not lock.acquire(blocking=False):
+        return True
+    lock.release()
+    return False
 
 
 class Monitor:
@@ -556,12 +543,12 @@ class Simulated:
         if self._running(box)["Paused"] == paused:
             raise Conflict(f"Container {box.path.name} is {'already' if paused else 'not'} paused")
         control(box.path, "pause" if paused else "unpause")
-        while FileLockState(box.path).held() and read_json(box.path / "state.json")["Paused"] != paused:
+        while has_monitor(box.path) and read_json(box.path / "state.json")["Paused"] != paused:
             time.sleep(SHORTEST_NAP * 10)
 
     def _running(self, box: Box) -> dict[str, Any]:
         """The state of a container that runs. Raises Conflict where it does not."""
-        if FileLockState(box.path).held():
+        if has_monitor(box.path):
             state: dict[str, Any] = read_json(box.path / "state.json")
             if state.get("Running"):
                 return state
@@ -597,7 +584,7 @@ class Simulated:
 
     def remove(self, box: Box) -> None:
         """Delete the writable layer. Raises Conflict where the container runs."""
-        if FileLockState(box.path).held():
+        if has_monitor(box.path):
             raise Conflict(f"cannot remove container {box.path.name}: container is running: stop the container first")
         self._disks.pop(box.path, None)
         shutil.rmtree(box.path / "upper", ignore_errors=True)

@@ -89,8 +89,8 @@ def id_(process: Process, options: Options, operands: list[str]) -> None:
     elif "G" in options:
         process.out(" ".join(show("/etc/group", group) for group in groups) + "\n")
     else:
-        all_groups = ",".join(full("/etc/group", group) for group in groups)
-        process.out(f"uid={full('/etc/passwd', uid)} gid={full('/etc/group', gid)} groups={all_groups}\n")
+        also = ",".join(full("/etc/group", group) for group in groups) if operands or files.groups else ""
+        process.out(f"uid={full('/etc/passwd', uid)} gid={full('/etc/group', gid)}{' groups=' * bool(also)}{also}\n")
 
 
 def groups_of(process: Process, name: str) -> list[int]:
@@ -300,7 +300,7 @@ def pwd(process: Process, args: list[str]) -> None:  # noqa: ARG001
 
 
 @raw(TABLE, "test")
-def test(process: Process, args: list[str]) -> int:
+def check(process: Process, args: list[str]) -> int:
     """Whether something holds."""
     return Test(process, args).status()
 
