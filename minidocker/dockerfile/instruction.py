@@ -99,12 +99,12 @@ class Instruction:
         (('a', '1y'), ('b', None), ('c', '4'))
         """
 
-        def value(name: str, default: str | None) -> str | None:
-            if name in build_args or default is None:
-                return build_args.get(name, inherited.get(name))
-            return self.word(default, env)
-
-        return tuple((name, value(name, default)) for name, default in self.pairs)
+        pairs: list[Pair] = []
+        for word, default in self.pairs:
+            name = self.word(word, env)
+            given = build_args.get(name, inherited.get(name))
+            pairs.append((name, given if name in build_args or default is None else self.word(default, env)))
+        return tuple(pairs)
 
     def word(self, text: str, env: Mapping[str, str]) -> str:
         """Expand one word by this file's escape character; DockerfileError when it is malformed."""
@@ -124,7 +124,7 @@ def parse_line(line: Line) -> Instruction:
     if line.keyword not in PARSERS:
         raise line.error(f"unknown instruction: {line.word}{meant(line.word, PARSERS)}")
     bare = Instruction(
-        line.keyword, line.text, line.line, line.end, heredocs=line.heredocs, escape=line.escape, name=line.name
+        line.keyword, trim(line.text), line.line, line.end, heredocs=line.heredocs, escape=line.escape, name=line.name
     )
     try:
         return PARSERS[line.keyword](replace(bare, flags=parse_flags(line.keyword, line.flags)), line)

@@ -182,7 +182,7 @@ class _Reader:
         flags, rest = split_flags(rest)
         names = heredoc_names(text) if holds_heredocs(word, rest) else []
         heredocs = tuple(self.heredoc(heredoc, start) for heredoc in names)
-        return Line(trim(text), start, self.number, word, flags, rest, heredocs, self.escape, self.name)
+        return Line(text, start, self.number, word, flags, rest, heredocs, self.escape, self.name)
 
     def heredoc(self, heredoc: Heredoc, start: int) -> Heredoc:
         """Read the here-document's lines."""
@@ -254,15 +254,17 @@ def _flag(text: str) -> tuple[str, str]:
 def json_list(text: str) -> list[str] | None:
     """Return the list when `text` is a JSON array of strings (the exec form); None: it is not JSON.
 
-    Raises ValueError for an array with anything but strings in it.
+    Raises ValueError for an array with anything but strings in it. What follows the array does not count, as in
+    Docker 20.10; the newest BuildKit would take such a line for the shell form.
 
-    >>> json_list('["echo", "hi"]'), json_list("[ -f /x ] && echo hi")
+    >>> json_list('["echo", "hi"] # said'), json_list("[ -f /x ] && echo hi")
     (['echo', 'hi'], None)
     """
-    if not trim_left(text).startswith("["):
+    text = trim_left(text)
+    if not text.startswith("["):
         return None
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
     except (ValueError, RecursionError):
         return None
     if not all(isinstance(item, str) for item in value):

@@ -73,6 +73,7 @@ def test_pairs(text: str, pairs: list[tuple[str, str]]) -> None:
 def test_an_arg_has_the_build_argument_else_the_default_else_what_is_inherited() -> None:
     one = only("ARG a b=2 c=${x:?unseen} d e=$a")
     resolved = one.arguments({"a": "from env"}, {"c": "given"}, {"d": "global"})
+    assert only("ARG 'a'=1 $x").arguments({"x": "b"}, {"b": "2"}, {}) == (("a", "1"), ("b", "2"))
     assert resolved == (("a", None), ("b", "2"), ("c", "given"), ("d", "global"), ("e", "from env"))
 
 
@@ -167,7 +168,7 @@ def test_the_heredoc_of_a_copy_is_a_file_with_its_variables_replaced() -> None:
 
 
 def test_a_trigger_keeps_its_text() -> None:
-    assert only("ONBUILD\tRUN a \\\n  b").args == ("RUN a   b",)
+    assert only("ONBUILD\tRUN a \\\n  b ").args == ("RUN a   b ",)
     trigger = only("onbuild COPY <<EOF /x\nhi\nEOF").args[0]
     assert trigger == "COPY <<EOF /x\nhi\nEOF"
     assert parse_instruction(trigger).heredocs[0].content == "hi\n"

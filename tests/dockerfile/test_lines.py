@@ -11,7 +11,7 @@ from minidocker.errors import DockerfileError
 
 
 def texts(text: str) -> list[str]:
-    return [line.text for line in Source.read(text).lines]
+    return [line.text.rstrip() for line in Source.read(text).lines]
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,9 @@ def test_flags_come_first(text: str, flags: tuple[str, ...], rest: str) -> None:
         ('["a",]', None),
         ('["a\\x"]', None),
         ('["a\tb"]', None),
-        ('["a"] # comment', None),
-        ('[ "$a" ] && b', None),
+        ('["a"] # comment', ["a"]),
+        ('["a"]]', ["a"]),
+        ('[ "$a" = b ] && c', None),
         ("[NaN]", None),
         ('{"a": 1}', None),
         ("", None),
