@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import Listing, Row, ago, confirm, each, filters_of, human_size, local_time, rfc3339
@@ -244,6 +244,12 @@ def _named(engine: Any, name: str) -> tuple[Image, list[str]]:
     return image, []
 
 
+def _readable(name: str) -> Path:
+    """The path of a file that can be read; else OSError, before the engine is asked for anything."""
+    with Path(name).open("rb"):
+        return Path(name)
+
+
 def write_out(chunks: Iterator[bytes], output: str) -> None:
     """Write to a file (the whole of it, or no file), or to stdout unless that is a terminal."""
     if not output:
@@ -282,7 +288,7 @@ def load(call: Call) -> int:
 
     if not call.input and sys.stdin.isatty():
         raise Exit(1, "requested load from stdin, but stdin is empty")
-    source: Path | BinaryIO = Path(call.input) if call.input else sys.stdin.buffer
+    source = _readable(call.input) if call.input else sys.stdin.buffer
     loaded = archive.load(call.engine.images, source)
     for image, names in loaded:
         for name in names:
@@ -310,7 +316,7 @@ def import_(call: Call) -> int:
         raise Exit(1, f"minidocker: import from a URL is not supported: download {source} and import the file")
     if name:
         Reference.parse(name[0])
-    tar: Path | BinaryIO = sys.stdin.buffer if source == "-" else Path(source)
+    tar = sys.stdin.buffer if source == "-" else _readable(source)
     image = call.engine.images.import_image(tar, name[0] if name else "", changes=call.change, message=call.message)
     print(image.id)
     return 0

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals a
 
 
 def start(cli: Any, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
-    code = "import sys; from minidocker.cli import main; sys.exit(main())"
+    # a shell that starts things in the background makes them ignore Ctrl-C, and they hand that on
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heed}; import sys; from minidocker.cli import main; sys.exit(main())"
     words = [sys.executable, "-c", code, "--root", str(cli.root), "--runtime", cli.runtime, *argv]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(words, **(pipes | options))
