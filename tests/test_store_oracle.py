@@ -274,7 +274,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 class TestKernel:
-    """The kernel's overlay over our unpacked layers shows what `merge` says; what is written in it is what we record."""
+    """The kernel's overlay over our unpacked layers shows what `merge` says; what it records we record."""
 
     def test_it_shows_the_same_tree(self, scratch: Path, walk: Walk) -> None:
         images = Images(Store(scratch / "root"))

@@ -22,7 +22,7 @@ from minidocker.layer import Changeset
 
 @dataclass(frozen=True)
 class Process:
-    """A program to run: its arguments, environment (`NAME=value`), folder and user (`app`, `1000:1000`, `""` for root)."""
+    """A program to run: its arguments, environment (`NAME=value`), folder and user (`app`, `1000:1000`, "" is root)."""
 
     args: tuple[str, ...]
     env: tuple[str, ...] = ()
