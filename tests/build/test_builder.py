@@ -107,6 +107,13 @@ X
     ]
 
 
+def test_a_here_document_may_be_a_script_of_its_own(workshop: Any) -> None:
+    build = workshop.build("FROM busybox\nRUN <<EOF\n#!/bin/sh\necho $0 > /o\nEOF\n")
+    assert {path: entry.data.read() for path, entry in build.steps[1].layer.changes.items()} == {
+        "/o": b"/dev/pipes/EOF\n"
+    }
+
+
 def test_link_does_not_look_at_what_is_below(workshop: Any) -> None:
     text = "FROM busybox\nRUN echo {} > /x\nCOPY --link a /applink/\n"
     build = workshop.build(text.format(1), {"a": "1"})
