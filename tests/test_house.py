@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -163,7 +165,90 @@ def test_conda_has_the_python_that_we_need_and_installs_us() -> None:
 # --- set-up ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell script")
+PRETENDER = """#!/bin/sh
+echo "$*" >> {log}
+case "$*" in
+  *"-m venv"*) mkdir -p .venv/bin && cp "$0" .venv/bin/python ;;
+  *"-m pip install"*) [ ! -f {offline} ] ;;
+esac
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with nothing but what set-up needs, and a Python that pretends."""
+    project = tmp_path / "project"
+    (project / ".ci").mkdir(parents=True)
+    (project / ".ci/setup").write_text((HOME / ".ci/setup").read_text())
+    (project / "pyproject.toml").write_text("")
+    pretender(tmp_path, PRETENDER.format(log=tmp_path / "log", offline=tmp_path / "offline"))
+    return project
+
+
+def pretender(folder: Path, script: str) -> None:
+    (folder / "python3").write_text(script)
+    (folder / "python3").chmod(0o755)
+
+
+def set_up(project: Path, extras: str = "course") -> subprocess.CompletedProcess[str]:
+    env = {"PYTHON": str(project.parent / "python3"), "PATH": "/usr/bin:/bin"}
+    words = ["/bin/sh", ".ci/setup", extras]
+    return subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, timeout=30)
+
+
+def asked(project: Path) -> list[str]:
+    """What was asked of the pretending Python since the last time: `venv`, `pip install`…"""
+    log = project.parent / "log"
+    words = log.read_text() if log.exists() else ""
+    log.write_text("")
+    return re.findall(r"-m (venv|pip install)", words)
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a POSIX shell script")
+
+
+@posix
+def test_set_up_happens_once(project: Path) -> None:
+    assert set_up(project).returncode == 0
+    assert asked(project) == ["venv", "pip install"]
+    assert set_up(project).returncode == 0
+    assert asked(project) == []
+    assert set_up(project, "course,test").returncode == 0
+    assert asked(project) == ["pip install"]
+
+
+@posix
+def test_set_up_goes_on_when_pyproject_changes(project: Path) -> None:
+    set_up(project)
+    asked(project)
+    later = time.time() + 10
+    os.utime(project / "pyproject.toml", (later, later))
+    assert set_up(project).returncode == 0
+    assert asked(project) == ["pip install"]
+
+
+@posix
+def test_set_up_that_was_interrupted_starts_again_from_nothing(project: Path) -> None:
+    (project.parent / "offline").touch()
+    assert set_up(project).returncode != 0
+    (project / ".venv/left-over").touch()
+    (project.parent / "offline").unlink()
+    asked(project)
+    assert set_up(project).returncode == 0
+    assert asked(project) == ["venv", "pip install"]
+    assert not (project / ".venv/left-over").exists()
+
+
+@posix
+def test_a_venv_whose_python_is_gone_is_made_again(project: Path) -> None:
+    set_up(project)
+    asked(project)
+    (project / ".venv/bin/python").unlink()
+    assert set_up(project).returncode == 0
+    assert asked(project) == ["venv", "pip install"]
+
+
+@posix
 @pytest.mark.parametrize(
     ("fake", "says"),
     [
@@ -171,34 +256,16 @@ def test_conda_has_the_python_that_we_need_and_installs_us() -> None:
         ('case "$2" in *ensurepip*) exit 1;; esac; echo "Python 3.12.1"', "sudo apt install python3-venv"),
     ],
 )
-def test_set_up_tells_what_to_do_about_a_python_that_will_not_do(tmp_path: Path, fake: str, says: str) -> None:
-    project = tmp_path / "project"
-    (project / ".ci").mkdir(parents=True)
-    (project / ".ci/setup").write_text((HOME / ".ci/setup").read_text())
-    (project / "pyproject.toml").write_text("")
-    python = tmp_path / "python3"
-    python.write_text(f"#!/bin/sh\n{fake}\n")
-    python.chmod(0o755)
-    done = subprocess.run(
-        ["/bin/sh", ".ci/setup", "course"],
-        cwd=project,
-        env={"PYTHON": str(python), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+def test_set_up_tells_what_to_do_about_a_python_that_will_not_do(project: Path, fake: str, says: str) -> None:
+    pretender(project.parent, f"#!/bin/sh\n{fake}\n")
+    done = set_up(project)
     assert done.returncode == 1
     assert says in done.stderr
     assert not (project / ".venv").exists()
 
 
-def test_set_up_without_any_python_says_so(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["/bin/sh", str(HOME / ".ci/setup"), "course"],
-        cwd=tmp_path,
-        env={"PYTHON": str(tmp_path / "none"), "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+@posix
+def test_set_up_without_any_python_says_so(project: Path) -> None:
+    (project.parent / "python3").unlink()
+    done = set_up(project)
     assert (done.returncode, "Install Python 3.11 or newer" in done.stderr) == (1, True)
