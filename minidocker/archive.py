@@ -220,7 +220,7 @@ class _Loader:
                 known = writer.commit(expected)
             if gzipped and digest is None:
                 known = Descriptor(GZIP_LAYER, known.digest, known.size)
-        self.store.layer(known, diff_id, verified=known.digest == diff_id)
+        self.store.layer(known, diff_id)
         return known
 
 

@@ -153,6 +153,7 @@ class Store:
         self._depth = 0
         self._file_lock = FileLock(root / ".lock")
         self._layers: dict[str, tuple[list[int], Changeset]] = {}
+        self.written: dict[Path, list[int]] = {}  # what this process wrote, and so need not hash again
         self.unpacked: dict[tuple[str, ...], Path] = {}  # a stack's diff ids -> the folder of its topmost layer
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -243,8 +244,8 @@ class Store:
 
     # Layers
 
-    def layer(self, descriptor: Descriptor, diff_id: str, verified: bool = False) -> Changeset:
-        """A layer as a value. Its tar is checked (unless just `verified`) and read once; then a small index answers.
+    def layer(self, descriptor: Descriptor, diff_id: str) -> Changeset:
+        """A layer as a value. Its tar is checked and read once; after that a small index answers.
 
         Raises NotFound, CorruptBlob, and LayerError where the tar is no valid layer.
         """
@@ -252,7 +253,7 @@ class Store:
         seal = _seal(tar)
         known = self._layers.get(diff_id)
         if known is None or known[0] != seal:
-            known = (seal, self._read_index(diff_id, seal, tar) or self._index(diff_id, seal, tar, verified))
+            known = (seal, self._read_index(diff_id, seal, tar) or self._index(diff_id, seal, tar))
             self._layers[diff_id] = known
         return known[1]
 
@@ -279,15 +280,16 @@ class Store:
         except (FileNotFoundError, ValueError):
             return self.layer(descriptor, diff_id).size
 
-    def _index(self, diff_id: str, seal: list[int], tar: Path, verified: bool) -> Changeset:
+    def _index(self, diff_id: str, seal: list[int], tar: Path) -> Changeset:
         from minidocker import layertar
 
-        if not verified and file_digest(tar) != diff_id:
+        if self.written.get(tar) != seal and file_digest(tar) != diff_id:
             raise self._corrupt(diff_id)
         changes = layertar.read(tar)
         head = {"seal": seal, "opaque": sorted(changes.opaque), "size": changes.size}
         rows = [[path, *_row(entry)] for path, entry in changes.items()]
-        write_atomic(self._index_path(diff_id), f"{json.dumps(head)}\n{json.dumps(rows)}\n".encode())
+        index = f"{json.dumps(head)}\n{json.dumps(rows)}\n".encode()
+        write_atomic(self._index_path(diff_id), index, sync=False)  # what can be read again from the tar need not last
         return changes
 
     def _read_index(self, diff_id: str, seal: list[int], tar: Path) -> Changeset | None:
@@ -330,7 +332,9 @@ class BlobWriter:
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
-            self._path.replace(path or self.store.path(found))
+            path = path or self.store.path(found)
+            self._path.replace(path)
+            self.store.written[path] = _seal(path)
         except OSError as error:
             raise unwritable(self.store.root, error) from error
         return Descriptor(self.media_type, found, self.size)
@@ -433,14 +437,15 @@ def temp_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(6).hex()}")
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Replace a file as a whole: whoever reads it sees the old or the new bytes, also after a power cut."""
+def write_atomic(path: Path, data: bytes, sync: bool = True) -> None:
+    """Replace a file as a whole: whoever reads it sees the old or the new bytes; with `sync`, also after a power cut."""
     temp = temp_path(path)
     try:
         with temp.open("xb") as out:
             out.write(data)
             out.flush()
-            os.fsync(out.fileno())
+            if sync:
+                os.fsync(out.fileno())
         temp.replace(path)
     except BaseException:
         temp.unlink(missing_ok=True)
