@@ -438,7 +438,7 @@ def temp_path(path: Path) -> Path:
 
 
 def write_atomic(path: Path, data: bytes, sync: bool = True) -> None:
-    """Replace a file as a whole: whoever reads it sees the old or the new bytes; with `sync`, also after a power cut."""
+    """Replace a file as a whole: a reader sees the old or the new bytes; with `sync`, also after a power cut."""
     temp = temp_path(path)
     try:
         with temp.open("xb") as out:
