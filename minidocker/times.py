@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from minidocker.errors import InvalidArgument
@@ -45,29 +45,36 @@ def unix_time(text: Any) -> int:
 
 
 def stamp(value: Any) -> str | None:
-    """A moment that sorts among ours, of a datetime, seconds since 1970, an RFC 3339 text, or how long ago (`1h30m`).
+    """A moment as we write it, of a datetime, seconds since 1970, an RFC 3339 text, or how long ago (`1h30m`).
 
     None where none is meant (`None`, 0, ""). Raises InvalidArgument.
 
-    >>> stamp(60), stamp("2026-01-01")
-    ('1970-01-01T00:01:00.000000Z', '2026-01-01T00:00:00.000000Z')
+    >>> stamp(60), stamp("2026-01-01"), stamp("1.5")
+    ('1970-01-01T00:01:00.000000000Z', '2026-01-01T00:00:00.000000000Z', '1970-01-01T00:00:01.500000000Z')
     """
     if value in (None, "", 0, "0"):
         return None
     try:
-        if isinstance(value, str) and GO_DURATION.sub("", value) == "":
-            ago = sum(float(number) * UNITS[unit] for number, unit in GO_DURATION.findall(value))
-            value = datetime.now(UTC) - timedelta(seconds=ago)
-        elif isinstance(value, str) and not re.fullmatch(r"\d+(\.\d+)?", value):
-            value = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", value).replace("Z", "+00:00"))
-        if not isinstance(value, datetime):
-            value = datetime.fromtimestamp(float(value), UTC)
+        return rfc3339(_nanoseconds(value))
     except (TypeError, ValueError, OverflowError, OSError) as error:
         raise InvalidArgument(
             f"invalid value for time: {value!r}; use seconds, RFC 3339 or a duration like 10m"
         ) from error
-    value = value if value.tzinfo else value.replace(tzinfo=UTC)
-    return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+def _nanoseconds(value: Any) -> int:
+    text = str(value)
+    if isinstance(value, str) and GO_DURATION.sub("", text) == "":
+        ago = sum(float(number) * UNITS[unit] for number, unit in GO_DURATION.findall(text))
+        return time.time_ns() - int(ago * 10**9)
+    if isinstance(value, datetime):
+        text = value.isoformat()
+    elif match := re.fullmatch(r"(\d+)(?:\.(\d{1,9}))?\d*", text):
+        return int(match[1]) * 10**9 + int((match[2] or "").ljust(9, "0"))
+    fraction = re.search(r"\.(\d+)", text)
+    moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
+    seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+    return seconds * 10**9 + int((fraction[1] if fraction else "")[:9].ljust(9, "0"))
 
 
 def human(seconds: float) -> str:
