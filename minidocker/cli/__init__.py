@@ -131,6 +131,8 @@ def _group(name: str, words: list[str], options: Call) -> int:
         flag = f"unknown flag: {words[0].partition('=')[0]}"
         raise Exit(125, f"{flag}\n\nUsage:  {PROGRAM} {name}\n\nRun '{PROGRAM} {name} --help' for more information")
     if words[0] not in members:
+        if any(words[0] in names.split() for names in LATER):
+            raise unknown(words[0])
         path = f"{PROGRAM} {name}"
         unknown_here = f"{PROGRAM}: unknown command: {path} {words[0]}"
         raise Exit(1, f"{unknown_here}\n\nUsage:  {path}\n\nRun '{path} --help' for more information")

@@ -604,6 +604,7 @@ def test_management_spellings(cli: Any, web: str) -> None:
     [
         (["foo"], 1, "minidocker: 'foo' is not a minidocker command.\nSee 'minidocker --help'"),
         (["image", "foo"], 1, "minidocker: unknown command: minidocker image foo"),
+        (["image", "pull", "x"], 1, "minidocker: 'pull' is not a minidocker command: there is no registry yet"),
         (["pull", "x"], 1, "minidocker: 'pull' is not a minidocker command: there is no registry yet"),
         (["--foo"], 125, "unknown flag: --foo"),
         (["-Q"], 125, "unknown shorthand flag: 'Q' in -Q"),
