@@ -128,6 +128,7 @@ def _busybox(path: Path) -> dict[str, Entry]:
     import subprocess
 
     from minidocker import elf
+    from minidocker.runtime.accounts import NAMES, SCRIPT
 
     path = path.resolve()
     header = elf.parse(path)
@@ -135,7 +136,8 @@ def _busybox(path: Path) -> dict[str, Entry]:
         return {}
     names = subprocess.run([path, "--list"], capture_output=True, text=True, check=True).stdout.split()
     links = {f"/bin/{name}": symlink("busybox") for name in names if name != "busybox"}
-    return {"/bin/busybox": _on_disk(path), "/usr/bin/env": symlink("/bin/env")} | links
+    scripts = {f"/bin/{name}": file(SCRIPT.encode(), 0o755) for name in NAMES}
+    return scripts | {"/bin/busybox": _on_disk(path), "/usr/bin/env": symlink("/bin/env")} | links
 
 
 def _utilities() -> dict[str, Entry]:

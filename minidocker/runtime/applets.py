@@ -6,7 +6,7 @@ print(*sorted(COMMANDS))"` prints the table.
 
 from __future__ import annotations
 
-from minidocker.runtime import archives, editors, filetools, finder, systools, texttools
+from minidocker.runtime import accounts, archives, editors, filetools, finder, systools, texttools
 from minidocker.runtime.builtin import sh
 from minidocker.runtime.kernel import SHELLS, Command
 
@@ -14,6 +14,7 @@ COMMANDS: dict[str, Command] = {
     **dict.fromkeys(SHELLS, sh),
     **filetools.TABLE,
     **finder.TABLE,
+    **accounts.TABLE,
     **archives.TABLE,
     **texttools.TABLE,
     **editors.TABLE,

@@ -170,10 +170,11 @@ class Expansion:
                 return
         elif value is None and "u" in self.shell.options and not many:
             self.shell.fatal(f"{name}: parameter not set")
-        if many and not op:
+        if many and op in ("", "-", ":-", "=", ":=", "?", ":?"):
             self.positional(fields, name, part.quoted)
             return
-        fields.value((yield from self.edited(part, value or "")) if op else value or "", part.quoted)
+        cut = op and op[-1] not in "-=+?"
+        fields.value((yield from self.edited(part, value or "")) if cut else value or "", part.quoted)
 
     def positional(self, fields: Fields, name: str, quoted: bool) -> None:
         """`$@` and `$*`: a field each, but `"$*"` is one."""

@@ -35,6 +35,11 @@ def mode_text(entry: Entry) -> str:
     return KINDS[entry.kind][0] + "".join(bits)
 
 
+def length(entry: Entry) -> int:
+    """`st_size`: of a link its target's, of a directory what ext4 would say."""
+    return len(entry.target) if entry.kind == "symlink" else 4096 if entry.is_dir else entry.size
+
+
 def links(process: Process, entry: Entry) -> int:
     """How many names a file has; of a directory, what Linux's overlay says is of no use either."""
     if not entry.link:
@@ -61,7 +66,7 @@ def ls(process: Process, options: Options, operands: list[str]) -> int:
         names = [".", "..", *names] if "a" in options else names
         entries = [(name, files.stat(posixpath.join(folder, name), follow=False)) for name in names]
         if options.keys() & {"l", "n"}:
-            process.out(f"total {sum(-(-entry.size // 4096) * 4 for _, entry in entries)}\n")
+            process.out(f"total {sum(-(-length(entry) // 4096) * 4 for _, entry in entries)}\n")
         listing(process, options, entries)
         if "R" in options:
             inner = [name for name, entry in entries if entry.is_dir and name not in (".", "..")]
@@ -94,7 +99,7 @@ def columns(process: Process, options: Options, name: str, entry: Entry) -> list
     owner, group = str(entry.uid), str(entry.gid)
     if "n" not in options:
         owner, group = name_of(process, "/etc/passwd", entry.uid), name_of(process, "/etc/group", entry.gid)
-    size = human(entry.size) if "h" in options else str(len(entry.target) or entry.size)
+    size = human(length(entry)) if "h" in options else str(length(entry))
     if entry.kind in ("char", "block"):
         size = f"{entry.device[0]}, {entry.device[1]}"
     recent = abs(time.time() - entry.mtime) < 180 * 86400
@@ -376,7 +381,7 @@ def stat(process: Process, options: Options, operands: list[str]) -> int:
         when = time.strftime("%Y-%m-%d %H:%M:%S.000000000 +0000", time.gmtime(entry.mtime))
         arrow = f" -> '{entry.target}'" if entry.target else ""
         values = {"a": f"{entry.mode:o}", "A": mode_text(entry), "f": f"{kind | entry.mode:x}", "F": words}
-        values |= {"n": path, "N": f"'{path}'{arrow}", "s": str(len(entry.target) or entry.size)}
+        values |= {"n": path, "N": f"'{path}'{arrow}", "s": str(length(entry))}
         values |= {"u": str(entry.uid), "U": name_of(process, "/etc/passwd", entry.uid)}
         values |= {"g": str(entry.gid), "G": name_of(process, "/etc/group", entry.gid)}
         values |= dict.fromkeys("XYZ", str(entry.mtime)) | dict.fromkeys("xyz", when)

@@ -6,11 +6,9 @@ import os
 import posixpath
 import re
 import time
-from collections.abc import Mapping
 
 from minidocker.runtime.builtin import signal_number
 from minidocker.runtime.files import EXECUTE, READ, WRITE
-from minidocker.runtime.filetools import make_folder
 from minidocker.runtime.kernel import SIGNALS, CannotRun, Command, Process, Task, encode
 from minidocker.runtime.tool import Options, compare, id_of, moment, name_of, need, raw, rows, tool, user
 
@@ -69,11 +67,11 @@ def printenv(process: Process, args: list[str]) -> int:
 def id_(process: Process, options: Options, operands: list[str]) -> None:
     """Who is this?"""
     files = process.files
-    uid, gid, groups = files.uid, files.gid, sorted({files.gid, *files.groups})
+    uid, gid, groups = files.uid, files.gid, [files.gid, *sorted(files.groups - {files.gid})]
     if operands:
         uid = id_of(process, "/etc/passwd", operands[0])
         gid = next((int(row[3]) for row in rows(process, "/etc/passwd") if row[2] == str(uid)), uid)
-        groups = sorted({gid, *groups_of(process, name_of(process, "/etc/passwd", uid))})
+        groups = [gid, *groups_of(process, name_of(process, "/etc/passwd", uid))]
 
     def show(path: str, number: int) -> str:
         return name_of(process, path, number) if "n" in options else str(number)
@@ -476,128 +474,6 @@ def expr(process: Process, args: list[str]) -> int:
         return 2
     process.out(result + "\n")
     return int(result in ("", "0"))
-
-
-# Users and groups
-
-
-def append(process: Process, path: str, line: str) -> None:
-    """Add a line to one of the account files."""
-    entry = process.files.find(path)
-    before = entry.data.read() if entry else b""
-    process.files.write(path, before + b"\n" * (not before.endswith(b"\n") and bool(before)) + encode(line + "\n"))
-
-
-def free_id(process: Process, path: str, system: bool) -> int:
-    """The next id that nobody has: from 1000 up for people, from 999 (busybox: 100) for the system's own."""
-    taken = {int(row[2]) for row in rows(process, path) if row[2].isdigit()}
-    return next(number for number in (range(100, 1000) if system else range(1000, 60000)) if number not in taken)
-
-
-def make_group(process: Process, name: str, gid: int | None, system: bool) -> int:
-    """A new line in `/etc/group`; its id."""
-    if any(row[0] == name for row in rows(process, "/etc/group")):
-        raise ValueError(f"group '{name}' in use")
-    number = free_id(process, "/etc/group", system) if gid is None else gid
-    append(process, "/etc/group", f"{name}:x:{number}:")
-    return number
-
-
-def join_group(process: Process, name: str, group: str) -> None:
-    """Put a user on a group's list."""
-    table = rows(process, "/etc/group")
-    if not any(row[0] == group for row in table):
-        raise ValueError(f"unknown group {group}")
-    for row in table:
-        if row[0] == group:
-            row[3:] = (
-                [",".join(dict.fromkeys([*(member for member in row[3].split(",") if member), name]))]
-                if len(row) > 3
-                else [name]
-            )
-    process.files.write("/etc/group", encode("".join(":".join(row) + "\n" for row in table)))
-
-
-@tool(TABLE, "addgroup groupadd", "g:=gid S=system r f =gid: =quiet")
-def addgroup(process: Process, options: Options, operands: list[str]) -> int:
-    """Make a group; `addgroup user group` puts a user on its list."""
-    name = next(need(operands))
-    if len(operands) > 1:
-        join_group(process, name, operands[1])
-        return 0
-    if "f" in options and any(row[0] == name for row in rows(process, "/etc/group")):
-        return 0
-    gid = options.get("g")
-    make_group(process, name, int(gid) if gid else None, bool(options.keys() & {"S", "r", "system"}))
-    return 0
-
-
-ADDUSER = "h:=home g:=gecos s:=shell G:=ingroup S=system D=disabled-password H=no-create-home u:=uid k: "
-ADDUSER += "=disabled-login =quiet =group =gid:"
-
-
-@tool(TABLE, "adduser", ADDUSER)
-def adduser(process: Process, options: Options, operands: list[str]) -> int:
-    """Make a user, as busybox and Debian do; `adduser user group` puts a user on a group's list."""
-    name = next(need(operands))
-    if len(operands) > 1:
-        join_group(process, name, operands[1])
-        return 0
-    system = "S" in options
-    account = {
-        "u": options.get("u"),
-        "s": options.get("s", "/sbin/nologin" if system else "/bin/sh"),
-        "d": options.get("h"),
-        "c": options.get("g", ""),
-    }
-    group = (
-        options.get("G")
-        or options.get("gid")
-        or ("nogroup" if system and "group" not in options and group_exists(process, "nogroup") else None)
-    )
-    make_user(process, name, account, group, system, home="H" not in options)
-    return 0
-
-
-def group_exists(process: Process, name: str) -> bool:
-    """Whether `/etc/group` has it."""
-    return any(row[0] == name for row in rows(process, "/etc/group"))
-
-
-USERADD = "u:=uid g:=gid G:=groups d:=home-dir s:=shell c:=comment m=create-home M=no-create-home r=system "
-USERADD += "N=no-user-group U=user-group l o p:"
-
-
-@tool(TABLE, "useradd", USERADD)
-def useradd(process: Process, options: Options, operands: list[str]) -> int:
-    """Make a user, as the shadow package does: no home folder unless asked."""
-    name = next(need(operands))
-    make_user(process, name, options, options.get("g"), "r" in options, home="m" in options)
-    for group in options.get("G", "").split(","):
-        if group:
-            join_group(process, name, group)
-    return 0
-
-
-def make_user(
-    process: Process, name: str, account: Mapping[str, str | None], group: str | None, system: bool, home: bool
-) -> None:
-    """A new line in `/etc/passwd`, with a group of its own unless one is given."""
-    if any(row[0] == name for row in rows(process, "/etc/passwd")):
-        raise ValueError(f"user '{name}' in use")
-    given = account.get("u")
-    uid = int(given) if given else free_id(process, "/etc/passwd", system)
-    same = uid if not any(row[2] == str(uid) for row in rows(process, "/etc/group")) else None
-    gid = id_of(process, "/etc/group", group) if group else make_group(process, name, same, system)
-    folder = account.get("d") or f"/home/{name}"
-    append(
-        process,
-        "/etc/passwd",
-        f"{name}:x:{uid}:{gid}:{account.get('c') or ''}:{folder}:{account.get('s') or '/bin/sh'}",
-    )
-    if home and not process.files.find(folder):
-        make_folder(process, folder)
-        process.files.chown(folder, uid, gid)
 
 
 @raw(TABLE, "su")

@@ -207,7 +207,7 @@ def test_users_and_groups_become_lines(machine: Machine) -> None:
     assert (err, code) == ("", 0)
     assert "joe" in out
     passwd = machine.view.read("/etc/passwd").decode().splitlines()
-    assert passwd[1] == "app:x:100:100::/home/app:/sbin/nologin"
+    assert passwd[1] == "app:x:100:100::/home/app:/bin/false"
     assert passwd[2].startswith("joe:x:1000:")
     assert machine.view.stat("/home/joe").uid == 1000
     assert not machine.view.exists("/home/app")
