@@ -133,7 +133,7 @@ class TestValidity:
         assert set(valid_store(root)) == {"app:latest", "localhost:5000/team/app:1.2"}
 
     def test_a_saved_image_is_a_layout_too(self, app: Image, valid_store: Valid, tmp_path: Path) -> None:
-        (tmp_path / "saved.tar").write_bytes(b"".join(app.save(named="app")))
+        (tmp_path / "saved.tar").write_bytes(b"".join(app.save(named="app:latest")))
         run("tar", "-C", tmp_path, "-xf", tmp_path / "saved.tar")
         ((_, config),) = valid_store(tmp_path).items()
         assert config["rootfs"]["diff_ids"] == app.diff_ids
