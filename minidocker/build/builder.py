@@ -77,6 +77,7 @@ class Builder:
         """Build the target stage and what it needs, and make the image of it."""
         self.check()
         target = self.dockerfile.target(self.options.target)
+        self.dockerfile.check_bases(self.graph.args)
         plan = self.graph.plan(target)
         for stage in plan:
             self.graph.check(stage, self.options.platform)

@@ -21,7 +21,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from ..errors import DockerfileError
+from ..errors import DockerfileError, InvalidArgument
+from ..reference import Reference
 from .instruction import Instruction, parse_instruction, parse_line
 from .lines import Heredoc, Source
 from .values import check_platform, meant
@@ -167,6 +168,16 @@ class Dockerfile:
                 [(name, value)] = replace(arg, pairs=(pair,)).arguments(values, build_args, values)
                 values.update({} if value is None else {name: value})
         return values
+
+    def check_bases(self, args: Mapping[str, str]) -> None:
+        """Refuse a base or platform that cannot be, also of a stage that nobody needs; `args` are the global ones."""
+        for stage in self.stages:
+            base = stage.base_image(args)
+            stage.base_platform(args)
+            try:
+                Reference.parse(base) if not self.named(base, stage.index) else None
+            except InvalidArgument as error:
+                raise stage.origin.error(f"failed to parse stage name {quoted(base)}: {error.explanation}") from None
 
 
 def _warnings(source: Source) -> tuple[str, ...]:

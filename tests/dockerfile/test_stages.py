@@ -112,6 +112,23 @@ def test_what_is_wrong_with_stages(text: str, line: int, problem: str) -> None:
     assert refused.value.line == line
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("FROM Foo:bar", 'failed to parse stage name "Foo:bar": invalid reference format'),
+        ("FROM $x", "base name ($x) should not be blank"),
+        ("FROM --platform=nope scratch", "failed to parse platform nope"),
+        ("FROM 'a", "unexpected end of statement"),
+    ],
+)
+def test_bases_are_checked_also_where_nobody_needs_them(text: str, problem: str) -> None:
+    file = Dockerfile.parse(f"FROM scratch AS One\n{text}\nFROM ONE\nFROM scratch")
+    with pytest.raises(DockerfileError) as refused:
+        file.check_bases(file.global_args())
+    assert problem in refused.value.message
+    assert refused.value.line == 2
+
+
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux", "arm64", "linux/arm64/v8", "linux/arm/v7", "foo/bar"])
 def test_platforms(platform: str) -> None:
     assert Dockerfile.parse(f"FROM --platform={platform} a").stages[0].base_platform({}) == platform
