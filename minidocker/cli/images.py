@@ -230,18 +230,24 @@ def save(call: Call) -> int:
     """`docker save`: all images in one archive that `docker load`, skopeo and podman take."""
     from minidocker import archive
 
-    chosen = [_named(call.engine, name) for name in call.args]
+    chosen = [named for name in call.args for named in _named(call.engine, name)]
     write_out(archive.save(call.engine.images, chosen), call.output)
     return 0
 
 
-def _named(engine: Any, name: str) -> tuple[Image, list[str]]:
-    """An image and the names to save it under: the one given, all of a bare repository, none of an id."""
+def _named(engine: Any, name: str) -> list[tuple[Image, list[str]]]:
+    """Images and the names to save them under: the one given, all of a bare repository, none of an id."""
+    full = "" if name.startswith("sha256:") else str(Reference.parse(name))
+    if ":" not in name.rpartition("/")[2]:
+        repository = full.rpartition(":")[0]
+        found = [
+            (image, [tag for tag in image.tags if tag.rpartition(":")[0] == repository])
+            for image in engine.images.list()
+        ]
+        if every := [(image, names) for image, names in found if names]:
+            return every
     image = engine.images.get(name)
-    if name in image.tags or f"{name}:latest" in image.tags or ":" in name:
-        same = [tag for tag in image.tags if tag in (name, f"{name}:latest")]
-        return image, same
-    return image, []
+    return [(image, [tag for tag in image.tags if tag == full])]
 
 
 def _readable(name: str) -> Path:

@@ -502,6 +502,15 @@ def test_save_and_load(cli: Any, tmp_path: Path) -> None:
     assert cli("save", "-o", str(tmp_path / "no/such/dir.tar"), BASE).err.startswith("invalid output path: directory ")
 
 
+def test_save_of_a_repository_takes_all_its_tags(cli: Any, tmp_path: Path) -> None:
+    build(cli, tmp_path, "LABEL n=1", "-t", "many:1")
+    build(cli, tmp_path, "LABEL n=2", "-t", "many:2", "-t", "other:2")
+    raw = cli("save", "many").raw
+    cli.ok("rmi", "many:1", "many:2", "other:2")
+    assert sorted(cli.ok("load", stdin=raw).splitlines()) == ["Loaded image: many:1", "Loaded image: many:2"]
+    cli.ok("rmi", "many:1", "many:2")
+
+
 def test_history_of_a_build(cli: Any, tmp_path: Path) -> None:
     build(cli, tmp_path, "ENV A=b\nRUN echo " + "x" * 60 + " > /f", "-t", "history")
     lines = cli.ok("history", "history").splitlines()
