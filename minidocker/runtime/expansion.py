@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minidocker.runtime.kernel import encode
 from minidocker.runtime.syntax import Arith, Output, Param, Part, Text, Word
 
 if TYPE_CHECKING:
@@ -198,7 +199,8 @@ class Expansion:
         """The operators that cut a value to size."""
         op = part.op
         if op == "len":
-            return str(len(self.shell.arguments) if part.name in "@*" else len(value))
+            bytes_ = len(encode(value))  # as in the C locale
+            return str(len(self.shell.arguments) if part.name in "@*" else bytes_)
         if op == ":":
             start = self.arithmetic((yield from self.string(part.arg)))
             start = start if start >= 0 else max(len(value) + start, 0)

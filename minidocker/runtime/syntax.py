@@ -496,12 +496,12 @@ class Parser:
             while self.pos < len(self.text):
                 stop = self.text.find("\n", self.pos)
                 stop = len(self.text) if stop < 0 else stop
-                line = self.text[self.pos : stop]
+                line, newline = self.text[self.pos : stop], self.text[stop : stop + 1]
                 self.pos = min(stop + 1, len(self.text))
                 line = line.lstrip("\t") if redirect.op == "<<-" else line
                 if line == end:
                     break
-                lines.append(line + "\n")
+                lines.append(line + newline)
             body = "".join(lines)
             redirect.word = (Text(body, True),) if quoted else tuple(Parser(body, self.bash).parts("", True, here=True))
 

@@ -96,6 +96,13 @@ def groups_of(process: Process, name: str) -> list[int]:
     return [int(row[2]) for row in rows(process, "/etc/group") if len(row) > 3 and name in row[3].split(",")]
 
 
+@tool(TABLE, "groups")
+def groups(process: Process, _: Options, __: list[str]) -> None:
+    """The names of the user's groups."""
+    numbers = [process.files.gid, *sorted(process.files.groups - {process.files.gid})]
+    process.out(" ".join(name_of(process, "/etc/group", number) for number in numbers) + "\n")
+
+
 @tool(TABLE, "whoami")
 def whoami(process: Process, options: Options, operands: list[str]) -> None:  # noqa: ARG001
     """The user's name."""

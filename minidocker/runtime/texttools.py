@@ -490,6 +490,45 @@ def seq(process: Process, options: Options, operands: list[str]) -> None:
     process.out(options.get("s", "\n").join(rows) + "\n" * bool(rows))
 
 
+@raw(TABLE, "dd")
+def dd(process: Process, args: list[str]) -> Task:
+    """Copy blocks: `dd if=/dev/zero of=/file bs=1M count=10`."""
+    options = dict(arg.split("=", 1) for arg in args if "=" in arg)
+    if unknown := options.keys() - {"if", "of", "bs", "count", "skip", "status"}:
+        raise ValueError(f"the simulated runtime's dd has no {', '.join(sorted(unknown))}")
+    block = size(options.get("bs", "512"))
+    left = block * int(options["count"]) if "count" in options else 1 << 62
+    source = process.open(options["if"]) if "if" in options else process.stream(0)
+    skip, content = block * int(options.get("skip", 0)), bytearray()
+    while skip or len(content) < left:
+        data = source.read(min(skip or left - len(content), 1 << 20))
+        if data == b"":
+            break
+        if data is None:
+            yield False
+        elif skip:
+            skip -= len(data)
+        else:
+            content += data
+    yield from process.write(bytes(content)) if "of" not in options else ()
+    if "of" in options:
+        process.open(options["of"], "w").write(bytes(content))
+    if options.get("status") != "none":
+        whole, part = divmod(len(content), block)
+        records = f"{whole}+{int(part > 0)} records"
+        process.err(f"{records} in\n{records} out\n{len(content)} bytes copied")
+    return 0
+
+
+@tool(TABLE, "truncate", "s:=size c=no-create")
+def truncate(process: Process, options: Options, operands: list[str]) -> None:
+    """Cut files, or fill them up with zeros, to a size."""
+    wanted = size(options.get("s", ""))
+    for path in need(operands):
+        before = process.files.read(path) if process.files.find(path) else b""
+        process.files.write(path, before[:wanted].ljust(wanted, b"\0"))
+
+
 @raw(TABLE, "yes")
 def yes(process: Process, args: list[str]) -> Task:
     """Print `y` until somebody stops it."""
