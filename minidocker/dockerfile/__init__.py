@@ -110,7 +110,9 @@ class Dockerfile:
         _check_names(stages)
         file = cls(name, source.escape, source.directives, tuple(args), stages, _warnings(source))
         for stage in stages:
-            file._check_references(stage)
+            for one in stage.instructions:
+                if origin := one.flags.get("from"):
+                    file._check_origin(stage, one, str(origin))
         return file
 
     def named(self, name: str, before: int | None = None) -> Stage | None:
@@ -131,18 +133,18 @@ class Dockerfile:
         number = int(reference) if re.fullmatch(r"[+-]?\d{1,9}", reference, re.ASCII) else -1
         return self.named(reference, before) or (stages[number] if 0 <= number < len(stages) else None)
 
-    def _check_references(self, stage: Stage) -> None:
-        """Refuse a `COPY --from` of its own stage, or of a later one, or of a number that is no stage."""
-        for one in stage.instructions:
-            origin = str(one.flags.get("from", "")) if one.keyword == "COPY" else ""
-            other = None if not origin or self.stage(origin, stage.index) else self.stage(origin)
-            if other is stage:
-                raise one.error(f"circular dependency detected on stage: {stage.title}")
-            if other:
-                where = f"it needs to be defined before current stage {quoted(stage.title)}"
-                raise one.error(f"cannot copy from stage {quoted(other.title)}, {where}")
-            if re.fullmatch(r"[+-]?\d+", origin, re.ASCII) and not self.stage(origin):
-                raise one.error(f"invalid stage index {origin}: the file has {len(self.stages)} stages, from 0 on")
+    def _check_origin(self, stage: Stage, one: Instruction, origin: str) -> None:
+        """Refuse a `--from` of the stage itself, or of a later one, or of what is neither a stage nor an image."""
+        found = self.stage(origin, before=stage.index) or self.stage(origin)
+        if found is stage:
+            raise one.error(f"circular dependency detected on stage: {stage.title}")
+        if found and found.index > stage.index:
+            where = f"it needs to be defined before current stage {quoted(stage.title)}"
+            raise one.error(f"cannot copy from stage {quoted(found.title)}, {where}")
+        if not found and re.fullmatch(r"[+-]?\d+", origin, re.ASCII):
+            raise one.error(f"invalid stage index {origin}: the file has {len(self.stages)} stages, from 0 on")
+        if not found:
+            _check_image(one, origin)
 
     def target(self, name: str = "") -> Stage:
         """Return the stage to build: the one of `--target`, or the last; DockerfileError when there is none such."""
@@ -174,10 +176,15 @@ class Dockerfile:
         for stage in self.stages:
             base = stage.base_image(args)
             stage.base_platform(args)
-            try:
-                Reference.parse(base) if not self.named(base, stage.index) else None
-            except InvalidArgument as error:
-                raise stage.origin.error(f"failed to parse stage name {quoted(base)}: {error.explanation}") from None
+            if not self.named(base, stage.index):
+                _check_image(stage.origin, base)
+
+
+def _check_image(one: Instruction, name: str) -> None:
+    try:
+        Reference.parse(name)
+    except InvalidArgument as error:
+        raise one.error(f"failed to parse stage name {quoted(name)}: {error.explanation}") from None
 
 
 def _warnings(source: Source) -> tuple[str, ...]:

@@ -93,6 +93,7 @@ def test_the_target_is_a_name_a_number_or_the_last() -> None:
         ("FROM --platform=a/b/c/d a", 1, "failed to parse platform a/b/c/d"),
         ("FROM --platform=$x a", 1, 'failed to parse platform : "" is an invalid component of ""'),
         ("FROM --platform=linux/ a", 1, 'failed to parse platform linux/: "" is an invalid component'),
+        ("FROM a\nCOPY --from=A! b c", 2, 'failed to parse stage name "A!": invalid reference format'),
         ("FROM a AS x\nCOPY --from=X b c", 2, "circular dependency detected on stage: x"),
         (
             "FROM a AS x\nCOPY --from=1 b c\nFROM a",
