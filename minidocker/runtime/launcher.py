@@ -150,7 +150,7 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], client: socket.
 
 def hold(box: Mapping[str, Any], client: socket.socket) -> None:
     """Show a stopped container's file system, in a process that only waits, until the client has done with it."""
-    monitor_lock(box["path"])
+    held = monitor_lock(box["path"])
 
     def become() -> None:
         inside.build(box)
@@ -162,4 +162,5 @@ def hold(box: Mapping[str, Any], client: socket.socket) -> None:
     client.recv(1)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    os.close(held)
     answer(client, {})

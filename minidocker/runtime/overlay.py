@@ -15,6 +15,7 @@ Names never resolve through a symbolic link here: every folder is opened from it
 # ruff: noqa: PTH101, PTH208
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import secrets
@@ -100,9 +101,10 @@ def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None)
         finally:
             os.close(root)
         temporary.rename(directory)
-    except BaseException:
+    except BaseException as error:
         discard(temporary)
-        raise
+        if not (isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST) and directory.is_dir()):
+            raise  # all is well where somebody else has just unpacked the same layer
 
 
 def apply(changes: Changeset, folder: str | int, *, rootless: bool | None = None) -> None:
@@ -139,6 +141,11 @@ class _Writer:
 
     def enter(self, folder: str) -> None:
         """Make `folder` the current one; those on the way that no entry lists are made."""
+        while self.overlay and self.here not in ("/", folder) and not folder.startswith(prefix(self.here)):
+            # Nobody else is in a tree that is still being made, so `..` is where we came from.
+            self.fd, left = os.open("..", FOLDER, dir_fd=self.fd), self.fd
+            self.here = self.here.rpartition("/")[0] or "/"
+            os.close(left)
         if folder == self.here:
             return
         if not folder.startswith(prefix(self.here)):

@@ -67,12 +67,12 @@ def state_lock(path: str) -> Iterator[None]:
         os.close(fd)
 
 
-def monitor_lock(path: str) -> None:
-    """Take the lock that says: this container has a monitor. It is let go when this process ends."""
+def monitor_lock(path: str) -> int:
+    """Take the lock that says: this container has a monitor. It is let go when the descriptor closes."""
     fd = os.open(f"{path}/monitor.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     for _ in range(20):  # somebody may only be looking whether it is held
         with suppress(BlockingIOError):
             linux.flock(fd, wait=False)
-            return
+            return fd
         time.sleep(0.005)
     raise Refusal("container is already running")

@@ -1,9 +1,14 @@
 """A layer as an overlayfs directory and back: nothing lost, nothing outside, and what the kernel says to it."""
 
 import os
+import socket
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 
 import hypothesis.strategies as st
 import pytest
@@ -11,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 
 from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset, diff, directory, file, merge
+from minidocker.runtime import NO_STDIO, Box, Process, probe
+from minidocker.runtime.namespaces import Namespaces, answered
 from minidocker.runtime.overlay import OPAQUE, InTree, apply, discard, scan, unpack
 from minidocker.tree import Entry, Tree, symlink
 
@@ -71,6 +78,66 @@ def test_applying_a_layer_to_the_files_is_merging_it(tmp_path: Path, lower: Tree
     seen = merge(Tree(), scan(folder, Tree()))
     assert timeless(seen) == timeless(upper)
     discard(folder)
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A layer that knows its value and its unpacked folder."""
+
+    changes: Changeset
+    folder: Path
+    diff_id: str = "sha256:0"
+
+    def path(self) -> Path:
+        return self.folder
+
+
+@pytest.mark.skipif(not probe.report().works, reason="no overlay mounts here")
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(trees(), min_size=2, max_size=4), st.randoms(use_true_random=False))
+def test_the_kernel_sees_through_a_stack_what_merge_says(
+    tmp_path: Path, runtime: Namespaces, states: list[Tree], dice: Random
+) -> None:
+    below, layers = Tree(), []
+    for wanted in states:
+        changes = diff(below, Tree({"/t" + path.rstrip("/"): entry for path, entry in wanted.items()}))
+        opaque = {path for path, entry in changes.items() if entry.is_dir and path != "/t" and dice.random() < 0.3}
+        layers.append(Changeset(dict(changes), opaque))
+        below = merge(below, layers[-1])
+    stack = [Unpacked(layer, tmp_path / f"layer{number}") for number, layer in enumerate(layers)]
+    try:
+        for layer in stack:
+            unpack(layer.changes, layer.folder)
+        with held(runtime, Box(tmp_path / "box", stack, Process(("true",)))) as root:
+            seen = merge(Tree(), scan(Path(root, "t"), Tree()))
+            assert dict(seen) == dict(rooted(below, "/t"))
+    finally:
+        for folder in tmp_path.iterdir():
+            discard(folder)
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Namespaces]:
+    found = Namespaces()
+    yield found
+    found.close()
+
+
+@contextmanager
+def held(runtime: Namespaces, box: Box) -> Iterator[str]:
+    """A container's file system as the kernel shows it, without a program that runs there."""
+    with runtime._launcher.ask({"do": "hold", "box": runtime._prepare(box)}, NO_STDIO) as connection:
+        yield f"/proc/{answered(connection)['pid']}/root"
+        connection.shutdown(socket.SHUT_WR)
+        answered(connection)
+
+
+def rooted(tree: Tree, folder: str) -> Tree:
+    """What lies below a folder, as a tree of its own; the time of its root is nobody's."""
+    below = {path.removeprefix(folder) or "/": tree[path] for path in (folder, *tree.below(folder))}
+    below["/"] = replace(below["/"], mtime=0)
+    links = {path: entry.link.removeprefix(folder) for path, entry in below.items()}
+    return Tree({path: replace(entry, link=links[path]) for path, entry in below.items()})
 
 
 def test_a_whiteout_is_a_device_and_an_opaque_directory_bears_a_mark(tmp_path: Path) -> None:
@@ -157,8 +224,6 @@ def test_reading_a_file_later_does_not_follow_a_folder_that_became_a_link(tmp_pa
 
 
 def test_sockets_are_left_out(tmp_path: Path) -> None:
-    import socket
-
     (tmp_path / "upper").mkdir()
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "upper/s"))
