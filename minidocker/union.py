@@ -247,6 +247,8 @@ class Union:
         return there
 
     def _new(self, path: str, entry: Entry) -> None:
+        if path.endswith("/") and not self.exists(path):
+            raise _error(errno.ENOENT, path)
         there = self._place(path, follow=False)
         if there in self._entries:
             raise _error(errno.EEXIST, path)

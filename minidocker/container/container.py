@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from minidocker.container.containers import Containers
 
 KILL = 9
+FAREWELL = 5.0  # seconds in which a monitor that has written its last state ends, and lets go of its lock
 
 
 class Container:
@@ -99,6 +100,7 @@ class Container:
         with self._deciding():
             if self._runs():
                 return
+            monitor.await_end(self.path, FAREWELL)
             (self.path / "stopped").unlink(missing_ok=True)
             for bind in self.binds():
                 if not Path(bind.source).exists():
@@ -210,6 +212,7 @@ class Container:
                 self._end(state, force)
             with self._deciding():
                 if self.status not in LIVE:
+                    monitor.await_end(self.path, FAREWELL)
                     return self.containers.delete(self)
 
     def _end(self, state: Mapping[str, Any], force: bool) -> None:

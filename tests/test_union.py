@@ -1,0 +1,157 @@
+"""Many layers, one view: lookups, and writes that behave as those of the system that the tests run on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import posixpath
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from minidocker.layer import WHITEOUT, Changeset, diff, merge
+from minidocker.tree import Tree, directory, file, symlink
+from minidocker.union import Union, lookup
+
+LOWER = Changeset({"/etc/motd": file(b"one"), "/etc/os": file(b"lower"), "/lib/a": file(b"a"), "/opt": directory()})
+MIDDLE = Changeset(
+    {"/etc/motd": file(b"two"), "/etc/os": WHITEOUT, "/lib": symlink("usr/lib"), "/opt": directory()}, {"/opt"}
+)
+UPPER = Changeset({"/etc/motd": file(b"three")})
+
+
+class TestLookup:
+    """Who answers for a path, top first."""
+
+    @pytest.mark.parametrize(
+        ("path", "verdicts"),
+        [
+            ("/etc/motd", ["answers", "hidden", "hidden"]),
+            ("/etc/os", ["silent", "hides", "hidden"]),
+            ("/lib/a", ["silent", "hides", "hidden"]),
+            ("/opt/x", ["silent", "hides", "silent"]),
+            ("/lib", ["silent", "answers", "silent"]),
+            ("/nothing", ["silent", "silent", "silent"]),
+        ],
+    )
+    def test_verdicts(self, path: str, verdicts: list[str]) -> None:
+        answers = lookup([LOWER, MIDDLE, UPPER], path)
+        assert [answer.verdict for answer in answers] == verdicts
+        assert [answer.layer for answer in answers] == [2, 1, 0]
+
+    def test_agree_with_the_view(self) -> None:
+        layers = [LOWER, MIDDLE, UPPER]
+        tree = merge(Tree(), *layers)
+        for path in {path for layer in layers for path in layer}:
+            answered = [answer.entry for answer in lookup(layers, path) if answer.verdict == "answers"]
+            assert answered == ([tree[path]] if path in tree else [])
+
+
+class TestWrites:
+    """A write goes to the top, and a lower file is copied up whole."""
+
+    def test_the_layers_stay_as_they_are(self) -> None:
+        view = Union([LOWER])
+        view.write("/etc/motd", b"mine")
+        assert (view.read("/etc/motd"), view.lower["/etc/motd"].data.read()) == (b"mine", b"one")
+        assert view.copied_up == 3
+        view.write("/etc/motd", b"!", append=True)
+        assert (view.read("/etc/motd"), view.copied_up) == (b"mine!", 3)
+
+    def test_metadata_alone_makes_a_new_file_of_the_same_bytes(self) -> None:
+        view = Union([LOWER])
+        view.chmod("/etc/motd", 0o600)
+        view.chown("/etc/motd", 7, -1)
+        entry = view.changes()["/etc/motd"]
+        assert (entry.mode, entry.uid, entry.gid, entry.data.read()) == (0o600, 7, 0, b"one")
+
+    def test_a_removed_file_is_a_whiteout_and_may_come_back(self) -> None:
+        view = Union([LOWER])
+        view.unlink("/etc/os")
+        assert view.changes()["/etc/os"] == WHITEOUT
+        view.write("/etc/os", b"new")
+        assert view.changes()["/etc/os"].data.read() == b"new"
+
+    def test_hard_links_share_what_is_written(self) -> None:
+        view = Union([LOWER])
+        view.link("/etc/motd", "/etc/again")
+        view.write("/etc/again", b"both")
+        assert view.read("/etc/motd") == b"both"
+        view.unlink("/etc/motd")
+        assert (view.read("/etc/again"), view.tree()["/etc/again"].link) == (b"both", "")
+
+    def test_it_starts_from_a_writable_layer(self) -> None:
+        view = Union([LOWER], upper=UPPER)
+        assert view.read("/etc/motd") == b"three"
+        assert merge(view.lower, view.changes()) == view.tree()
+
+    def test_time_moves_with_the_clock(self) -> None:
+        view = Union([LOWER], clock=lambda: 77)
+        view.write("/etc/new", b"")
+        assert (view.stat("/etc/new").mtime, view.stat("/etc").mtime) == (77, 77)
+
+
+NAMES = ("a", "b", "a/c", "b/c", "a/c/d", "l", "l/c", "m", "..", "a/../b")
+OPERATIONS = st.one_of(
+    st.tuples(st.sampled_from(["mkdir", "rmdir", "unlink", "read", "listdir", "readlink"]), st.sampled_from(NAMES)),
+    st.tuples(st.sampled_from(["write", "append"]), st.sampled_from(NAMES), st.binary(max_size=3)),
+    st.tuples(st.sampled_from(["rename", "link"]), st.sampled_from(NAMES), st.sampled_from(NAMES)),
+    st.tuples(st.just("symlink"), st.sampled_from(["a", "b", "a/c", "nothing", "l"]), st.sampled_from(NAMES)),
+)
+
+
+def ours(view: Union, operation: str, *args: Any) -> Any:
+    if operation in ("write", "append"):
+        return view.write("/" + args[0], args[1], append=operation == "append")
+    paths = [args[0], "/" + args[1]] if operation == "symlink" else ["/" + path for path in args]
+    return getattr(view, operation)(*paths)
+
+
+def theirs(root: Path, operation: str, *args: Any) -> Any:
+    paths = [f"{root}/{path}" for path in args if isinstance(path, str)]
+    if operation in ("write", "append"):
+        with open(paths[0], "ab" if operation == "append" else "wb") as out:  # noqa: PTH123
+            out.write(args[1])
+        return None
+    if operation == "read":
+        with open(paths[0], "rb") as source:  # noqa: PTH123
+            return source.read()
+    if operation == "symlink":
+        return os.symlink(args[0], paths[1])  # noqa: PTH211 (a Path drops a slash at the end)
+    if operation == "link":
+        return os.link(*paths, follow_symlinks=False)
+    found = getattr(os, operation)(*paths)
+    return sorted(found) if operation == "listdir" else found
+
+
+def outcome(call: Any, *args: Any) -> Any:
+    try:
+        return call(*args)
+    except OSError as error:
+        return errno.errorcode[error.errno or 0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="compares with a POSIX file system")
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(operations=st.lists(OPERATIONS, max_size=12))
+def test_it_behaves_as_a_real_file_system(tmp_path: Path, walk: Any, operations: list[tuple[Any, ...]]) -> None:
+    root = tmp_path / "root"
+    shutil.rmtree(root, ignore_errors=True)
+    root.mkdir()
+    view = Union()
+    for operation in operations:
+        if any(isinstance(path, str) and posixpath.normpath("/" + path) == "/" for path in operation[1:]):
+            continue  # a view's root has nothing above it
+        if ".." in operation[1:]:
+            continue
+        assert outcome(ours, view, *operation) == outcome(theirs, root, *operation), operation
+    seen, real = view.tree(), walk(root)
+    assert seen.keys() == real.keys()
+    for path in seen.keys() - {"/"}:
+        assert (seen[path].kind, seen[path].target) == (real[path].kind, real[path].target), path
+        assert seen[path].data.read() == real[path].data.read(), path
+    assert merge(Tree(), diff(Tree(), seen)) == seen
