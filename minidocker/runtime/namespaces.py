@@ -342,6 +342,10 @@ class Launcher:
                 self._socket.close()
             self._reap()
 
+    def __del__(self) -> None:
+        with suppress(Exception):  # an engine that was dropped without `close` leaves no zombie either
+            self.close()
+
 
 def answered(connection: socket.socket) -> dict[str, Any]:
     """The next answer. Raises the error that it may be."""

@@ -674,6 +674,16 @@ def test_a_launcher_that_is_killed_is_replaced(house: House) -> None:
     assert house.run("echo two") == "two\n"
 
 
+def test_a_runtime_that_is_dropped_takes_its_launcher_with_it(house: House) -> None:
+    from minidocker.runtime.namespaces import Namespaces
+
+    runtime = Namespaces()
+    runtime.start(house.sh("true"))
+    pid = runtime._launcher._pid
+    del runtime
+    assert not Path(f"/proc/{pid}").exists(), "not even a zombie is left"
+
+
 def processes() -> set[str]:
     """The processes of this session's runtimes."""
     found = set()
