@@ -57,6 +57,8 @@ class HostFolder:
 
     def _host(self, path: str) -> Path:
         inside = path[len(self.target) :].strip("/")
+        if os.name == "nt" and any(char in inside for char in "\\:"):
+            raise failure(errno.EINVAL, path)  # to Windows this would be another folder, or another drive
         there = self.source
         for name in inside.split("/")[:-1] if inside else ():
             there = there / name
@@ -197,6 +199,21 @@ class Mounts:
     def get(self, path: str) -> Entry | None:
         """What is at a path without following links; what `minidocker.tree.resolve` walks over."""
         return self.route(path)[0].get(path)
+
+    def put(self, path: str, entry: Entry) -> None:
+        """Make what is at a path be this entry, as `docker cp` does."""
+        system, read_only, _ = self.route(path)
+        old = system.get(path)
+        if read_only:
+            raise failure(errno.EROFS, path)
+        if old is not None and not old.is_dir and entry.kind != "file":
+            system.unlink(path)
+        if entry.kind == "file":
+            system.write(path, entry.data.read(), entry.mode, False, entry.uid, entry.gid)
+        elif entry.kind == "symlink":
+            system.symlink(entry.target, path, entry.uid, entry.gid)
+        elif entry.is_dir and (old is None or not old.is_dir):
+            system.mkdir(path, entry.mode, entry.uid, entry.gid)
 
     def listdir(self, path: str) -> list[str]:
         """The names in a directory, mount points among them."""

@@ -575,12 +575,17 @@ class Simulated:
             return disk.changes()
 
     def apply(self, box: Box, changes: Changeset) -> None:
-        """Write entries into the container's file system, running or not."""
+        """Write entries into the container's file system as its processes see it, binds included, running or not."""
         disk = self._disk(box)
         here = {path: replace(entry, data=Bytes(entry.data.read())) for path, entry in changes.items()}
         with disk.held() as before:
-            disk.show(diff(disk.lower, merge(before.tree(), Changeset(here, changes.opaque))))
+            mounts = Mounts(before, box.hostname, box.binds, box.read_only)
+            mounted = {path for path in here if mounts.route(path)[2] != "/"}
+            own = {path: entry for path, entry in here.items() if path not in mounted}
+            disk.show(diff(disk.lower, merge(before.tree(), Changeset(own, changes.opaque))))
             disk.saved = -1
+        for path in sorted(mounted):
+            mounts.put(path, here[path])
 
     def remove(self, box: Box) -> None:
         """Delete the writable layer. Raises Conflict where the container runs."""

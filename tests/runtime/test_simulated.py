@@ -235,6 +235,16 @@ def test_nothing_leads_out_of_a_bind(container: Container, tmp_path: Path) -> No
     assert (secret.stat().st_mode, (secret / "key").stat().st_uid) == before
 
 
+def test_files_are_copied_into_a_bind(container: Container, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    box = container.box("true", binds=(Bind(str(source), "/data"),))
+    entries = {"/data/d": directory(), "/data/d/f": file(b"in the bind"), "/own": file(b"in the layer")}
+    container.runtime.apply(box, Changeset(entries))
+    assert (source / "d" / "f").read_bytes() == b"in the bind"
+    assert set(container.runtime.changes(box)) == {"/data", "/own"}
+
+
 # Detached
 
 
