@@ -496,5 +496,5 @@ BUILTINS: dict[str, Builtin] = {
     "declare": refuse("declare", "this is bash's; in `sh` a plain assignment does"),
     "shopt": refuse("shopt", "this is bash's, and changes what `sh` does not have"),
     "ulimit": refuse("ulimit", "the simulated runtime has no limits to set"),
-    "[[": refuse("[[", "this is bash's; `sh` has [ … ]"),
+    "[[": refuse("[[", "no part of POSIX `sh`, and not in the simulated runtime; write [ … ]"),
 }

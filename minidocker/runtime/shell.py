@@ -247,7 +247,7 @@ class Shell:
         child, sink = self.fork(), Sink()
         child.process.attach(1, sink)
         child.process.start(child.main(child.run(body)))
-        self.status = self.output_status = yield from self.process.wait(child.process)
+        self.output_status = yield from self.process.wait(child.process)
         return decode(bytes(sink.content).replace(b"\0", b"")).rstrip("\n")
 
     # Compound commands
