@@ -31,7 +31,7 @@ from minidocker.content import (
     temp_path,
     unwritable,
 )
-from minidocker.errors import InvalidArgument, LayerError
+from minidocker.errors import ImageLoadError, LayerError
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import Changeset
@@ -85,7 +85,7 @@ def load(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes]) -> l
             try:
                 archive = layertar.read(plain.path, lenient=True)
             except LayerError as error:
-                raise InvalidArgument(f"cannot load this archive: {error}") from error
+                raise ImageLoadError(f"cannot load this archive: {error}") from error
             loader = _Loader(images, Tree({path: entry for path, entry in archive.items() if path != "/"}))
             return loader.load()
     except BaseException:
@@ -118,11 +118,11 @@ class _Loader:
         elif "/manifest.json" in self.tree:
             found = self.from_docker()
         else:
-            raise InvalidArgument(
+            raise ImageLoadError(
                 "cannot load this archive: it has neither an index.json (OCI) nor a manifest.json (Docker)"
             )
         if not found:
-            raise InvalidArgument("cannot load this archive: there is no image in it")
+            raise ImageLoadError("cannot load this archive: there is no image in it")
         loaded = []
         for config, layers, names in found:
             image = self.images.add_manifest(config, layers)
@@ -138,13 +138,13 @@ class _Loader:
         except OSError:
             entry = None
         if entry is None or entry.kind != "file":
-            raise InvalidArgument(f"cannot load this archive: {path.lstrip('/')} is missing in it")
+            raise ImageLoadError(f"cannot load this archive: {path.lstrip('/')} is missing in it")
         return entry.data
 
     def text(self, path: str) -> bytes:
         data = self.file(path)
         if data.size > MAX_JSON:
-            raise InvalidArgument(f"cannot load this archive: {path.lstrip('/')} is too large ({data.size} bytes)")
+            raise ImageLoadError(f"cannot load this archive: {path.lstrip('/')} is too large ({data.size} bytes)")
         return data.read()
 
     # OCI image layout
@@ -152,7 +152,7 @@ class _Loader:
     def from_index(self, index: dict[str, Any], depth: int = 0, named: bool = True) -> list[Any]:
         manifests = index.get("manifests")
         if not isinstance(manifests, list) or depth > MAX_DEPTH:
-            raise InvalidArgument("cannot load this archive: its index has no list of manifests")
+            raise ImageLoadError("cannot load this archive: its index has no list of manifests")
         found = []
         for entry in manifests:
             blob = Descriptor.from_json(entry)
@@ -172,7 +172,7 @@ class _Loader:
         for layer, diff_id in zip(layers, raw["rootfs"]["diff_ids"], strict=True):
             data = self.file("/" + _blob_name(layer.digest))
             if data.size != layer.size:
-                raise InvalidArgument(f"cannot load this archive: blob {layer.digest} is not {layer.size} bytes long")
+                raise ImageLoadError(f"cannot load this archive: blob {layer.digest} is not {layer.size} bytes long")
             self.layer(data, layer.media_type, diff_id, layer.digest)
         return self.store.put(self.blob(config), CONFIG), layers
 
@@ -180,7 +180,7 @@ class _Loader:
         data = self.text("/" + _blob_name(blob.digest))
         found = self.file("/" + _blob_name(blob.digest)).digest
         if found != blob.digest or len(data) != blob.size:
-            raise InvalidArgument(f"cannot load this archive: blob {blob.digest} has other bytes than its digest says")
+            raise ImageLoadError(f"cannot load this archive: blob {blob.digest} has other bytes than its digest says")
         return data
 
     # docker save, before Docker 25
@@ -188,7 +188,7 @@ class _Loader:
     def from_docker(self) -> list[Any]:
         listed = parse_json(b'{"images": %s}' % self.text("/manifest.json"), "manifest.json")["images"]
         if not isinstance(listed, list):
-            raise InvalidArgument("manifest.json must be a list of images")
+            raise ImageLoadError("manifest.json must be a list of images")
         return [self.docker_image(item) for item in listed]
 
     def docker_image(self, item: Any) -> tuple[Descriptor, list[Descriptor], list[str]]:
@@ -199,7 +199,7 @@ class _Loader:
         except (TypeError, KeyError, AttributeError):
             good = False
         if not good:
-            raise InvalidArgument("manifest.json: each image needs Config, Layers and RepoTags")
+            raise ImageLoadError("manifest.json: each image needs Config, Layers and RepoTags")
         text = self.text("/" + config)
         raw = check_config(parse_json(text, config), len(layers))
         pairs = zip(layers, raw["rootfs"]["diff_ids"], strict=True)
@@ -292,7 +292,7 @@ def _blob_name(digest: str) -> str:
 def _tag(name: str) -> str:
     reference = Reference.parse(name)
     if reference.digest:
-        raise InvalidArgument(f"cannot load this archive: {name!r} cannot be the name of an image in it")
+        raise ImageLoadError(f"cannot load this archive: {name!r} cannot be the name of an image in it")
     return str(reference)
 
 

@@ -75,16 +75,15 @@ class Images:
         """The `index.json` entry of a name, an id, or the start of an id; None where there is none."""
         entries = self._entries()
         hexes = name.removeprefix("sha256:")
+        is_id = _is_id(name)
         if re.fullmatch(r"[0-9a-f]{1,64}", hexes):
             found = {self._id(entry["digest"]): entry for entry in entries}
             hits = [digest for digest in found if digest.startswith(f"sha256:{hexes}")]
-            if len(hits) == 1 and (name.startswith("sha256:") or not _named(entries, name)):
+            if len(hits) == 1 and (is_id or not _named(entries, name)):
                 return found[hits[0]]
-            if len(hits) > 1 and not _named(entries, name):
+            if len(hits) > 1 and (is_id or not _named(entries, name)):
                 raise InvalidArgument(f"Multiple IDs found with provided prefix: {name}")
-        if name.startswith("sha256:"):
-            return None
-        return _named(entries, name)
+        return None if is_id else _named(entries, name)
 
     # Making
 
@@ -142,7 +141,7 @@ class Images:
             raise ImageNotFound(f"No such image: {image if ':' in image else image + ':latest'}")
         digest = self._id(entry["digest"])
         names = self.names().get(digest, [])
-        if _named(self._entries(), image):
+        if not _is_id(image) and _named(self._entries(), image):
             going = [str(Reference.parse(image))]
             users = [container for container, (used, _) in self.in_use().items() if used == digest]
             if users and len(names) == 1 and not force:
@@ -246,6 +245,11 @@ class Images:
 
 def _name(entry: Mapping[str, Any]) -> str:
     return str((entry.get("annotations") or {}).get(REF_NAME) or "")
+
+
+def _is_id(name: str) -> bool:
+    """Whether it can be nothing but an id, or the start of one."""
+    return name.startswith("sha256:") or bool(re.fullmatch(r"[0-9a-f]{64}", name))
 
 
 def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any] | None:

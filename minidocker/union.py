@@ -171,11 +171,12 @@ class Union:
         """Make one more name for the file at `src`."""
         there = self.resolve(src, follow=False)
         entry = self.stat(src, follow=False)
+        self._vacant(path)
         if entry.is_dir:
             raise _error(errno.EPERM, src)
         if entry.kind == "file":
             entry = self._entries[there] = replace(entry, link=entry.link or there)
-        self._new(path, entry)
+        self._put(self._vacant(path), entry)
 
     def unlink(self, path: str) -> None:
         """Remove a name; a lower layer's file gets a whiteout."""
@@ -247,12 +248,16 @@ class Union:
         return there
 
     def _new(self, path: str, entry: Entry) -> None:
+        self._put(self._vacant(path), entry)
+
+    def _vacant(self, path: str) -> str:
+        """Where `path` would be created; nothing may be there yet."""
         if path.endswith("/") and not self.exists(path):
             raise _error(errno.ENOENT, path)
         there = self._place(path, follow=False)
         if there in self._entries:
             raise _error(errno.EEXIST, path)
-        self._put(there, entry)
+        return there
 
     def _put(self, path: str, entry: Entry) -> None:
         self._entries[path] = entry
