@@ -81,6 +81,11 @@ def _chains(blob: Path) -> set[str]:
 
 def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        try:
+            shutil.rmtree(path)
+        except RecursionError:  # a layer may be as deep as Linux allows
+            from minidocker.runtime.overlay import discard
+
+            discard(path)
     else:
         path.unlink(missing_ok=True)

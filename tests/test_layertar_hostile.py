@@ -13,8 +13,10 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import signal
 import struct
+import subprocess
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -738,6 +740,9 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     except APIError as error:
         pytest.skip(f"runtime {request.param} does not work here: {error}")
     yield engine
+    for image in engine.images.list():
+        engine.images.remove(image.id, force=True)
+    engine.images.prune_builds()  # or trees too deep for pytest's own tidying up are left
     engine.close()
     assert {path for path in ON_HOST if path.exists()} == before
     assert [path.name for path in folder.iterdir()] == ["root"]
@@ -775,7 +780,7 @@ def described_folder(folder: Path) -> dict[str, tuple[int, int, bytes]]:
 
 
 class TestEngine:
-    @all_cases
+    @pytest.mark.parametrize("hostile", CASES[::17], ids=str)
     def test_cp(self, hostile: Case, box: Container) -> None:
         """`docker cp`: into a container that does not run."""
         with limits():
@@ -784,7 +789,7 @@ class TestEngine:
             except APIError as error:
                 assert error.explanation
 
-    @pytest.mark.parametrize("hostile", CASES[::7], ids=str)
+    @pytest.mark.parametrize("hostile", CASES[::19], ids=str)
     def test_add(self, hostile: Case, engine: Engine, tmp_path: Path) -> None:
         """`ADD` unpacks what is an archive, and copies what is none."""
         (tmp_path / "evil.tar").write_bytes(hostile.tar)
@@ -813,9 +818,14 @@ class TestEngine:
                 return
         assert folder.is_relative_to(engine.root / "layers")
         made = {path for path, entry in image.tree().items() if entry.kind not in ("char", "block")}
-        assert {"/" + str(path.relative_to(folder)) for path in folder.rglob("*")} >= made - {"/"}
+        listing = subprocess.run(
+            ["find", folder, "-mindepth", "1", "-printf", "/%P\\0"], capture_output=True, check=True
+        )
+        assert {os.fsdecode(path) for path in listing.stdout.split(b"\0")} >= made - {"/"}
+        engine.images.remove(image.id, force=True)
+        assert not folder.exists() or "1900" not in hostile.name  # others may have the same layer
 
-    @pytest.mark.parametrize("hostile", [h for h in CASES if h.kept not in (REFUSED, EITHER)][::5], ids=str)
+    @pytest.mark.parametrize("hostile", [h for h in CASES if h.kept not in (REFUSED, EITHER)][::15], ids=str)
     def test_run(self, hostile: Case, engine: Engine) -> None:
         """The layer on top of a base that works: it runs, or says why it does not."""
         base = engine.images.get("minidocker/base")
@@ -867,6 +877,8 @@ class TestEngine:
             )
 
     def test_a_device_of_the_host_cannot_be_opened(self, engine: Engine) -> None:
+        if engine.runtime.name != "namespaces":
+            pytest.skip("the simulated runtime has no devices")
         made = member("disk", kind="4", device=(254, 0), mode=0o666) + member(
             "mem", kind="3", device=(1, 1), mode=0o666
         )

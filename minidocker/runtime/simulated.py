@@ -81,15 +81,25 @@ class Disk:
     def release(self) -> None:
         """Save what has changed, and let go."""
         assert self._lock is not None
-        if self.view.writes != self.saved:
-            target = self.path / "upper" / "layer.tar"
-            temporary = temp_path(target)
+        try:
+            if self.view.writes != self.saved:
+                self._save()
+        finally:
+            lock, self._lock = self._lock, None
+            lock.release()
+
+    def _save(self) -> None:
+        target = self.path / "upper" / "layer.tar"
+        temporary = temp_path(target)
+        try:
             with temporary.open("xb") as out:
                 layertar.write(self.view.changes(), out)
             temporary.replace(target)
             self.saved, self.stamp = self.view.writes, self._stamp()
-        lock, self._lock = self._lock, None
-        lock.release()
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            self.stamp = (0, 0)  # what cannot be saved was never there: load what is
+            raise
 
     @contextmanager
     def held(self) -> Iterator[Union]:
