@@ -16,6 +16,7 @@ from minidocker.cli.pieces import ExecError, TemplateError
 from minidocker.cli.template import compile_template
 from minidocker.cli.values import Function, Struct, as_structs, to_json
 from minidocker.errors import DockerException
+from minidocker.times import human
 
 
 def human_size(size: float, digits: int = 4) -> str:
@@ -29,27 +30,6 @@ def human_size(size: float, digits: int = 4) -> str:
     while size >= 1000:
         size, unit = size / 1000, next(units, "EB")
     return f"{size:.{digits}g}{unit}"
-
-
-def human_duration(seconds: float) -> str:
-    """How long, as people say it.
-
-    >>> [human_duration(s) for s in (0.4, 1, 59, 60, 3600, 86400, 86400 * 30)]
-    ['Less than a second', '1 second', '59 seconds', 'About a minute', 'About an hour', '24 hours', '4 weeks']
-    """
-    whole, minutes, hours = int(seconds), int(seconds / 60), int(seconds / 3600 + 0.5)
-    if whole < 1:
-        return "Less than a second"
-    if whole < 60:
-        return "1 second" if whole == 1 else f"{whole} seconds"
-    if minutes < 60:
-        return "About a minute" if minutes == 1 else f"{minutes} minutes"
-    if hours < 48:
-        return "About an hour" if hours == 1 else f"{hours} hours"
-    for unit, length, limit in (("days", 24, 14 * 24), ("weeks", 24 * 7, 60 * 24), ("months", 24 * 30, 730 * 24)):
-        if hours < limit:
-            return f"{hours // length} {unit}"
-    return f"{int(seconds / 3600 / 24 / 365)} years"
 
 
 def seconds_of(stamp: str | float) -> float:
@@ -68,7 +48,7 @@ def seconds_of(stamp: str | float) -> float:
 def ago(then: str | float) -> str:
     """`2 weeks ago`; `N/A` when there is no time."""
     then = seconds_of(then)
-    return f"{human_duration(time.time() - then)} ago" if then else "N/A"
+    return f"{human(time.time() - then)} ago" if then else "N/A"
 
 
 def local_time(then: str | float) -> str:

@@ -13,12 +13,12 @@ from minidocker.cli.format import (
     columns,
     ellipsis,
     filters_of,
-    human_duration,
     human_size,
     local_time,
     rfc3339,
     seconds_of,
 )
+from minidocker.times import human
 
 THINGS = Listing(
     "*formatter.ThingContext",
@@ -65,7 +65,7 @@ def test_listings_show_three_digits() -> None:
     ],
 )
 def test_durations(seconds: float, text: str) -> None:
-    assert human_duration(seconds) == text
+    assert human(seconds) == text
 
 
 def test_times() -> None:
