@@ -245,6 +245,44 @@ class TestUmoci:
         assert run("umoci", "ls", "--layout", root).split() == ["empty", "named:1"]
 
 
+def docker(*words: str | Path, data: bytes | None = None) -> bytes:
+    done = subprocess.run(["docker", *map(str, words)], input=data, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+def docker_answers() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=20).returncode == 0
+
+
+class TestDocker:
+    """Where a Docker daemon runs: what we save it loads, with the same id, and the other way round."""
+
+    def test_there_and_back(self, app: Image, tmp_path: Path) -> None:
+        if not docker_answers():
+            pytest.skip("no Docker daemon answers")
+        app.tag("minidocker-oracle", "1")
+        try:
+            docker("load", data=b"".join(app.save(named="minidocker-oracle:1")))
+            seen = json.loads(docker("image", "inspect", "minidocker-oracle:1"))[0]
+            assert seen["Id"] == app.id
+            assert seen["RootFS"]["Layers"] == app.diff_ids
+            made = docker("create", "minidocker-oracle:1").decode().strip()
+            (tmp_path / "exported.tar").write_bytes(docker("export", made))
+            docker("rm", made)
+            theirs = archive.import_(app.images, tmp_path / "exported.tar", {}).tree()
+            assert not [path for path in app.tree() if path not in theirs]
+            assert [path for path, entry in app.tree().items() if theirs[path].data != entry.data] == []
+            (tmp_path / "saved.tar").write_bytes(docker("save", "minidocker-oracle:1"))
+            ((image, names),) = archive.load(Images(Store(tmp_path / "other")), tmp_path / "saved.tar")
+            assert (image.id, names) == (app.id, ["minidocker-oracle:1"])
+            same(image.tree(), SEEN)
+        finally:
+            subprocess.run(["docker", "rmi", "-f", "minidocker-oracle:1"], capture_output=True, check=False)
+
+
 @contextmanager
 def overlay(lowers: list[Path], work: Path) -> Iterator[Path]:
     for name in ("upper", "work", "seen"):
