@@ -19,7 +19,7 @@ from minidocker.errors import Conflict, ContainerError, InvalidArgument, NotFoun
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.images import Images
-from minidocker.runtime import Runtime, monitor
+from minidocker.runtime import Runtime, Stdio, monitor
 
 Found = list[Container]  # `list` itself is a method of Docker's
 
@@ -67,7 +67,7 @@ class Containers:
         container = self.create(image, command, **options)
         remove = remove or container.config["HostConfig"]["AutoRemove"]
         try:
-            container.start()
+            container.start(Stdio(attached=not (detach or stream)))
         except BaseException:
             if remove:
                 container.remove(force=True)

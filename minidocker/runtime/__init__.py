@@ -13,7 +13,7 @@ commands over the file tree, anywhere Python runs. Both keep to the same files i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -71,11 +71,15 @@ class Box:
 
 @dataclass(frozen=True)
 class Stdio:
-    """File descriptors that the first process is connected to; output goes to the log as well."""
+    """File descriptors that the first process is connected to; output goes to the log as well.
+
+    `attached`: somebody waits for its end, so a runtime may run it right here. Two that differ in this alone are equal.
+    """
 
     stdin: int | None = None
     stdout: int | None = None
     stderr: int | None = None
+    attached: bool = field(default=False, compare=False, kw_only=True)
 
 
 NO_STDIO = Stdio()

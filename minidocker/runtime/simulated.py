@@ -496,9 +496,11 @@ class Simulated:
         return self._disks[box.path]
 
     def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
-        """Start the program: connected to descriptors right here, to its end; else in a monitor process."""
+        """Start the program: attached or connected to descriptors right here, to its end; else in a monitor process."""
         box.path.mkdir(parents=True, exist_ok=True)
-        if stdio != NO_STDIO or sys.platform == "emscripten":  # where there are no processes, nothing can be detached
+        if (
+            stdio.attached or stdio != NO_STDIO or sys.platform == "emscripten"
+        ):  # where there are no processes, nothing can be detached
             Monitor(box, self._disk(box), stdio, lambda: None).run()
             return
         self._detach(box)
