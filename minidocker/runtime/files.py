@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from minidocker.errors import StartError
 from minidocker.runtime import Bind
 from minidocker.tree import Entry, FileData, Tree, directory, file, parents, prefix, resolve, symlink
 from minidocker.union import Union
@@ -176,7 +177,10 @@ class Mounts:
             self.table[name] = (machine, False)
         for bind in self.binds:
             target = posixpath.normpath(bind.target)
-            self._mount_point(target, is_dir=not Path(bind.source).is_file())
+            try:
+                self._mount_point(target, is_dir=not Path(bind.source).is_file())
+            except OSError as error:  # a link to nothing, or a file, on the way there
+                raise StartError(f"cannot mount {bind.source} on {target}: {(error.strerror or '').lower()}") from error
             self.table[target] = (HostFolder(bind.source, target), bind.read_only)
 
     def _mount_point(self, target: str, is_dir: bool) -> None:
