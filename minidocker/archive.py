@@ -35,7 +35,7 @@ from minidocker.errors import ImageLoadError, LayerError
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import Changeset
-from minidocker.manifest import FULL_NAME, REF_NAME, check_config, check_manifest, dump
+from minidocker.manifest import FULL_NAME, REF_NAME, architecture, check_config, check_manifest, dump, manifest_of
 from minidocker.reference import Reference
 from minidocker.tree import CHUNK, Data, Tree
 
@@ -124,8 +124,8 @@ class _Loader:
         if not found:
             raise ImageLoadError("cannot load this archive: there is no image in it")
         loaded = []
-        for config, layers, names in found:
-            image = self.images.add_manifest(config, layers)
+        for manifest, names in found:
+            image = self.images.add_manifest(manifest)
             for name in names:
                 self.images.tag(image, name)
             loaded.append((image, names))
@@ -149,32 +149,37 @@ class _Loader:
 
     # OCI image layout
 
-    def from_index(self, index: dict[str, Any], depth: int = 0, named: bool = True) -> list[Any]:
+    def from_index(self, index: dict[str, Any], depth: int = 0) -> list[tuple[bytes, list[str]]]:
+        """Each image of an index, as its manifest and its names; of an index within it, the one for this machine."""
         manifests = index.get("manifests")
         if not isinstance(manifests, list) or depth > MAX_DEPTH:
             raise ImageLoadError("cannot load this archive: its index has no list of manifests")
         found = []
-        for entry in manifests:
-            blob = Descriptor.from_json(entry)
-            name = _full_name(blob.annotations) if named else ""
+        for blob in map(Descriptor.from_json, manifests):
+            name = _full_name(blob.annotations) if depth == 0 else ""
             if "manifest.list" in blob.media_type or "image.index" in blob.media_type:
-                inner = self.from_index(parse_json(self.blob(blob), blob.digest), depth + 1, named=False)
-                found += [(config, layers, [name] if name else []) for config, layers, _ in inner]
+                inner = parse_json(self.blob(blob), blob.digest)
+                found += [
+                    (manifest, [name] if name else []) for manifest, _ in self.from_index(_ours(inner), depth + 1)
+                ]
             elif not blob.annotations.get("vnd.docker.reference.type"):  # an attestation is no image
-                found.append((*self.manifest(blob), [name] if name else []))
+                found.append((self.manifest(blob), [name] if name else []))
         return found
 
-    def manifest(self, blob: Descriptor) -> tuple[Descriptor, list[Descriptor]]:
-        manifest = check_manifest(parse_json(self.blob(blob), f"manifest {blob.digest}"))
+    def manifest(self, blob: Descriptor) -> bytes:
+        """Copy in what a manifest names. An OCI one stays as it is, byte for byte; a Docker one is written anew."""
+        data = self.blob(blob)
+        manifest = check_manifest(parse_json(data, f"manifest {blob.digest}"))
         config = Descriptor.from_json(manifest["config"])
         raw = check_config(parse_json(self.blob(config), f"configuration {config.digest}"), len(manifest["layers"]))
         layers = [Descriptor.from_json(layer) for layer in manifest["layers"]]
         for layer, diff_id in zip(layers, raw["rootfs"]["diff_ids"], strict=True):
-            data = self.file("/" + _blob_name(layer.digest))
-            if data.size != layer.size:
+            content = self.file("/" + _blob_name(layer.digest))
+            if content.size != layer.size:
                 raise ImageLoadError(f"cannot load this archive: blob {layer.digest} is not {layer.size} bytes long")
-            self.layer(data, layer.media_type, diff_id, layer.digest)
-        return self.store.put(self.blob(config), CONFIG), layers
+            self.layer(content, layer.media_type, diff_id, layer.digest)
+        stored = self.store.put(self.blob(config), CONFIG)
+        return data if config.media_type == CONFIG else manifest_of(stored, [_as_oci(layer) for layer in layers])
 
     def blob(self, blob: Descriptor) -> bytes:
         data = self.text("/" + _blob_name(blob.digest))
@@ -185,13 +190,13 @@ class _Loader:
 
     # docker save, before Docker 25
 
-    def from_docker(self) -> list[Any]:
+    def from_docker(self) -> list[tuple[bytes, list[str]]]:
         listed = parse_json(b'{"images": %s}' % self.text("/manifest.json"), "manifest.json")["images"]
         if not isinstance(listed, list):
             raise ImageLoadError("manifest.json must be a list of images")
         return [self.docker_image(item) for item in listed]
 
-    def docker_image(self, item: Any) -> tuple[Descriptor, list[Descriptor], list[str]]:
+    def docker_image(self, item: Any) -> tuple[bytes, list[str]]:
         try:
             config, layers, names = item["Config"], item["Layers"] or [], item.get("RepoTags") or []
             good = isinstance(layers, list) and isinstance(names, list)
@@ -204,7 +209,7 @@ class _Loader:
         raw = check_config(parse_json(text, config), len(layers))
         pairs = zip(layers, raw["rootfs"]["diff_ids"], strict=True)
         blobs = [self.layer(self.file("/" + path), LAYER, diff_id) for path, diff_id in pairs]
-        return self.store.put(text, CONFIG), blobs, [_tag(name) for name in names]
+        return manifest_of(self.store.put(text, CONFIG), blobs), [_tag(name) for name in names]
 
     def layer(self, data: Data, media_type: str, diff_id: str, digest: str | None = None) -> Descriptor:
         """Copy a layer's blob into the store, and read it through once: hostile ones stop here."""
@@ -271,6 +276,32 @@ def _chunks(source: BinaryIO | bytes | Path | Iterable[bytes]) -> Iterator[bytes
             yield chunk
     else:
         yield from source
+
+
+def _ours(index: dict[str, Any]) -> dict[str, Any]:
+    """An index of one image for several platforms, cut down to this machine's; where that is missing, to the first."""
+    entries = index.get("manifests")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return index  # refused where it is read
+    images = [
+        entry for entry in entries if not Descriptor.from_json(entry).annotations.get("vnd.docker.reference.type")
+    ]
+    fitting = [entry for entry in images if _fits(entry.get("platform"))]
+    return index | {"manifests": (fitting or images)[:1]}
+
+
+def _fits(platform: Any) -> bool:
+    return isinstance(platform, dict) and (platform.get("os"), platform.get("architecture")) == (
+        "linux",
+        architecture(),
+    )
+
+
+def _as_oci(layer: Descriptor) -> Descriptor:
+    """A layer's descriptor with the OCI media type for what it is."""
+    zipped = layer.media_type.endswith(("gzip", "zstd"))
+    kind = layer.media_type if ".oci." in layer.media_type else GZIP_LAYER if zipped else LAYER
+    return Descriptor(kind, layer.digest, layer.size)
 
 
 def _rechunk(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:

@@ -25,7 +25,7 @@ from minidocker.filters import has_label, is_true, texts
 from minidocker.garbage import collect, disk_usage
 from minidocker.image import Image, Layer
 from minidocker.layer import Changeset
-from minidocker.manifest import FULL_NAME, MAX_LAYERS, REF_NAME, architecture, check_manifest, dump
+from minidocker.manifest import FULL_NAME, MAX_LAYERS, REF_NAME, architecture, check_manifest, dump, manifest_of
 from minidocker.reference import Reference
 from minidocker.times import stamp, unix_time
 
@@ -101,17 +101,11 @@ class Images:
         raw = {"architecture": architecture(), "os": "linux", **config}
         raw["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
         blob = self.store.put(dump(raw), CONFIG)
-        return self.add_manifest(blob, [layer.descriptor for layer in layers])
+        return self.add_manifest(manifest_of(blob, [layer.descriptor for layer in layers]))
 
-    def add_manifest(self, config: Descriptor, layers: Sequence[Descriptor]) -> Image:
+    def add_manifest(self, manifest: bytes) -> Image:
         """Enter an image whose blobs are all there; it has no name yet."""
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": MANIFEST,
-            "config": config.to_json(),
-            "layers": [layer.to_json() for layer in layers],
-        }
-        blob = self.store.put(dump(manifest), MANIFEST)
+        blob = self.store.put(manifest, MANIFEST)
         image = Image(self, blob.digest)
         with self.store.lock():
             entries = self._entries()

@@ -7,10 +7,11 @@ container starts with, how the image was made, and the diff id of each layer.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from types import NoneType
 from typing import Any
 
-from minidocker.content import Descriptor, check_digest
+from minidocker.content import MANIFEST, Descriptor, check_digest
 from minidocker.errors import InvalidArgument
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -26,6 +27,12 @@ SHAPES: dict[type, str] = {
     bool: "empty_layer",
 }
 MAX_LAYERS = 127  # as Docker's overlay2
+
+
+def manifest_of(config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
+    """The manifest of an image, as the bytes of its blob."""
+    kinds = {"schemaVersion": 2, "mediaType": MANIFEST}
+    return dump(kinds | {"config": config.to_json(), "layers": [layer.to_json() for layer in layers]})
 
 
 def check_manifest(value: dict[str, Any]) -> dict[str, Any]:
