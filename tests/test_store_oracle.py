@@ -217,6 +217,9 @@ class TestUmoci:
         (rootfs / "old").chmod(0o600)
         (rootfs / "tmp").rmdir()
         (rootfs / "tmp").write_text("a file")
+        for path in [*rootfs.rglob("*"), rootfs]:  # umoci rounds to the nearest second, a stat truncates
+            seconds = int(path.lstat().st_mtime)
+            os.utime(path, (seconds, seconds), follow_symlinks=False)
         run("umoci", "repack", "--image", f"{app.store.root}:app:2", bundle)
         image = app.images.get("app:2")
         assert len(image.layers) == len(LAYERS) + 1
