@@ -14,23 +14,12 @@ from dataclasses import dataclass
 
 from minidocker.runtime.filetools import make_folder, preserve, remove
 from minidocker.runtime.kernel import Command, Process, Task
-from minidocker.runtime.tool import Options, inputs, name_of, need, raw, read, tool
+from minidocker.runtime.tool import Options, all_lines, inputs, name_of, need, raw, read, tool
 from minidocker.tree import Entry
 
 TABLE: dict[str, Command] = {}
-LONG = (
-    "create extract list gzip verbose file= directory= strip-components= exclude= no-same-owner numeric-owner".split()
-)
-SHORT = {
-    "create": "c",
-    "extract": "x",
-    "get": "x",
-    "list": "t",
-    "gzip": "z",
-    "verbose": "v",
-    "file": "f",
-    "directory": "C",
-}
+LONG = ["create", "extract", "list", "gzip", "verbose", "file=", "directory=", "strip-components=", "exclude="]
+SHORT = dict(zip(("list", "directory", "extract", "gzip", "create", "verbose", "file"), "tCxzcvf", strict=True))
 
 
 @raw(TABLE, "tar")
@@ -38,17 +27,16 @@ def tar(process: Process, args: list[str]) -> Task:
     """Pack (`c`), unpack (`x`) and list (`t`) archives, with gzip (`z`)."""
     args = ["-" + args[0], *args[1:]] if args and not args[0].startswith("-") else args
     try:
-        found, names = getopt.gnu_getopt(args, "cxtzvpoaf:C:", LONG)
+        found, names = getopt.gnu_getopt(args, "cxtzvpf:C:", LONG)
     except getopt.GetoptError as error:
-        raise ValueError(f"{error.msg} (the simulated runtime's tar has: c x t z v p f C, and gzip only)") from None
+        raise ValueError(f"{error.msg} (the simulated runtime's tar has: c x t z v p f C, {' '.join(LONG)})") from None
     options = {SHORT.get(flag.strip("-"), flag.strip("-")): value for flag, value in found}
     excluded = [value for flag, value in found if flag == "--exclude"]
     archive = Archive(process, options.get("C", "."), int(options.get("strip-components", 0)), excluded, "v" in options)
     name = options.get("f", "-")
     if "c" in options:
-        content = archive.pack(list(need(names)))
-        if "z" in options or ("a" in options and name.endswith((".tgz", ".gz"))):
-            content = gzip.compress(content, mtime=0)
+        content = archive.pack(names)
+        content = gzip.compress(content, mtime=0) if "z" in options else content
         if name == "-":
             yield from process.write(content)
         else:
@@ -81,6 +69,7 @@ class Archive:
 
     def pack(self, names: list[str]) -> bytes:
         """The archive of some files and trees."""
+        need(names)
         out = io.BytesIO()
         with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as writer:
             for name in names:
@@ -102,7 +91,7 @@ class Archive:
         member.mode, member.uid, member.gid, member.mtime = entry.mode, entry.uid, entry.gid, entry.mtime
         member.uname = name_of(self.process, "/etc/passwd", entry.uid)
         member.gname = name_of(self.process, "/etc/group", entry.gid)
-        types = {"dir": tarfile.DIRTYPE, "symlink": tarfile.SYMTYPE, "fifo": tarfile.FIFOTYPE}
+        types = {"dir": tarfile.DIRTYPE, "symlink": tarfile.SYMTYPE}
         member.type, member.linkname = types.get(entry.kind, tarfile.REGTYPE), entry.target
         member.size = entry.size
         return member
@@ -147,29 +136,26 @@ class Archive:
             files.write(path, stream.read())
         else:
             raise ValueError(f"{member.name}: the simulated runtime makes no devices")
-        meta = Entry(
-            "symlink" if member.issym() else "file", member.mode & 0o7777, member.uid, member.gid, int(member.mtime)
-        )
-        preserve(self.process, meta, path)
+        attributes = (member.mode & 0o7777, member.uid, member.gid, int(member.mtime))
+        preserve(self.process, Entry("symlink" if member.issym() else "file", *attributes), path)
 
 
-@tool(TABLE, "gzip gunzip zcat", "d=decompress c=stdout k=keep f=force n 1 2 3 4 5 6 7 8 9=best q")
+@tool(TABLE, "gzip gunzip", "d=decompress c=stdout k=keep f=force 9=best")
 def gzip_(process: Process, options: Options, operands: list[str]) -> Task:
     """Compress and decompress."""
-    name = process.args[0]
-    back = "d" in options or name != "gzip"
+    back = "d" in options or process.args[0] == "gunzip"
     for path in operands or ["-"]:
         content = yield from read(process, path)
         try:
             result = gzip.decompress(content) if back else gzip.compress(content, mtime=0)
         except (gzip.BadGzipFile, zlib.error, EOFError):
             raise ValueError(f"{path}: not in gzip format") from None
-        if path == "-" or "c" in options or name == "zcat":
+        if path == "-" or "c" in options:
             process.out(result)
             continue
-        if back and not path.endswith((".gz", ".tgz")):
+        if back and not path.endswith(".gz"):
             raise ValueError(f"{path}: unknown suffix")
-        target = (path[:-4] + ".tar" if path.endswith(".tgz") else path[:-3]) if back else path + ".gz"
+        target = path[:-3] if back else path + ".gz"
         process.files.write(target, result)
         preserve(process, process.files.stat(path), target)
         if "k" not in options:
@@ -177,23 +163,21 @@ def gzip_(process: Process, options: Options, operands: list[str]) -> Task:
     return 0
 
 
-@tool(TABLE, "sha256sum sha1sum sha512sum md5sum", "c=check s=status b t w q=quiet")
+@tool(TABLE, "sha256sum sha512sum sha1sum md5sum", "c=check s=status")
 def digest(process: Process, options: Options, operands: list[str]) -> Task:
     """Print digests, or check them (`-c`)."""
     algorithm = process.args[0].removesuffix("sum")
-    found, status = yield from inputs(process, operands)
     if "c" not in options:
+        found, status = yield from inputs(process, operands)
         for name, content in found:
             process.out(f"{hashlib.new(algorithm, content).hexdigest()}  {name}\n")
         return status
-    for line in [line for _, content in found for line in content.decode().splitlines() if line]:
+    expected, status = yield from all_lines(process, operands)
+    for line in expected:
         wanted, _, name = line.partition(" ")
-        name = name.lstrip(" *")
-        try:
-            good = hashlib.new(algorithm, (yield from read(process, name))).hexdigest() == wanted
-        except OSError:
-            good = False
+        found, failed = yield from inputs(process, [name.lstrip(" *")])
+        good = not failed and hashlib.new(algorithm, found[0][1]).hexdigest() == wanted
         status |= not good
-        if "s" not in options and not (good and "q" in options):
-            process.out(f"{name}: {'OK' if good else 'FAILED'}\n")
+        if "s" not in options:
+            process.out(f"{name.lstrip(' *')}: {'OK' if good else 'FAILED'}\n")
     return status

@@ -11,7 +11,7 @@ import posixpath
 from collections.abc import Generator, Iterable
 
 from minidocker.runtime.files import EXECUTE, failure
-from minidocker.runtime.kernel import SIGNALS, CannotRun, Died, Process, Task, decode
+from minidocker.runtime.kernel import SIGNALS, CannotRun, Died, Process, Task, decode, signal_number
 from minidocker.runtime.shell import OPTIONS, SHARED, SPECIAL, Builtin, Exit, Jump, Return, Shell
 from minidocker.runtime.syntax import NAME
 
@@ -269,7 +269,7 @@ def read_line(
     pending = b""
     quoting = False
     while not limit or len(line) < limit:
-        byte = yield from process.read(1)
+        byte = yield from process.read(size=1)
         if not byte:
             return line, False
         pending += byte
@@ -320,16 +320,6 @@ def split(line: list[tuple[str, bool]], ifs: str, count: int) -> list[str]:
         rest.pop()  # one delimiter at the very end belongs to the field before it
     fields.append("".join(char for char, _ in rest))
     return fields + [""] * (count - len(fields))
-
-
-def signal_number(name: str) -> int:
-    """`TERM`, `SIGTERM` or `15` -> 15; ValueError for what is no signal."""
-    if name.isdigit() and int(name) < 65:
-        return int(name)
-    upper = name.upper().removeprefix("SIG")
-    if upper not in SIGNALS:
-        raise ValueError(f"{name}: invalid signal specification")
-    return SIGNALS[upper]
 
 
 def trap(shell: Shell, args: list[str]) -> int:

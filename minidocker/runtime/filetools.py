@@ -6,7 +6,6 @@ import errno
 import posixpath
 import re
 import secrets
-import string
 import time
 from dataclasses import dataclass, field
 
@@ -16,13 +15,13 @@ from minidocker.runtime.tool import Options, each, human, id_of, moment, name_of
 from minidocker.tree import Entry, prefix
 
 TABLE: dict[str, Command] = {}
-KINDS = {  # kind -> the letter of `ls`, the bits of `st_mode`, the words of `stat`
-    "file": ("-", 0o100000, "regular file"),
-    "dir": ("d", 0o040000, "directory"),
-    "symlink": ("l", 0o120000, "symbolic link"),
-    "char": ("c", 0o020000, "character special file"),
-    "block": ("b", 0o060000, "block special file"),
-    "fifo": ("p", 0o010000, "fifo"),
+KINDS = {  # kind -> the letter of `ls`, the words of `stat`
+    "file": ("-", "regular file"),
+    "dir": ("d", "directory"),
+    "symlink": ("l", "symbolic link"),
+    "char": ("c", "character special file"),
+    "block": ("b", "block special file"),
+    "fifo": ("p", "fifo"),
 }
 
 
@@ -41,22 +40,22 @@ def length(entry: Entry) -> int:
 
 
 def links(process: Process, entry: Entry) -> int:
-    """How many names a file has; of a directory, what Linux's overlay says is of no use either."""
+    """How many names a file has; a directory has two, for Linux's overlay counts no further either."""
     if not entry.link:
         return 2 if entry.is_dir else 1
     return sum(other.link == entry.link for other in process.files.mounts.root.tree().values())
 
 
-@tool(TABLE, "ls", "l a A 1 d R h F t r S n p i C")
+@tool(TABLE, "ls", "l a A 1 d R h")
 def ls(process: Process, options: Options, operands: list[str]) -> int:
     """List files and directories."""
     files, found = process.files, dict[str, Entry]()
     status = each(
         process, operands or ["."], lambda name: found.setdefault(name, files.stat(name, follow="l" not in options))
     )
-    listing(process, options, [(name, entry) for name, entry in found.items() if not entry.is_dir or "d" in options])
-    todo = [name for name, entry in found.items() if entry.is_dir and "d" not in options][::-1]
-    blank = len(todo) < len(found)
+    plain = [(name, entry) for name, entry in found.items() if not entry.is_dir or "d" in options]
+    listing(process, options, plain)
+    todo, blank = [name for name in reversed(found) if (name, found[name]) not in plain], bool(plain)
     while todo:
         folder = todo.pop()
         if len(operands) > 1 or "R" in options:
@@ -65,7 +64,7 @@ def ls(process: Process, options: Options, operands: list[str]) -> int:
         names = [name for name in files.listdir(folder) if options.keys() & {"a", "A"} or not name.startswith(".")]
         names = [".", "..", *names] if "a" in options else names
         entries = [(name, files.stat(posixpath.join(folder, name), follow=False)) for name in names]
-        if options.keys() & {"l", "n"}:
+        if "l" in options:
             process.out(f"total {sum(-(-length(entry) // 4096) * 4 for _, entry in entries)}\n")
         listing(process, options, entries)
         if "R" in options:
@@ -76,83 +75,66 @@ def ls(process: Process, options: Options, operands: list[str]) -> int:
 
 def listing(process: Process, options: Options, entries: list[tuple[str, Entry]]) -> None:
     """Print entries, one a line."""
-    if options.keys() & {"t", "S"}:
-        entries = sorted(entries, key=lambda item: -item[1].mtime if "t" in options else -item[1].size)
-    table = [columns(process, options, *item) for item in (entries[::-1] if "r" in options else entries)]
+    table = [columns(process, options, *item) if "l" in options else [item[0]] for item in entries]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        left = [
-            cell.rjust(widths[place]) if place in (1, 4) else cell.ljust(widths[place])
-            for place, cell in enumerate(row[:-1])
-        ]
+        cells = zip(row[:-1], widths, range(len(row)), strict=False)
+        left = [cell.rjust(width) if place in (1, 4) else cell.ljust(width) for cell, width, place in cells]
         process.out(" ".join([*left, row[-1]]) + "\n")
 
 
 def columns(process: Process, options: Options, name: str, entry: Entry) -> list[str]:
-    """What is told of one entry."""
-    if "F" in options:
-        name += {"dir": "/", "symlink": "@" * ("l" not in options)}.get(entry.kind, "*" * bool(entry.mode & 0o111))
-    elif "p" in options and entry.is_dir:
-        name += "/"
-    if not options.keys() & {"l", "n"}:
-        return [name]
-    owner, group = str(entry.uid), str(entry.gid)
-    if "n" not in options:
-        owner, group = name_of(process, "/etc/passwd", entry.uid), name_of(process, "/etc/group", entry.gid)
+    """What `ls -l` tells of one entry."""
+    owner, group = name_of(process, "/etc/passwd", entry.uid), name_of(process, "/etc/group", entry.gid)
     size = human(length(entry)) if "h" in options else str(length(entry))
-    if entry.kind in ("char", "block"):
-        size = f"{entry.device[0]}, {entry.device[1]}"
-    recent = abs(time.time() - entry.mtime) < 180 * 86400
-    when = time.gmtime(entry.mtime)
+    recent, when = abs(time.time() - entry.mtime) < 180 * 86400, time.gmtime(entry.mtime)
     date = f"{time.strftime('%b', when)} {when.tm_mday:2} {time.strftime('%H:%M' if recent else ' %Y', when)}"
     arrow = f" -> {entry.target}" if entry.kind == "symlink" else ""
     return [mode_text(entry), str(links(process, entry)), owner, group, size, date, name + arrow]
 
 
-@tool(TABLE, "mkdir", "p=parents m:=mode v=verbose")
+@tool(TABLE, "mkdir", "p=parents m:=mode v=verbose", operands=1)
 def mkdir(process: Process, options: Options, operands: list[str]) -> int:
     """Make directories."""
-    return each(process, need(operands), lambda path: make_folder(process, path, "p" in options, options.get("m", "")))
+    return each(process, operands, lambda path: make_folder(process, path, "p" in options, options.get("m", "")))
 
 
 def make_folder(process: Process, path: str, parents: bool = True, mode: str = "") -> None:
     """`mkdir -p -m mode path`."""
-    files = process.files
-    if parents:
-        up = posixpath.dirname(path.rstrip("/"))
-        if up and not files.find(up):
-            make_folder(process, up)
-        if (there := files.find(path)) and there.is_dir:
-            return
+    files, up = process.files, posixpath.dirname(path.rstrip("/"))
+    if parents and (entry := files.find(path)) and entry.is_dir:
+        return
+    if parents and up and not files.find(up):
+        make_folder(process, up)
     files.mkdir(path)
     if mode:
         files.chmod(path, new_mode(mode, files.stat(path), files.umask))
 
 
-@tool(TABLE, "rmdir", "p=parents =ignore-fail-on-non-empty")
+@tool(TABLE, "rmdir", "p=parents", operands=1)
 def rmdir(process: Process, options: Options, operands: list[str]) -> int:
-    """Remove empty directories."""
+    """Remove empty directories; with `-p` those above them too."""
 
     def one(path: str) -> None:
         process.files.rmdir(path)
         if "p" in options and (up := posixpath.dirname(path.rstrip("/"))) not in ("", "/"):
             one(up)
 
-    return each(process, need(operands), one)
+    return each(process, operands, one)
 
 
-@tool(TABLE, "rm", "r=recursive R f=force i v=verbose d=dir")
+@tool(TABLE, "rm", "r=recursive R f=force i v=verbose")
 def rm(process: Process, options: Options, operands: list[str]) -> int:
-    """Remove files, and with `-r` directories."""
-    force = "f" in options
+    """Remove files and, with `-r`, all that is below a directory."""
 
     def one(path: str) -> None:
         if posixpath.normpath(process.files.absolute(path)) == "/" or posixpath.basename(path) in (".", ".."):
             raise OSError(errno.EINVAL, "refusing to remove it", path)
-        if not force or process.files.find(path, follow=False):
+        if "f" not in options or process.files.find(path, follow=False):
             remove(process, path, bool(options.keys() & {"r", "R"}))
 
-    return each(process, operands if force else need(operands), one)
+    need(operands, "f" not in options)
+    return each(process, operands, one)
 
 
 def remove(process: Process, path: str, deep: bool) -> None:
@@ -167,11 +149,10 @@ def remove(process: Process, path: str, deep: bool) -> None:
     process.files.rmdir(path)
 
 
-def destinations(process: Process, options: Options, operands: list[str]) -> dict[str, str]:
-    """Where each operand of `cp`, `mv`, `ln` or `install` goes."""
-    sources, target = (operands, options["t"]) if "t" in options else (operands[:-1], operands[-1] if operands else "")
-    entry = process.files.find(target) if list(need(sources)) else None
-    if entry and entry.is_dir and "T" not in options:
+def destinations(process: Process, operands: list[str], into: bool = True) -> dict[str, str]:
+    """Where each operand of `cp`, `mv` or `ln` goes: `into` the last one, if that is a directory."""
+    *sources, target = operands
+    if into and (entry := process.files.find(target)) and entry.is_dir:
         return {source: prefix(target) + posixpath.basename(source.rstrip("/")) for source in sources}
     if len(sources) > 1:
         raise ValueError(f"target '{target}' is not a directory")
@@ -186,7 +167,6 @@ class Copier:
     deep: bool
     keep: bool
     follow: bool
-    spare: bool = False  # leave what is there
     seen: dict[str, str] = field(default_factory=dict)  # hard links among what is copied
 
     def copy(self, source: str, target: str) -> None:
@@ -195,8 +175,6 @@ class Copier:
         entry, old = files.stat(source, self.follow), files.find(target, follow=False)
         if entry.is_dir:
             self.folder(source, target, entry, old)
-        elif old and self.spare:
-            return
         elif old and files.locate(source) == files.locate(target):
             raise OSError(errno.EINVAL, f"'{target}' is the same file", source)
         elif entry.kind == "symlink" or (self.keep and entry.link in self.seen):
@@ -211,7 +189,7 @@ class Copier:
             if entry.link:
                 self.seen[entry.link] = target
         else:
-            raise OSError(errno.EINVAL, f"the simulated runtime copies no {KINDS[entry.kind][2]}", source)
+            raise OSError(errno.EINVAL, f"the simulated runtime copies no {KINDS[entry.kind][1]}", source)
         if self.keep:
             preserve(self.process, entry, target)
 
@@ -237,25 +215,21 @@ def preserve(process: Process, entry: Entry, target: str) -> None:
         process.files.utime(target, entry.mtime)
 
 
-@tool(TABLE, "cp", "r=recursive R a=archive p f=force v=verbose L P d n=no-clobber T t: u i =preserve:")
+@tool(TABLE, "cp", "r=recursive R a=archive p=preserve f=force v=verbose L P d", operands=2)
 def cp(process: Process, options: Options, operands: list[str]) -> int:
     """Copy files and, with `-r`, directories."""
-    given = options.keys()
-    deep, keep = bool(given & {"r", "R", "a"}), bool(given & {"p", "a", "preserve"})
-    follow = "L" in options or not (deep or given & {"P", "d"})
-    copier = Copier(process, deep, keep, follow, "n" in options)
-    pairs = destinations(process, options, operands)
+    given, pairs = options.keys(), destinations(process, operands)
+    deep, keep = bool(given & {"r", "R", "a"}), bool(given & {"p", "a"})
+    copier = Copier(process, deep, keep, follow="L" in given or not (deep or given & {"P", "d"}))
     return each(process, pairs, lambda source: copier.copy(source, pairs[source]))
 
 
-@tool(TABLE, "mv", "f=force n=no-clobber v=verbose T t: i u")
-def mv(process: Process, options: Options, operands: list[str]) -> int:
+@tool(TABLE, "mv", "f=force v=verbose", operands=2)
+def mv(process: Process, _: Options, operands: list[str]) -> int:
     """Move or rename."""
-    pairs = destinations(process, options, operands)
+    pairs = destinations(process, operands)
 
     def one(source: str) -> None:
-        if "n" in options and process.files.find(pairs[source], follow=False):
-            return
         try:
             process.files.rename(source, pairs[source])
         except OSError as error:
@@ -267,34 +241,23 @@ def mv(process: Process, options: Options, operands: list[str]) -> int:
     return each(process, pairs, one)
 
 
-@tool(TABLE, "ln", "s=symbolic f=force n=no-dereference v=verbose T t: r")
+@tool(TABLE, "ln", "s=symbolic f=force n=no-dereference v=verbose", operands=1)
 def ln(process: Process, options: Options, operands: list[str]) -> int:
     """Make links."""
     files = process.files
     operands = [*operands, posixpath.basename(operands[0])] if len(operands) == 1 else operands
-    last = files.find(operands[-1], follow=False) if operands else None
-    if "n" in options and last and last.kind == "symlink":
-        options = options | {"T": ""}
-    pairs = destinations(process, options, operands)
+    last = files.find(operands[-1], follow=False)
+    pairs = destinations(process, operands, into=not ("n" in options and last and last.kind == "symlink"))
 
     def one(source: str) -> None:
-        target = pairs[source]
-        if "s" not in options:
-            files.stat(source, follow=False)
-        if "f" in options and (old := files.find(target, follow=False)) and not old.is_dir:
-            files.unlink(target)
-        if "s" not in options:
-            files.link(source, target)
-        elif "r" in options:
-            start = files.locate(posixpath.dirname(files.absolute(target)))
-            files.symlink(posixpath.relpath(files.locate(source), start), target)
-        else:
-            files.symlink(source, target)
+        if "f" in options and (old := files.find(pairs[source], follow=False)) and not old.is_dir:
+            files.unlink(pairs[source])
+        (files.symlink if "s" in options else files.link)(source, pairs[source])
 
     return each(process, pairs, one)
 
 
-@tool(TABLE, "touch", "c=no-create a m d:=date r:=reference h")
+@tool(TABLE, "touch", "c=no-create a m d:=date r:=reference", operands=1)
 def touch(process: Process, options: Options, operands: list[str]) -> int:
     """Make files, or make them new."""
     when = process.files.stat(options["r"]).mtime if "r" in options else moment(options.get("d", "now"))
@@ -306,7 +269,7 @@ def touch(process: Process, options: Options, operands: list[str]) -> int:
             process.files.write(path, b"")
         process.files.utime(path, when)
 
-    return each(process, need(operands), one)
+    return each(process, operands, one)
 
 
 def new_mode(text: str, entry: Entry, umask: int) -> int:
@@ -315,30 +278,18 @@ def new_mode(text: str, entry: Entry, umask: int) -> int:
         return int(text, 8)
     mode = entry.mode
     for clause in text.split(","):
-        match = re.fullmatch(r"([ugoa]*)((?:[-+=](?:[rwxXst]*|[ugo]))+)", clause)
+        match = re.fullmatch(r"([ugoa]*)([-+=])([rwxXst]*)", clause)
         if match is None:
             raise ValueError(f"invalid mode '{text}'")
-        who = match[1].replace("a", "ugo") or "ugo"
-        for op, what in re.findall(r"([-+=])([rwxXst]*|[ugo])", match[2]):
-            bits = 0
-            for place, letter in ((6, "u"), (3, "g"), (0, "o")):
-                if letter in who:
-                    bits |= permissions(what, entry, mode) << place
-                    bits |= ("s" in what) * {"u": 0o4000, "g": 0o2000, "o": 0}[letter]
-            bits &= 0o7777 if match[1] else ~umask
-            bits |= 0o1000 * ("t" in what)
-            scope = sum({"u": 0o4700, "g": 0o2070, "o": 0o007}[letter] for letter in set(who))
-            mode = mode | bits if op == "+" else mode & ~bits if op == "-" else (mode & ~scope) | bits
+        who, op, what = match[1].replace("a", "ugo") or "ugo", match[2], set(match[3])
+        three = sum({"r": 4, "w": 2, "x": 1}.get(letter, 0) for letter in what)
+        three |= "X" in what and (entry.is_dir or mode & 0o111 > 0)
+        bits = sum(three << place for place, letter in ((6, "u"), (3, "g"), (0, "o")) if letter in who)
+        bits |= ("s" in what) * (0o4000 * ("u" in who) | 0o2000 * ("g" in who))
+        bits = (bits if match[1] else bits & ~umask) | 0o1000 * ("t" in what)
+        scope = sum({"u": 0o4700, "g": 0o2070, "o": 0o007}[letter] for letter in who)
+        mode = mode | bits if op == "+" else mode & ~bits if op == "-" else (mode & ~scope) | bits
     return mode
-
-
-def permissions(what: str, entry: Entry, mode: int) -> int:
-    """The three bits that `rwx`, `X`, or `u` (as the owner has) stand for."""
-    if what in ("u", "g", "o"):
-        return mode >> {"u": 6, "g": 3, "o": 0}[what] & 7
-    return sum({"r": 4, "w": 2, "x": 1}.get(letter, 0) for letter in set(what)) | (
-        "X" in what and (entry.is_dir or mode & 0o111 > 0)
-    )
 
 
 @raw(TABLE, "chmod")
@@ -346,23 +297,21 @@ def chmod(process: Process, args: list[str]) -> int:
     """Change permissions; reads its own options, for `-x` is a mode."""
     flags = [arg for arg in args if re.fullmatch("-[Rfvc]+|--recursive", arg)]
     operands = [arg for arg in args if arg not in flags and arg != "--"]
-    mode = next(need(operands, 2))
+    need(operands, 2)
 
     def change(path: str, entry: Entry) -> None:
         if entry.kind != "symlink":
-            process.files.chmod(path, new_mode(mode, entry, process.files.umask))
+            process.files.chmod(path, new_mode(operands[0], entry, process.files.umask))
 
-    deep = any("R" in flag or "recursive" in flag for flag in flags)
+    deep = any("R" in flag or flag == "--recursive" for flag in flags)
     return each(process, operands[1:], lambda path: process.files.walk(path, change, deep))
 
 
-@tool(TABLE, "chown chgrp", "R=recursive h=no-dereference f v c H L P")
+@tool(TABLE, "chown chgrp", "R=recursive h=no-dereference f v", operands=2)
 def chown(process: Process, options: Options, operands: list[str]) -> int:
     """Change owner and group: `chown user:group`, `chown :group`, `chgrp group`."""
-    who = next(need(operands, 2))
-    user, _, group = (":" + who if process.args[0] == "chgrp" else who).partition(":")
-    uid = id_of(process, "/etc/passwd", user) if user else -1
-    gid = id_of(process, "/etc/group", group) if group else -1
+    user, _, group = (":" * (process.args[0] == "chgrp") + operands[0]).partition(":")
+    uid, gid = id_of(process, "/etc/passwd", user), id_of(process, "/etc/group", group)
 
     def change(path: str, _: Entry) -> None:
         process.files.chown(path, uid, gid, follow=not options.keys() & {"h", "R"})
@@ -370,34 +319,29 @@ def chown(process: Process, options: Options, operands: list[str]) -> int:
     return each(process, operands[1:], lambda path: process.files.walk(path, change, "R" in options))
 
 
-@tool(TABLE, "stat", "c:=format L t")
+@tool(TABLE, "stat", "c:=format L", operands=1)
 def stat(process: Process, options: Options, operands: list[str]) -> int:
     """Tell what is known of a file."""
 
     def one(path: str) -> None:
         entry = process.files.stat(path, "L" in options)
-        _, kind, words = KINDS[entry.kind]
-        words = "regular empty file" if entry.kind == "file" and not entry.size else words
+        words = "regular empty file" if entry.kind == "file" and not entry.size else KINDS[entry.kind][1]
         when = time.strftime("%Y-%m-%d %H:%M:%S.000000000 +0000", time.gmtime(entry.mtime))
-        arrow = f" -> '{entry.target}'" if entry.target else ""
-        values = {"a": f"{entry.mode:o}", "A": mode_text(entry), "f": f"{kind | entry.mode:x}", "F": words}
-        values |= {"n": path, "N": f"'{path}'{arrow}", "s": str(length(entry))}
+        values = {"a": f"{entry.mode:o}", "A": mode_text(entry), "F": words, "n": path, "s": str(length(entry))}
         values |= {"u": str(entry.uid), "U": name_of(process, "/etc/passwd", entry.uid)}
         values |= {"g": str(entry.gid), "G": name_of(process, "/etc/group", entry.gid)}
-        values |= dict.fromkeys("XYZ", str(entry.mtime)) | dict.fromkeys("xyz", when)
-        values |= {"h": str(links(process, entry)), "b": str(-(-entry.size // 512)), "B": "512", "%": "%"}
-        default = "  File: %N\n  Size: %s\t%F\nAccess: (%a/%A)  Uid: (%u/%U)  Gid: (%g/%G)\nModify: %y"
-        form = options.get("c", default)
+        values |= {"y": when, "Y": str(entry.mtime), "h": str(links(process, entry)), "%": "%"}
+        form = options.get("c", "  File: %n\n  Size: %s\t%F\nAccess: (%a/%A)  Uid: (%u/%U)  Gid: (%g/%G)\nModify: %y")
         process.out(re.sub("%(.)", lambda match: values.get(match[1], "?"), form) + "\n")
 
-    return each(process, need(operands), one)
+    return each(process, operands, one)
 
 
-@tool(TABLE, "readlink realpath", "f=canonicalize e m n=no-newline s q")
+@tool(TABLE, "readlink realpath", "f=canonicalize e m n=no-newline", operands=1)
 def readlink(process: Process, options: Options, operands: list[str]) -> int:
     """Print where a link points; with `-f` (and as `realpath`) the whole true path."""
     whole = options.keys() & {"f", "e", "m"} or process.args[0] == "realpath"
-    for path in need(operands):
+    for path in operands:
         try:
             found = process.files.locate(path) if whole else process.files.readlink(path)
         except OSError:
@@ -406,69 +350,29 @@ def readlink(process: Process, options: Options, operands: list[str]) -> int:
     return 0
 
 
-@tool(TABLE, "du", "s=summarize h=human-readable k a=all d:=max-depth x")
+@tool(TABLE, "du", "s=summarize h=human-readable k")
 def du(process: Process, options: Options, operands: list[str]) -> int:
     """Add up sizes, in KiB."""
-    depth = 0 if "s" in options else int(options.get("d", 1 << 30))
 
-    def usage(path: str, level: int) -> int:
+    def usage(path: str, top: bool = True) -> int:
         entry = process.files.stat(path, follow=False)
         total = -(-entry.size // 4096) * 4 + 4 * entry.is_dir
         for name in process.files.listdir(path) if entry.is_dir else ():
-            total += usage(prefix(path) + name, level + 1)
-        if level <= depth and (entry.is_dir or level == 0 or "a" in options):
+            total += usage(prefix(path) + name, False)
+        if top or (entry.is_dir and "s" not in options):
             process.out(f"{human(total * 1024) if 'h' in options else total}\t{path}\n")
         return total
 
-    return each(process, operands or ["."], lambda path: usage(path, 0))
+    return each(process, operands or ["."], usage)
 
 
-@tool(TABLE, "df", "h k P T i a")
-def df(process: Process, _: Options, __: list[str]) -> None:
-    """Show the file systems; those of the simulated runtime have no limit of their own."""
-    used = sum(entry.size for entry in process.files.mounts.root.tree().values()) // 1024
-    process.out(f"Filesystem 1K-blocks Used Available Use% Mounted on\noverlay - {used} - - /\n")
-
-
-@tool(TABLE, "install", "d=directory m:=mode o:=owner g:=group D t: v T c s p")
-def install(process: Process, options: Options, operands: list[str]) -> int:
-    """Copy files and set their modes; with `-d` make directories."""
-    files = process.files
-    uid = id_of(process, "/etc/passwd", options["o"]) if "o" in options else -1
-    gid = id_of(process, "/etc/group", options["g"]) if "g" in options else -1
-    pairs: dict[str, str] = {}
-
-    def one(path: str) -> None:
-        target = pairs.get(path, path)
-        if "d" in options:
-            make_folder(process, path)
-        else:
-            if files.find(target, follow=False):
-                files.unlink(target)
-            files.write(target, files.read(path))
-        files.chmod(target, new_mode(options.get("m", "755"), files.stat(target), files.umask))
-        if uid >= 0 or gid >= 0:
-            files.chown(target, uid, gid)
-
-    if "d" not in options:
-        if "D" in options and "t" not in options:
-            make_folder(process, posixpath.dirname(operands[-1]) or ".")
-        pairs = destinations(process, options, operands)
-    return each(process, pairs or need(operands), one)
-
-
-@tool(TABLE, "mktemp", "d=directory p: t q u")
+@tool(TABLE, "mktemp", "d=directory")
 def mktemp(process: Process, options: Options, operands: list[str]) -> None:
     """Make a file or directory with a name that nobody has."""
-    template = operands[0] if operands else "tmp.XXXXXX"
-    stem = template.rstrip("X")
-    if len(template) - len(stem) < 3:
-        raise ValueError(f"too few X's in template '{template}'")
-    random = "".join(secrets.choice(string.ascii_letters + string.digits) for _ in template[len(stem) :])
-    folder = options.get("p") or process.env.get("TMPDIR", "/tmp")
-    path = posixpath.join(folder, stem + random) if not operands or options.keys() & {"p", "t"} else stem + random
+    template = operands[0] if operands else posixpath.join(process.env.get("TMPDIR", "/tmp"), "tmp.XXXXXX")
+    path = template.rstrip("X") + secrets.token_hex(5)
     if "d" in options:
         process.files.mkdir(path, 0o700)
-    elif "u" not in options:
+    else:
         process.files.write(path, b"", mode=0o600)
     process.out(path + "\n")

@@ -247,17 +247,17 @@ class Process:
 
     # Input and output
 
-    def read(self, size: int = 1 << 16, fd: int = 0) -> Generator[bool, None, bytes]:
-        """Read, waiting for input; b"" is the end."""
-        stream = self.stream(fd) if fd in self.fds else Source()
+    def read(self, stream: Stream | None = None, size: int = 1 << 16) -> Generator[bool, None, bytes]:
+        """Read (standard input), waiting for what comes; b"" is the end."""
+        stream = stream or self.fds.get(0, Source())
         while (data := stream.read(size)) is None:
             yield False
         return data
 
-    def read_all(self, fd: int = 0) -> Generator[bool, None, bytes]:
+    def read_all(self, stream: Stream | None = None) -> Generator[bool, None, bytes]:
         """Read to the end."""
-        content = bytearray()
-        while data := (yield from self.read(fd=fd)):
+        content, stream = bytearray(), stream or self.fds.get(0, Source())
+        while data := (yield from self.read(stream)):
             content += data
         return bytes(content)
 
@@ -455,6 +455,15 @@ class Kernel:
             process.err(f"{name}: write error: {error.strerror}")
             status = 1
         return status or 0
+
+
+def signal_number(name: str) -> int:
+    """`TERM`, `SIGTERM` or `15` -> 15; ValueError for what is no signal."""
+    if name.isdigit() and int(name) < 65:
+        return int(name)
+    if name.removeprefix("SIG") not in SIGNALS:
+        raise ValueError(f"{name}: invalid signal specification")
+    return SIGNALS[name.removeprefix("SIG")]
 
 
 def refusal(name: str) -> str:

@@ -5,57 +5,59 @@ from __future__ import annotations
 import calendar
 import contextlib
 import getopt
-import operator
 import re
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
-from minidocker.runtime.kernel import CannotRun, Command, Process, Task, decode
+from minidocker.runtime.kernel import CannotRun, Command, Process, Source, Stream, Task, decode
 
 Options = dict[str, str]
 Tool = Callable[[Process, Options, list[str]], Any]
+CLASSES = {
+    "alpha": "A-Za-z",
+    "digit": "0-9",
+    "alnum": "0-9A-Za-z",
+    "upper": "A-Z",
+    "lower": "a-z",
+    "space": "\t\n\v\f\r ",
+    "blank": "\t ",
+    "punct": "!-/:-@[-`{-~",
+    "xdigit": "0-9A-Fa-f",
+}
 
 
-def tool(
-    table: dict[str, Command], names: str, known: str = "", plain: str = "", numbers: bool = False
-) -> Callable[[Tool], Tool]:
-    """Put a command in a table. `known` lists its options: `n:=lines` takes a value, `q` does not; `=all` is long only.
+def tool(table: dict[str, Command], names: str, known: str = "", operands: int = 0) -> Callable[[Tool], Tool]:
+    """Put a command in a table, under its names. `known` lists its options: `r n:=lines =all`.
 
-    The function gets them by their short name, or long where there is none; a repeated one has its values joined by
-    newlines. `-5` is `-n 5` where `plain` is `n`, and no option where `numbers` are operands. An option that is not
-    listed is refused by name.
+    A colon says that there is a value, `=` the long name. The function gets each by its short name, or long where
+    there is none; a repeated one has its values joined by newlines. `-5` is `-n 5` where `n` has a value. Of operands
+    there must be so many at least. Anything else is refused by name.
     """
-    short, long, names_of = "", [], {}
+    keys: dict[str, str] = {}
     for word in known.split():
-        letter, _, name = word.partition("=")
-        short += letter
-        names_of["-" + letter[:1]] = letter[:1] or name.rstrip(":")
-        if name:
-            takes = name.endswith(":") or letter.endswith(":")
-            long.append(name.rstrip(":") + "=" * takes)
-            names_of["--" + name.rstrip(":")] = letter[:1] or name.rstrip(":")
+        letter, _, name = word.replace(":", "").partition("=")
+        keys |= {"-" + letter: letter or name, "--" + name: letter or name}
+    short = "".join(word.partition("=")[0] for word in known.split())
+    long = [word.replace(":", "").partition("=")[2] + "=" * (":" in word) for word in known.split() if "=" in word]
 
     def register(function: Tool) -> Tool:
         def run(process: Process, args: list[str]) -> Any:
-            if plain and args and args[0][:1] == "-" and args[0][1:].isdigit():
-                args = [f"-{plain}", args[0][1:], *args[1:]]
-            negative = [place for place, arg in enumerate(args) if numbers and re.fullmatch(r"-\d+(\.\d+)?", arg)]
-            args = [*args[: negative[0]], "--", *args[negative[0] :]] if negative else args
+            if "n:" in short and args and re.fullmatch(r"-\d+", args[0]):
+                args = ["-n", args[0][1:], *args[1:]]
             try:
                 found, rest = getopt.gnu_getopt(args, short, long)
             except getopt.GetoptError as error:
-                raise ValueError(
-                    f"{error.msg} (the simulated runtime's {names.split()[0]} has: {known or 'no options'})"
-                ) from None
+                has = f"(the simulated runtime's {names.split()[0]} has: {known or 'no options'})"
+                raise ValueError(f"{error.msg} {has}") from None
             options: Options = {}
             for flag, value in found:
-                key = names_of[flag]
+                key = keys[flag]
                 options[key] = f"{options[key]}\n{value}" if value and key in options else value
+            need(rest, operands)
             return function(process, options, rest)
 
-        for name in names.split():
-            table[name] = run
+        table.update(dict.fromkeys(names.split(), run))
         return function
 
     return register
@@ -71,28 +73,48 @@ def raw(table: dict[str, Command], names: str) -> Callable[[Command], Command]:
     return register
 
 
-def inputs(process: Process, names: list[str]) -> Generator[bool, None, tuple[list[tuple[str, bytes]], int]]:
-    """The content of each file (`-` or none: standard input), and 1 if one of them could not be read."""
-    found: list[tuple[str, bytes]] = []
+def need(operands: list[str], count: int = 1) -> None:
+    """ValueError if there are too few operands."""
+    if len(operands) < count:
+        raise ValueError("missing operand")
+
+
+def each(process: Process, items: Iterable[str], action: Callable[[str], Any]) -> int:
+    """Do something for each operand; a failure is told and counted, and the others are done all the same."""
     status = 0
-    for name in names or ["-"]:
+    for item in items:
         try:
-            found.append((name, (yield from read(process, name))))
+            action(item)
         except OSError as error:
-            process.err(f"{process.args[0]}: {name}: {error.strerror}")
+            process.err(f"{process.args[0]}: {item}: {error.strerror}")
             status = 1
+    return status
+
+
+def streams(process: Process, names: list[str]) -> tuple[list[tuple[str, Stream]], int]:
+    """Each file (`-` or none: standard input), open, and 1 if one of them could not be opened."""
+    found: list[tuple[str, Stream]] = []
+    standard = process.fds.get(0, Source())
+    status = each(
+        process,
+        names or ["-"],
+        lambda name: found.append((name, standard if name == "-" else process.open(name))),
+    )
     return found, status
 
 
+def inputs(process: Process, names: list[str]) -> Generator[bool, None, tuple[list[tuple[str, bytes]], int]]:
+    """The content of each file (`-` or none: standard input), and 1 if one of them could not be read."""
+    found, status = streams(process, names)
+    content = []
+    for name, stream in found:
+        content.append((name, (yield from process.read_all(stream))))
+    return content, status
+
+
 def read(process: Process, name: str) -> Generator[bool, None, bytes]:
-    """All of a file, a device or standard input (`-`)."""
-    if name == "-":
-        return (yield from process.read_all())
-    stream = process.open(name)
-    content = bytearray()
-    while data := stream.read(1 << 16):
-        content += data
-    return bytes(content)
+    """All of a file or of standard input (`-`)."""
+    return (yield from process.read_all(None if name == "-" else process.open(name)))
 
 
 def lines(content: bytes) -> list[str]:
@@ -101,23 +123,10 @@ def lines(content: bytes) -> list[str]:
     return text.removesuffix("\n").split("\n") if text else []
 
 
-def size(text: str) -> int:
-    """A number with a unit: `size("4k") == 4096`."""
-    digits = text.rstrip("bkKMGB")
-    if not digits.lstrip("+-").isdigit():
-        raise ValueError(f"invalid number '{text}'")
-    return (
-        int(digits) * {"": 1, "b": 512, "k": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[text[len(digits) :][:1]]
-    )
-
-
-COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"=": operator.eq, "==": operator.eq, "!=": operator.ne}
-COMPARISONS |= {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-
-
-def compare(left: object, op: str, right: object) -> bool:
-    """Two strings, or two numbers: `compare(2, "<", 10)`."""
-    return COMPARISONS[op](left, right)
+def all_lines(process: Process, names: list[str]) -> Generator[bool, None, tuple[list[str], int]]:
+    """The lines of all inputs, and 1 if one of them could not be read."""
+    found, status = yield from inputs(process, names)
+    return [line for _, content in found for line in lines(content)], status
 
 
 def human(count: int) -> str:
@@ -126,7 +135,9 @@ def human(count: int) -> str:
     return f"{count / 1024**power:.1f}{'BKMGT'[power]}" if power else str(count)
 
 
-# Users and groups are lines of two files
+def classes(text: str) -> str:
+    """Character classes written out, inside brackets: `classes("[:digit:]x") == "0-9x"`."""
+    return re.sub(r"\[:(\w+):\]", lambda match: CLASSES.get(match[1], ""), text)
 
 
 def rows(process: Process, path: str) -> list[list[str]]:
@@ -142,54 +153,28 @@ def name_of(process: Process, path: str, number: int) -> str:
 
 
 def id_of(process: Process, path: str, name: str) -> int:
-    """The id of a user or group name, or of a number; ValueError for somebody unknown."""
-    for row in rows(process, path):
-        if row[0] == name:
-            return int(row[2])
-    if not name.isdigit():
+    """The id of a user or group name, or of a number; -1 for "", ValueError for somebody unknown."""
+    found = next((row[2] for row in rows(process, path) if row[0] == name), name or "-1")
+    if name and not found.isdigit():
         raise ValueError(f"unknown {'user' if path.endswith('passwd') else 'group'} {name}")
-    return int(name)
-
-
-def user(process: Process) -> str:
-    """The name of a process's user."""
-    return name_of(process, "/etc/passwd", process.files.uid)
-
-
-def each(process: Process, items: Iterable[str], action: Callable[[str], Any]) -> int:
-    """Do something for each operand; a failure is told and counted, and the others are done all the same."""
-    status = 0
-    for item in items:
-        try:
-            action(item)
-        except OSError as error:
-            process.err(f"{process.args[0]}: {item}: {error.strerror}")
-            status = 1
-    return status
-
-
-def need(operands: list[str], count: int = 1) -> Iterator[str]:
-    """The operands, if there are enough of them."""
-    if len(operands) < count:
-        raise ValueError("missing operand")
-    return iter(operands)
+    return int(found)
 
 
 def moment(text: str) -> int:
     """A point in time, in UTC: `now`, `@0`, `2024-01-31`, `2024-01-31 10:00:00`, `2024-01-31T10:00:00Z`."""
     if text == "now":
         return int(time.time())
-    if text.startswith("@") and text[1:].isdigit():
+    if re.fullmatch(r"@\d+", text):
         return int(text[1:])
-    plain = text.replace("T", " ").rstrip("Z").removesuffix(" UTC")
-    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d"):
+    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d"):
         with contextlib.suppress(ValueError):
-            return calendar.timegm(time.strptime(plain, form))
+            return calendar.timegm(time.strptime(text.replace("T", " ").rstrip("Z"), form))
     raise ValueError(f"invalid date '{text}'")
 
 
 def run_program(process: Process, command: list[str]) -> Task:
     """Start a program and wait for it; 127 or 126 where it cannot be started."""
+    yield from process.flush()
     child = process.fork(command)
     try:
         task = process.kernel.program(child, command)
