@@ -82,6 +82,7 @@ class Union:
         self._children: dict[str, set[str]] = {}
         for path in self._entries:
             self._adopt(path)
+        self._raised = set(upper or ())  # paths that the writable layer has: created here, or copied up
         self._clock = clock or (lambda: int(time.time()))
         self.copied_up = 0  # bytes: kept for the picture of copy-on-write
         self.writes = 0  # how many changes this view has seen
@@ -175,7 +176,8 @@ class Union:
         if entry.is_dir:
             raise _error(errno.EPERM, src)
         if entry.kind == "file":
-            entry = self._entries[there] = replace(entry, link=entry.link or there)
+            entry = self._raise(there)
+            entry = self._entries[there] = replace(entry, link=entry.link or f"#{self.writes}")
         self._put(self._vacant(path), entry)
 
     def unlink(self, path: str) -> None:
@@ -209,7 +211,7 @@ class Union:
                 raise _error(errno.ENOTDIR, dst)
             (self.rmdir if entry.is_dir else self.unlink)(new)
         moved = [old, *self._below(old)]
-        taken = [(new + path[len(old) :], self._entries[path]) for path in moved]
+        taken = [(new + path[len(old) :], self._raise(path)) for path in moved]
         for path in reversed(moved):
             self._drop(path)
         for path, what in taken:
@@ -261,20 +263,26 @@ class Union:
 
     def _put(self, path: str, entry: Entry) -> None:
         self._entries[path] = entry
+        self._raised.add(path)
         self._adopt(path)
         self._touch_parent(path)
 
     def _drop(self, path: str) -> None:
-        label = self._entries.pop(path).link
+        del self._entries[path]
+        self._raised.discard(path)
         self._children[posixpath.dirname(path)].discard(posixpath.basename(path))
-        if label:
-            left = sorted(other for other, entry in self._entries.items() if entry.link == label)
-            relink(self._entries, [(label, left)] if left else [])
         self._touch_parent(path)
 
+    def _raise(self, path: str) -> Entry:
+        """Copy up: a file of a lower layer leaves the hard links that it has there, as on the kernel's overlay."""
+        if path not in self._raised:
+            self._raised.add(path)
+            self._entries[path] = replace(self._entries[path], link="")
+        return self._entries[path]
+
     def _change(self, path: str, **meta: Any) -> None:
-        """Change an entry in place, and with it every other name of the same file."""
-        entry = self._entries[path]
+        """Change an entry in place, and with it every other name of the same file in the writable layer."""
+        entry = self._raise(path)
         names = [other for other, what in self._entries.items() if what.link == entry.link] if entry.link else [path]
         for name in names:
             self._entries[name] = replace(self._entries[name], **meta)

@@ -76,6 +76,25 @@ class TestWrites:
         view.write("/etc/os", b"new")
         assert view.changes()["/etc/os"].data.read() == b"new"
 
+    def test_a_copied_up_file_leaves_the_hard_links_of_its_layer(self) -> None:
+        both = Tree({"/a": file(b"one", link="both"), "/b": file(b"one", link="both"), "/c": file(b"one", link="both")})
+        view = Union(lower=both)
+        view.write("/a", b"two")
+        assert (view.read("/a"), view.read("/b")) == (b"two", b"one")
+        assert [path for path in view.changes() if path != "/"] == ["/a"]
+        assert view.tree()["/c"].link == "/b"
+
+    def test_a_new_hard_link_survives_a_new_name(self) -> None:
+        view = Union()
+        view.write("/a", b"one")
+        view.link("/a", "/b")
+        view.rename("/a", "/x")
+        view.write("/a", b"other")
+        view.link("/a", "/d")
+        view.write("/b", b"two")
+        assert [view.read(path) for path in ("/x", "/a", "/d")] == [b"two", b"other", b"other"]
+        assert view.tree()["/x"].link == "/b"
+
     def test_hard_links_share_what_is_written(self) -> None:
         view = Union([LOWER])
         view.link("/etc/motd", "/etc/again")
