@@ -24,6 +24,7 @@ setup:
 	@$(SETUP) course
 
 lab: setup
+	@$(BIN)/jupyter trust notebooks/*.ipynb exercises/*/*.ipynb >/dev/null  # else Lab hides the stored pictures
 	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab $(ROOT_USER) notebooks/00-start-here.ipynb
 
 test: lint
