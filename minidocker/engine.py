@@ -1,7 +1,8 @@
 """The engine: one folder on disk, and the surface of Docker's SDK for Python over it.
 
 >>> import tempfile, minidocker
->>> engine = minidocker.connect(tempfile.mkdtemp(), runtime="simulated")
+>>> folder = tempfile.TemporaryDirectory()
+>>> engine = minidocker.connect(folder.name, runtime="simulated")
 >>> engine.containers.run("minidocker/base", "echo hello", remove=True)
 b'hello\\n'
 >>> engine.close()

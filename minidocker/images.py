@@ -4,7 +4,8 @@
 `skopeo inspect oci:ROOT:app:latest`.
 
     >>> import pathlib, tempfile; from minidocker.tree import file
-    >>> images = Images(Store(pathlib.Path(tempfile.mkdtemp())))
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> images = Images(Store(pathlib.Path(folder.name)))
     >>> layer = images.add_layer(Changeset({"/etc/motd": file(b"hi")}))
     >>> image = images.create({"config": {"Cmd": ["cat", "/etc/motd"]}}, [layer])
     >>> images.tag(image, "app:1"); images.get("app:1").tags

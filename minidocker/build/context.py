@@ -4,7 +4,7 @@ A folder (or a tar, or nothing at all) as a `Tree`, without what `.dockerignore`
 metadata; a file is read when a COPY needs it, and its digest is remembered between builds for as long as its size,
 times and inode stay what they were. Links are never followed out of the context: they are links in the tree.
 
-    >>> import tempfile; folder = Path(tempfile.mkdtemp())
+    >>> import tempfile; made = tempfile.TemporaryDirectory(); folder = Path(made.name)
     >>> _ = (folder / "a.txt").write_text("hello")
     >>> Context.folder(folder).tree["/a.txt"].data.read()
     b'hello'

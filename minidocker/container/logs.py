@@ -1,6 +1,7 @@
 """A container's log: `log.jsonl`, one record a line, in the form of Docker's json-file driver.
 
->>> import tempfile; path = Path(tempfile.mkdtemp()) / "log.jsonl"
+>>> import tempfile; folder = tempfile.TemporaryDirectory()
+>>> path = Path(folder.name) / "log.jsonl"
 >>> _ = path.write_text('{"log": "hi\\\\n", "stream": "stdout", "time": "2026-01-01T00:00:00.000000000Z"}\\n')
 >>> [text(record) for record in read(path)]
 [b'hi\\n']
