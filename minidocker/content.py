@@ -8,7 +8,8 @@
 What never changes is named by its digest and checked against it when written and when read; what changes is a small
 file, replaced as a whole (temp file, fsync, rename) under a lock that holds between processes.
 
-    >>> import tempfile; store = Store(Path(tempfile.mkdtemp()))
+    >>> import tempfile; folder = tempfile.TemporaryDirectory()
+    >>> store = Store(Path(folder.name))
     >>> blob = store.put(b"hello", "text/plain")
     >>> blob.digest[:14], store.read(blob.digest)
     ('sha256:2cf24db', b'hello')
@@ -71,7 +72,8 @@ class Descriptor:
 class FileLock:
     """A lock on a file that holds between processes and dies with its holder. `shared` ones admit each other.
 
-    >>> import tempfile; path = Path(tempfile.mkdtemp()) / "lock"
+    >>> import tempfile; folder = tempfile.TemporaryDirectory()
+    >>> path = Path(folder.name) / "lock"
     >>> with FileLock(path):
     ...     FileLock(path).acquire(blocking=False)
     False
@@ -452,9 +454,9 @@ def write_atomic(path: Path, data: bytes, sync: bool = True) -> None:
         raise
 
 
-def write_json(path: Path, value: Any, indent: int | None = 2) -> None:
+def write_json(path: Path, value: Any, indent: int | None = 2, sync: bool = True) -> None:
     """`write_atomic` of a JSON value that a person can read."""
-    write_atomic(path, (json.dumps(value, indent=indent) + "\n").encode())
+    write_atomic(path, (json.dumps(value, indent=indent) + "\n").encode(), sync)
 
 
 def read_json(path: Path) -> Any:

@@ -50,7 +50,8 @@ def run(
     `folder` must not be there yet. Raises StepFailed.
     """
     folder.mkdir(mode=0o700)
-    box = Box(folder, layers, command.process, HOSTNAME, _binds(folder, command), network=command.network, log=False)
+    binds = _binds(folder, command)
+    box = Box(folder, layers, command.process, HOSTNAME, binds, network=command.network, log=False, throwaway=True)
     failed = f'process "{" ".join(command.process.args)}" did not complete successfully'
     try:
         code = _run(runtime, box, output)

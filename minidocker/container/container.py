@@ -36,6 +36,7 @@ class Container:
         self.containers, self.config = containers, config
         self.id: str = config["Id"]
         self.path: Path = containers.folder / self.id
+        self.throwaway: bool = config["HostConfig"]["AutoRemove"]  # nothing of it need survive a power cut
 
     # What it is
 
@@ -425,6 +426,7 @@ class Container:
             host["ReadonlyRootfs"],
             "host" if host["NetworkMode"] == "host" else "none",
             (policy["Name"], policy["MaximumRetryCount"]),
+            throwaway=self.throwaway,
         )
 
     def env(self) -> list[str]:

@@ -40,12 +40,17 @@ class Containers:
 
         Raises ImageNotFound, InvalidArgument, Conflict (the name is in use), Unsupported.
         """
+        return self._create(image, command, options)
+
+    def _create(
+        self, image: str | Image, command: Any, options: Mapping[str, Any], throwaway: bool = False
+    ) -> Container:
         with self.store.keep():
             name = image if isinstance(image, str) else (image.tags or [image.id])[0]
             image = self.images.get(image) if isinstance(image, str) else image
-            config = spec.container_config(image, name, command, options)
-            self._enter(config)
-        container = Container(self, config)
+            container = Container(self, spec.container_config(image, name, command, options))
+            container.throwaway |= throwaway
+            self._enter(container)
         container.image = image
         return container
 
@@ -64,7 +69,7 @@ class Containers:
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
         if remove and detach:
             options["auto_remove"] = True
-        container = self.create(image, command, **options)
+        container = self._create(image, command, options, throwaway=remove)
         remove = remove or container.config["HostConfig"]["AutoRemove"]
         try:
             container.start(Stdio(attached=not (detach or stream)))
@@ -104,9 +109,9 @@ class Containers:
             config = container.config["Config"]
             raise ContainerError(container, status, config["Cmd"], config["Image"], said)
 
-    def _enter(self, config: dict[str, Any]) -> None:
+    def _enter(self, container: Container) -> None:
         """Make the folder: the name is taken, and the container is there as a whole, or not at all."""
-        id = config["Id"]
+        id, config = container.id, container.config
         if (owner := self._owner(config["Name"])) is not None:
             self.reap(Container(self, owner))
         with self.store.lock():
@@ -116,7 +121,7 @@ class Containers:
             folder = temp_path(self.store.root / "tmp" / id)
             folder.mkdir(mode=0o700)
             try:
-                write_json(folder / "config.json", config)
+                write_json(folder / "config.json", config, sync=not container.throwaway)
                 folder.rename(self.folder / id)
             except BaseException:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -186,7 +191,7 @@ class Containers:
     def _read(self, id: str) -> dict[str, Any] | None:
         try:
             config: dict[str, Any] = read_json(self.folder / id / "config.json")
-        except (FileNotFoundError, NotADirectoryError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # or one to throw away, cut short by a power cut
             return None
         return config
 

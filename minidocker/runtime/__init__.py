@@ -67,6 +67,7 @@ class Box:
     network: str = "none"  # "none": a network of its own with loopback up; "host": the host's
     restart: tuple[str, int] = ("no", 0)  # Docker's restart policy and its maximum retry count
     log: bool = True
+    throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
 
 
 @dataclass(frozen=True)

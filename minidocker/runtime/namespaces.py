@@ -52,6 +52,8 @@ class Namespaces:
     def __init__(self) -> None:
         self.rootless = os.geteuid() != 0
         self._launcher = Launcher()
+        self._lock = threading.Lock()
+        self._sweepers: list[threading.Thread] = []
 
     @cached_property
     def _userns(self) -> str:
@@ -61,6 +63,8 @@ class Namespaces:
     def close(self) -> None:
         """Let the launcher go. Containers live on, each with its monitor."""
         self._launcher.close()
+        for sweeper in self._sweepers:
+            sweeper.join()
 
     # Running
 
@@ -95,6 +99,7 @@ class Namespaces:
             "network": box.network,
             "restart": box.restart,
             "log": box.log,
+            "throwaway": box.throwaway,
             "rootless": self.rootless,
             "userns": "one" if self.rootless else self._userns,
         }
@@ -165,14 +170,26 @@ class Namespaces:
         return None
 
     def remove(self, box: Box) -> None:
-        """Delete the writable layer and whatever else is kept for the container. Raises Conflict where it runs."""
+        """Take the container's folder out of sight at once and delete it behind one's back; `close` waits for that.
+
+        Raises Conflict where the container runs.
+        """
         if has_monitor(box.path):
             raise Conflict(f"cannot remove container {box.path.name}: container is running: stop the container first")
         freezer.clean(box.path)
-        for name in ("upper", "work", "empty"):
-            overlay.discard(box.path / name)
-        for name in FILES:
-            (box.path / name).unlink(missing_ok=True)
+        gone = box.path.with_name(f".{box.path.name}.gone")
+        with suppress(FileNotFoundError):
+            box.path.rename(gone)
+            sweeper = threading.Thread(target=sweep, args=(gone,))
+            sweeper.start()
+            with self._lock:
+                self._sweepers = [*filter(threading.Thread.is_alive, self._sweepers), sweeper]
+
+
+def sweep(folder: Path) -> None:
+    """Delete a folder that nobody needs any more, unless the store's own sweep was faster."""
+    with suppress(FileNotFoundError):
+        overlay.discard(folder)
 
 
 def prepare(box: Box, layers: Sequence[Path]) -> None:

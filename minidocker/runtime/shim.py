@@ -96,7 +96,7 @@ class Monitor:
             changes = {"FinishedAt": now(), "Pid": 0, "Paused": False} | changes
         with state_lock(self.path):
             self.state |= changes
-            write_state(self.path, self.state)
+            write_state(self.path, self.state, lasting=not self.box["throwaway"])
 
     def pump(self, child: int) -> None:
         """Carry the program's output to the log, and to whoever is attached, until it has ended and all is read."""

@@ -45,12 +45,14 @@ def read_state(path: str) -> dict[str, Any]:
         return {}
 
 
-def write_state(path: str, state: Mapping[str, Any]) -> None:
-    """Replace `state.json` in one step. That something runs is of no use after a crash of the machine: no fsync."""
+def write_state(path: str, state: Mapping[str, Any], lasting: bool = True) -> None:
+    """Replace `state.json` in one step. What runs does not outlive a crash of the machine, so only an end is synced,
+    and not that of a container which is removed right away: it is not `lasting`.
+    """
     temporary = f"{path}/state.json.{os.getpid()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     os.write(fd, json.dumps(state).encode())
-    if not state["Running"]:
+    if lasting and not state["Running"]:
         os.fsync(fd)
     os.close(fd)
     os.rename(temporary, f"{path}/state.json")

@@ -106,13 +106,12 @@ class House:
             return code, result.read()
 
     def clear(self) -> None:
-        for box in self.boxes:
+        for box in filter(lambda box: box.path.exists(), self.boxes):
             with contextlib.suppress(Conflict):
                 (box.path / "stopped").touch()
                 self.runtime.signal(box, signal.SIGKILL)
             wait(box)
             self.runtime.remove(box)
-            shutil.rmtree(box.path)
         self.boxes.clear()
 
 
@@ -436,7 +435,7 @@ def test_the_writable_layer_lives_on_from_start_to_start(house: House) -> None:
         wait(house.start(box))
     assert output(box) == "x\n" + "x\n" * 2 + "x\n" * 3
     house.runtime.remove(box)
-    assert not (box.path / "upper").exists() and not (box.path / "work").exists()
+    assert not box.path.exists()
 
 
 def test_binds(house: House, tmp_path: Path) -> None:
@@ -717,12 +716,7 @@ def test_two_hundred_starts_leave_nothing(house: House, tmp_path: Path) -> None:
     runtime.close()
     until(lambda: processes() <= before)
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
-    assert len(list(tmp_path.iterdir())) == 200
-    assert {left.name for path in tmp_path.iterdir() for left in path.iterdir()} == {
-        "state.json",
-        "monitor.lock",
-        "log.jsonl",
-    }
+    assert list(tmp_path.iterdir()) == []
 
 
 # Without root
