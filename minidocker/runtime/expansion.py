@@ -2,11 +2,13 @@
 
 Parameters, command output and arithmetic are put in; what came in unquoted is split at `IFS`; patterns become the names
 that they match; quotes are gone. Each character remembers meanwhile whether it was quoted, by way of two strings: a
-`Field`'s text, and the same as a pattern, where quoted characters are escaped.
+`Field`'s text, and the same as a pattern of `fnmatch`, where quoted characters are escaped.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import operator
 import posixpath
 import re
 from collections.abc import Callable, Generator, Iterable
@@ -20,21 +22,6 @@ if TYPE_CHECKING:
     from minidocker.runtime.files import Files
     from minidocker.runtime.shell import Shell
 
-CLASSES = {
-    "alpha": "a-zA-Z",
-    "digit": "0-9",
-    "alnum": "a-zA-Z0-9",
-    "upper": "A-Z",
-    "lower": "a-z",
-    "space": r"\s",
-    "blank": r" \t",
-    "punct": r"!-/:-@\[-`{-~",
-    "xdigit": "0-9a-fA-F",
-    "cntrl": r"\x00-\x1f\x7f",
-    "print": r"\x20-\x7e",
-    "graph": r"\x21-\x7e",
-}
-
 
 @dataclass
 class Field:
@@ -46,7 +33,11 @@ class Field:
     def add(self, text: str, quoted: bool) -> None:
         """Append characters."""
         self.text += text
-        self.pattern += re.sub(r"([\\*?\[\]!^-])", r"\\\1", text) if quoted else text
+        self.pattern += re.sub(r"([*?\[])", r"[\1]", text) if quoted else text
+
+    def matches(self, text: str) -> bool:
+        """Whether the pattern is of this text."""
+        return fnmatch.fnmatchcase(text, self.pattern)
 
 
 class Fields:
@@ -57,8 +48,9 @@ class Fields:
         self.current: Field | None = None
         self.ifs = ifs
         if ifs:
-            blank = re.escape("".join(char for char in ifs if char in " \t\n"))
-            other = re.escape("".join(char for char in ifs if char not in " \t\n"))
+            blank, other = (
+                re.escape("".join(char for char in ifs if (char in " \t\n") == white)) for white in (True, False)
+            )
             blanks = f"[{blank}]" if blank else "(?!)"
             self.separator = re.compile(f"{blanks}*([{other}]){blanks}*|{blanks}+" if other else f"(?!)()|{blanks}+")
 
@@ -75,18 +67,14 @@ class Fields:
 
     def value(self, text: str, quoted: bool) -> None:
         """Append what an expansion gave."""
-        if quoted or not self.ifs:
-            if text or quoted:
-                self.add(text, quoted)
-            return
         start = 0
-        for match in self.separator.finditer(text):
+        for match in () if quoted or not self.ifs else self.separator.finditer(text):
             if match.start() > start:
                 self.add(text[start : match.start()], False)
             self.end(force=match[1] is not None)
             start = match.end()
-        if start < len(text):
-            self.add(text[start:], False)
+        if start < len(text) or quoted:
+            self.add(text[start:], quoted)
 
 
 class Expansion:
@@ -120,21 +108,12 @@ class Expansion:
     def word(self, fields: Fields, word: Word, inside: bool = False) -> Generator[bool, None, None]:
         """Add a word's parts; `inside` another expansion, literal text is split as well."""
         for number, part in enumerate(word):
-            if isinstance(part, Text):
-                text = self.home(part) if number == 0 and part.text.startswith("~") and not part.quoted else part.text
-                if inside and not part.quoted:
-                    fields.value(text, False)
-                else:
-                    fields.add(text, part.quoted)
-            else:
+            if not isinstance(part, Text):
                 yield from self.part(fields, part)
-
-    def home(self, part: Text) -> str:
-        """`~` and `~user` at the start of a word."""
-        user, slash, rest = part.text.partition("/")
-        if user == "~":
-            return self.shell.variables.get("HOME", "~") + slash + rest
-        return self.shell.home_of(user[1:], user) + slash + rest
+                continue
+            home = number == 0 and not part.quoted and re.match("~(?=/|$)", part.text)
+            text = self.shell.variables.get("HOME", "~") + part.text[1:] if home else part.text
+            (fields.value if inside and not part.quoted else fields.add)(text, part.quoted)
 
     def part(self, fields: Fields, part: Part) -> Generator[bool, None, None]:
         """Add what an expansion gives."""
@@ -142,16 +121,12 @@ class Expansion:
             fields.value((yield from self.shell.output(part.body)), part.quoted)
         elif isinstance(part, Arith):
             expression = yield from self.string(part.expression)
-            fields.value(str(self.arithmetic(expression)), part.quoted)
+            try:
+                fields.value(str(arithmetic(expression, self.shell.variables.get)), part.quoted)
+            except ArithmeticError as error:
+                self.shell.fatal(f"arithmetic error: {error}")
         elif isinstance(part, Param):
             yield from self.parameter(fields, part)
-
-    def arithmetic(self, expression: str) -> int:
-        """The value of `$((expression))`."""
-        try:
-            return Arithmetic(expression, self.shell.variables.get, self.shell.assign).value()
-        except (ArithmeticError, ValueError) as error:
-            self.shell.fatal(f"arithmetic syntax error: {error}" if isinstance(error, ValueError) else str(error))
 
     def parameter(self, fields: Fields, part: Param) -> Generator[bool, None, None]:
         """`$x` and all that braces can do with it."""
@@ -159,23 +134,24 @@ class Expansion:
         value = self.shell.parameter(name)
         if op and op[-1] in "-=+?":
             empty = value is None or (op[0] == ":" and not value) or (many and not self.shell.arguments)
-            if op[-1] == "+" or empty:
-                if op[-1] == "?" or (op[-1] == "=" and empty):
-                    yield from self.demand(part)
-                    value = self.shell.parameter(name)
-                    fields.value(value or "", part.quoted)
-                elif empty != (op[-1] == "+"):
+            if empty == (op[-1] != "+"):
+                if op[-1] in "-+":
                     yield from self.word(fields, part.arg or ((Text("", True),) if part.quoted else ()), inside=True)
-                elif part.quoted:
-                    fields.add("", True)
+                    return
+                value = yield from self.demand(part)
+            elif op[-1] == "+":
+                fields.value("", part.quoted)
                 return
         elif value is None and "u" in self.shell.options and not many:
             self.shell.fatal(f"{name}: parameter not set")
-        if many and op in ("", "-", ":-", "=", ":=", "?", ":?"):
+        if op == "len":
+            value = str(len(self.shell.arguments) if many else len(encode(value or "")))  # bytes, as in the C locale
+        elif op and op[0] in "#%":
+            value = trimmed(value or "", op, (yield from self.field(part.arg)))
+        elif many:
             self.positional(fields, name, part.quoted)
             return
-        cut = op and op[-1] not in "-=+?"
-        fields.value((yield from self.edited(part, value or "")) if cut else value or "", part.quoted)
+        fields.value(value or "", part.quoted)
 
     def positional(self, fields: Fields, name: str, quoted: bool) -> None:
         """`$@` and `$*`: a field each, but `"$*"` is one."""
@@ -188,95 +164,42 @@ class Expansion:
                 fields.end()
             fields.value(argument, quoted)
 
-    def demand(self, part: Param) -> Generator[bool, None, None]:
+    def demand(self, part: Param) -> Generator[bool, None, str]:
         """`${x=word}` and `${x?word}` of something that is not there."""
         text = yield from self.string(part.arg)
         if part.op[-1] == "?":
             self.shell.fatal(f"{part.name}: {text or 'parameter not set' + ' or null' * (part.op[0] == ':')}")
         self.shell.assign(part.name, text)
-
-    def edited(self, part: Param, value: str) -> Generator[bool, None, str]:
-        """The operators that cut a value to size."""
-        op = part.op
-        if op == "len":
-            bytes_ = len(encode(value))  # as in the C locale
-            return str(len(self.shell.arguments) if part.name in "@*" else bytes_)
-        if op == ":":
-            start = self.arithmetic((yield from self.string(part.arg)))
-            start = start if start >= 0 else max(len(value) + start, 0)
-            if not part.second:
-                return value[start:]
-            length = self.arithmetic((yield from self.string(part.second)))
-            return value[start : start + length if length >= 0 else len(value) + length]
-        pattern = (yield from self.field(part.arg)).pattern
-        if op[0] == "/":
-            new = yield from self.string(part.second)
-            return re.sub(regex(pattern), lambda _: new, value, count=op == "/", flags=re.DOTALL) if pattern else value
-        matcher = re.compile(regex(pattern), re.DOTALL)
-        cuts = range(len(value) + 1) if op in ("#", "%%") else range(len(value), -1, -1)
-        for cut in cuts:
-            if matcher.fullmatch(value[:cut] if op[0] == "#" else value[cut:]):
-                return value[cut:] if op[0] == "#" else value[:cut]
-        return value
+        return text
 
 
-def regex(pattern: str) -> str:
-    """A shell pattern as a regular expression.
-
-    >>> regex("*.[ch]"), regex(r"a\\*?")
-    ('.*\\\\.[ch]', 'a\\\\*.')
-    """
-    found, place = [], 0
-    bracket = re.compile(r"\[([!^]?)(\]?(?:\[:\w+:\]|\\.|[^\]\\])*)\]", re.DOTALL)
-    while place < len(pattern):
-        char = pattern[place]
-        match = bracket.match(pattern, place) if char == "[" else None
-        if match:
-            inner = re.sub(
-                r"\[:(\w+):\]",
-                lambda name: CLASSES.get(str(name[1]), ""),
-                match[2].replace("[", r"\[", match[2].startswith("[") and not match[2].startswith("[:")),
-            )
-            inner = "\\" + inner if inner.startswith(("]", "^")) else inner
-            found.append(f"[{'^' if match[1] else ''}{inner}]" if inner else "(?!)")
-            place = match.end()
-            continue
-        if char == "\\" and place + 1 < len(pattern):
-            place += 1
-            found.append(re.escape(pattern[place]))
-        else:
-            found.append({"*": ".*", "?": "."}.get(char) or re.escape(char))
-        place += 1
-    return "".join(found)
+def trimmed(value: str, op: str, pattern: Field) -> str:
+    """`${x#pattern}` and its kin: `#` and `%` cut off as little as they can, `##` and `%%` as much."""
+    cuts = range(len(value) + 1) if op in ("#", "%%") else range(len(value), -1, -1)
+    for cut in cuts:
+        if pattern.matches(value[:cut] if op[0] == "#" else value[cut:]):
+            return value[cut:] if op[0] == "#" else value[:cut]
+    return value
 
 
 def glob(files: Files, pattern: str) -> list[str]:
     """The paths that a pattern matches, sorted; none if it is no pattern or nothing matches."""
-    if not re.search(r"[*?]|\[.*\]", re.sub(r"\\.", "", pattern)):
+    if not re.search(r"[*?]|\[.+\]", re.sub(r"\[[*?\[]\]", "", pattern)):
         return []
     found = ["/"] if pattern.startswith("/") else [""]
-    for name in [name for name in pattern.split("/") if name]:
-        plain = re.sub(r"\\(.)", r"\1", name)
-        if not re.search(r"[*?\[]", re.sub(r"\\.", "", name)):
-            found = [posixpath.join(up, plain) for up in found]
+    for name in filter(None, pattern.split("/")):
+        plain = re.sub(r"\[([*?\[])\]", r"\1", name)
+        if not re.search(r"[*?\[]", plain):
+            found = [posixpath.join(up, name) for up in found]
             continue
-        matcher = re.compile(regex(name), re.DOTALL)
         found = [
             posixpath.join(up, entry)
             for up in found
             if (here := files.find(up or ".")) and here.is_dir and files.permits(here, 4)
-            for entry in ([".", ".."] if name.startswith(".") else []) + files.listdir(up or ".")
-            if matcher.fullmatch(entry) and (name.startswith(".") or not entry.startswith("."))
+            for entry in files.listdir(up or ".")
+            if fnmatch.fnmatchcase(entry, name) and (name.startswith(".") or not entry.startswith("."))
         ]
     return [path for path in found if files.find(path, follow=False)]
-
-
-LEVELS = ("||", "&&", "|", "^", "&", "== !=", "< <= > >=", "<< >>", "+ -", "* / %", "**")
-PRIORITY = {op: level for level, ops in enumerate(LEVELS) for op in ops.split()}
-TOKEN = re.compile(
-    r"\s*(0[xX][\da-fA-F]+|\d+|[A-Za-z_]\w*|<<=|>>=|\*\*|<<|>>|&&|\|\||\+\+|--|[-+*/%&|^<>=!]=|[-+*/%&|^<>=!~?:(),])"
-)
-ASSIGNMENTS = {"=", "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "<<=", ">>="}
 
 
 def signed(number: int) -> int:
@@ -291,149 +214,81 @@ def divide(a: int, b: int) -> int:
     return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
-def power(a: int, b: int) -> int:
-    """`a ** b`, in 64 bits."""
-    if b < 0:
-        raise ArithmeticError("exponent less than 0")
-    return signed(pow(a, b, 1 << 64))
-
-
+LEVELS = ("||", "&&", "|", "^", "&", "== !=", "< <= > >=", "<< >>", "+ -", "* / %")
+PRIORITY = {op: level for level, ops in enumerate(LEVELS) for op in ops.split()}
+TOKEN = re.compile(r"\s*(0[xX][\da-fA-F]+|\d+|[A-Za-z_]\w*|<<|>>|&&|\|\||[<>=!]=|[-+*/%&|^<>!~?:()]|\S)\s*")
+NUMBER = re.compile(r"0[xX][\da-fA-F]+|0[0-7]*|[1-9]\d*")
 OPERATORS: dict[str, Callable[[int, int], int]] = {
-    "|": lambda a, b: a | b,
-    "^": lambda a, b: a ^ b,
-    "&": lambda a, b: a & b,
-    "==": lambda a, b: int(a == b),
-    "!=": lambda a, b: int(a != b),
-    "<": lambda a, b: int(a < b),
-    "<=": lambda a, b: int(a <= b),
-    ">": lambda a, b: int(a > b),
-    ">=": lambda a, b: int(a >= b),
+    "|": operator.or_,
+    "^": operator.xor,
+    "&": operator.and_,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
     "<<": lambda a, b: a << (b & 63),
     ">>": lambda a, b: a >> (b & 63),
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
     "/": divide,
     "%": lambda a, b: a - divide(a, b) * b,
-    "**": power,
-    "||": lambda a, b: int(bool(a or b)),
-    "&&": lambda a, b: int(bool(a and b)),
 }
+Value = Callable[[], int]  # an expression that was read; called, it is computed
 
 
-class Arithmetic:
-    """C's integer expressions in 64 bits, evaluated as they are read. `Arithmetic("1+2*3", get, put).value() == 7`."""
+def arithmetic(text: str, get: Callable[[str], str | None]) -> int:
+    """C's integer expressions in 64 bits, without assignments: `arithmetic("1+2*x", {"x": "3"}.get) == 7`."""
+    tokens = TOKEN.findall(text)[::-1]
 
-    def __init__(self, text: str, get: Callable[[str], str | None], put: Callable[[str, str], None]) -> None:
-        self.text, self.get, self.put = text, get, put
-        self.tokens: list[str] = []
-        self.dead = 0  # inside a branch that is not taken: read, but nothing happens
-        place = 0
-        while text[place:].strip():
-            match = TOKEN.match(text, place)
-            if match is None:
-                raise ValueError(repr(text))
-            self.tokens.append(match[1])
-            place = match.end()
-
-    def value(self) -> int:
-        """The whole expression's value; an empty one is 0."""
-        if not self.tokens:
-            return 0
-        result = self.comma()
-        if self.tokens:
-            raise ValueError(repr(self.text))
-        return result
-
-    def next(self, *wanted: str) -> str:
-        """Read a token, if it is one of those wanted."""
-        return self.tokens.pop(0) if self.tokens and (not wanted or self.tokens[0] in wanted) else ""
-
-    def need(self, token: str) -> None:
-        """Read a token that must be here."""
-        if not self.next(token):
-            raise ValueError(repr(self.text))
-
-    def comma(self) -> int:
-        """`a, b`."""
-        result = self.assignment()
-        while self.next(","):
-            result = self.assignment()
-        return result
-
-    def assignment(self) -> int:
-        """`x = a`, `x += a`, and whatever binds tighter."""
-        if len(self.tokens) > 1 and self.tokens[1] in ASSIGNMENTS and re.match(r"[A-Za-z_]", self.tokens[0]):
-            name, op = self.next(), self.next()
-            new = self.assignment()
-            return self.store(name, new if op == "=" else self.apply(op[:-1], self.load(name), new))
-        return self.choice()
-
-    def choice(self) -> int:
-        """`a ? b : c`."""
-        condition = self.binary(0)
-        if not self.next("?"):
-            return condition
-        yes = self.when(bool(condition), self.assignment)
-        self.need(":")
-        no = self.when(not condition, self.assignment)
-        return yes if condition else no
-
-    def when(self, alive: bool, read: Callable[[], int]) -> int:
-        """Read on; with effect only if `alive`."""
-        self.dead += not alive
-        result = read()
-        self.dead -= not alive
-        return result
-
-    def binary(self, level: int) -> int:
-        """Operators of at least this priority."""
-        left = self.unary()
-        while self.tokens and PRIORITY.get(self.tokens[0], -1) >= level:
-            op = self.next()
-            above = PRIORITY[op] + (op != "**")
-            alive = not ((op == "&&" and not left) or (op == "||" and left))
-            right = self.when(alive, lambda above=above: self.binary(above))  # type: ignore[misc]
-            left = self.apply(op, left, right)
-        return left
-
-    def apply(self, op: str, left: int, right: int) -> int:
-        """One operation."""
-        return 0 if self.dead else signed(OPERATORS[op](left, right))
-
-    def unary(self) -> int:
-        """Signs, `!`, `~`, `++x`, numbers, names and parentheses."""
-        token = self.next()
-        if token in ("++", "--") and self.tokens and re.match(r"[A-Za-z_]", self.tokens[0]):
-            name = self.next()
-            return self.store(name, self.load(name) + (1 if token == "++" else -1))
-        if token in ("-", "+", "!", "~", "++", "--"):
-            value = self.unary()
-            return signed({"-": -value, "!": int(not value), "~": ~value}.get(token, value))
+    def unary() -> Value:
+        token = tokens.pop() if tokens else ""
+        if token in ("-", "+", "!", "~"):
+            inner = unary()
+            signs: dict[str, Callable[[int], int]] = {"-": operator.neg, "+": operator.pos, "~": operator.inv}
+            return lambda: signed(int(signs.get(token, operator.not_)(inner())))
         if token == "(":
-            value = self.comma()
-            self.need(")")
+            value = choice()
+            if not tokens or tokens.pop() != ")":
+                raise ArithmeticError(f"syntax error: {text!r}")
             return value
         if re.match(r"[A-Za-z_]", token):
-            value = self.load(token)
-            if step := self.next("++", "--"):
-                self.store(token, value + (1 if step == "++" else -1))
-            return value
-        return self.number(token)
+            return lambda: arithmetic(get(token) or "0", lambda name: None if name == token else get(name))
+        if not NUMBER.fullmatch(token):
+            raise ArithmeticError(f"syntax error: {text!r} (this shell has no assignments here)")
+        number = signed(int(token, 16 if token[1:2] in ("x", "X") else 8 if token[0] == "0" else 10))
+        return lambda: number
 
-    def number(self, text: str) -> int:
-        """A constant: decimal, 0octal or 0xhex."""
-        if not re.fullmatch(r"0[xX][\da-fA-F]+|0[0-7]*|[1-9]\d*", text):
-            raise ValueError(repr(self.text))
-        return signed(int(text, 16 if text[1:2] in ("x", "X") else 8 if text.startswith("0") else 10))
+    def binary(level: int) -> Value:
+        left = unary()
+        while tokens and PRIORITY.get(tokens[-1], -1) >= level:
+            op = tokens.pop()
+            left = operation(op, left, binary(PRIORITY[op] + 1))
+        return left
 
-    def load(self, name: str) -> int:
-        """A variable's value, which may be an expression itself; 0 if it is not set."""
-        text = (self.get(name) or "0").strip()
-        return Arithmetic(text, lambda inner: None if inner == name else self.get(inner), self.put).value()
+    def choice() -> Value:
+        condition = binary(0)
+        if not tokens or tokens[-1] != "?":
+            return condition
+        tokens.pop()
+        yes = choice()
+        if not tokens or tokens.pop() != ":":
+            raise ArithmeticError(f"syntax error: {text!r}")
+        no = choice()
+        return lambda: yes() if condition() else no()
 
-    def store(self, name: str, value: int) -> int:
-        """Set a variable."""
-        if not self.dead:
-            self.put(name, str(signed(value)))
-        return signed(value)
+    whole = choice() if tokens else lambda: 0
+    if tokens:
+        raise ArithmeticError(f"syntax error: {text!r}")
+    return whole()
+
+
+def operation(op: str, left: Value, right: Value) -> Value:
+    """Two values as one; of `&&` and `||` the right one may never be asked for."""
+    if op == "&&":
+        return lambda: int(bool(left() and right()))
+    if op == "||":
+        return lambda: int(bool(left() or right()))
+    return lambda: signed(int(OPERATORS[op](left(), right())))

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from minidocker.runtime.expansion import Expansion, regex
+from minidocker.runtime.expansion import Expansion
 from minidocker.runtime.files import failure
 from minidocker.runtime.kernel import (
     INTERRUPT,
@@ -375,8 +375,7 @@ class Shell:
         subject = yield from self.expand.string(node.word)
         for patterns, body in node.branches:
             for pattern in patterns:
-                field = yield from self.expand.field(pattern)
-                if re.fullmatch(regex(field.pattern), subject, re.DOTALL):
+                if (yield from self.expand.field(pattern)).matches(subject):
                     return (yield from self.run(body))
         return 0
 
@@ -468,7 +467,7 @@ class Shell:
             if not words:
                 self.assign(*assigns[-1])
         if "x" in self.options and (words or assigns):
-            yield from self.trace(assigns, words)
+            self.trace(assigns, words)
         try:
             saved = yield from self.redirect(node.redirects)
         except OSError as error:
@@ -485,11 +484,10 @@ class Shell:
         finally:
             self.restore(saved, keep)
 
-    def trace(self, assigns: list[tuple[str, str]], words: list[str]) -> Generator[bool, None, None]:
+    def trace(self, assigns: list[tuple[str, str]], words: list[str]) -> None:
         """`set -x`."""
-        prompt = yield from self.expand.string(tuple(Parser(self.variables.get("PS4", "")).parts("", True, here=True)))
         shown = [f"{name}={quote(value) if value else ''}" for name, value in assigns] + [quote(word) for word in words]
-        self.process.err(prompt + " ".join(shown))
+        self.process.err("+ " + " ".join(shown))
 
     def command(self, words: list[str], assigns: list[tuple[str, str]], functions: bool = True) -> Task:
         """A function, a builtin or a program."""

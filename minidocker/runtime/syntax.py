@@ -1,61 +1,54 @@
-"""Shell text -> syntax tree: the grammar of POSIX `sh` (IEEE 1003.1, 2.10), with the few extensions that busybox has.
+"""Shell text -> syntax tree: the grammar of POSIX `sh` (IEEE 1003.1, 2.10).
 
 A word is not yet a string: it is a tuple of parts that are expanded each time the command runs.
 
-    >>> Parser('echo "$HOME" >f').line()
-    Simple((), ((Text('echo', False),), (Param('HOME', '', (), (), True),)), (Redirect(1, '>', (Text('f', False),)),))
+    >>> Parser('echo "$HOME"').line().words
+    ((Text(text='echo', quoted=False),), (Param(name='HOME', op='', arg=(), quoted=True),))
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NoReturn
 
 
 class ShellSyntaxError(Exception):
-    """Text that is no shell program. `unfinished` when more text could make it one."""
+    """Text that is no shell program."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"syntax error: {what}")
 
 
-class _Shown:
-    """Values print positionally: `Text('x', False)`."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        values = ", ".join(repr(getattr(self, item.name)) for item in fields(self))  # type: ignore[arg-type]
-        return f"{type(self).__name__}({values})"
-
-
-@dataclass(frozen=True, repr=False, slots=True)
-class Text(_Shown):
+@dataclass(frozen=True)
+class Text:
     """Literal characters; quoted ones are not split, and match only themselves."""
 
     text: str
     quoted: bool = False
 
 
-@dataclass(frozen=True, repr=False, slots=True)
-class Param(_Shown):
-    """`$name`, `${name op arg}`; `${#name}` has the op `len`, `${name/arg/second}` two words."""
+@dataclass(frozen=True)
+class Param:
+    """`$name`, `${name op arg}`; `${#name}` has the op `len`."""
 
     name: str
     op: str = ""
     arg: Word = ()
-    second: Word = ()
     quoted: bool = False
 
 
-@dataclass(frozen=True, repr=False, slots=True)
-class Output(_Shown):
+@dataclass(frozen=True)
+class Output:
     """`$(…)` and backticks: what a command prints."""
 
     body: Node | None
     quoted: bool = False
 
 
-@dataclass(frozen=True, repr=False, slots=True)
-class Arith(_Shown):
+@dataclass(frozen=True)
+class Arith:
     """`$((…))`."""
 
     expression: Word
@@ -66,21 +59,17 @@ Part = Text | Param | Output | Arith
 Word = tuple[Part, ...]
 
 
-class Node(_Shown):
-    """A command of any kind."""
-
-
-@dataclass(repr=False)
-class Redirect(_Shown):
-    """`fd op word`, as in `2>> log`; a here-document's word is its body."""
+@dataclass
+class Redirect:
+    """`fd op word`, as in `2>> log`; a here-document's word is its body, which comes later."""
 
     fd: int
     op: str
     word: Word
 
 
-@dataclass(frozen=True, repr=False)
-class Simple(Node):
+@dataclass(frozen=True)
+class Simple:
     """`A=1 name words >redirect`."""
 
     assigns: tuple[tuple[str, Word], ...]
@@ -88,24 +77,24 @@ class Simple(Node):
     redirects: tuple[Redirect, ...]
 
 
-@dataclass(frozen=True, repr=False)
-class Redirected(Node):
+@dataclass(frozen=True)
+class Redirected:
     """A compound command with redirections."""
 
     body: Node
     redirects: tuple[Redirect, ...]
 
 
-@dataclass(frozen=True, repr=False)
-class Pipeline(Node):
+@dataclass(frozen=True)
+class Pipeline:
     """`a | b | c`, or `! a`."""
 
     commands: tuple[Node, ...]
     negated: bool
 
 
-@dataclass(frozen=True, repr=False)
-class AndOr(Node):
+@dataclass(frozen=True)
+class AndOr:
     """`left && right`, `left || right`."""
 
     left: Node
@@ -113,30 +102,30 @@ class AndOr(Node):
     right: Node
 
 
-@dataclass(frozen=True, repr=False)
-class Series(Node):
+@dataclass(frozen=True)
+class Series:
     """`a; b &`: each command, and whether it runs in the background."""
 
     items: tuple[tuple[Node, bool], ...]
 
 
-@dataclass(frozen=True, repr=False)
-class Subshell(Node):
+@dataclass(frozen=True)
+class Subshell:
     """`( body )`."""
 
     body: Node
 
 
-@dataclass(frozen=True, repr=False)
-class If(Node):
+@dataclass(frozen=True)
+class If:
     """`if … then … elif … then … else … fi`."""
 
     branches: tuple[tuple[Node, Node], ...]
     otherwise: Node | None
 
 
-@dataclass(frozen=True, repr=False)
-class Loop(Node):
+@dataclass(frozen=True)
+class Loop:
     """`while` and `until`."""
 
     condition: Node
@@ -144,8 +133,8 @@ class Loop(Node):
     until: bool
 
 
-@dataclass(frozen=True, repr=False)
-class For(Node):
+@dataclass(frozen=True)
+class For:
     """`for name in words; do body; done`; without `in`: over the positional parameters."""
 
     name: str
@@ -153,40 +142,42 @@ class For(Node):
     body: Node
 
 
-@dataclass(frozen=True, repr=False)
-class Case(Node):
+@dataclass(frozen=True)
+class Case:
     """`case word in pattern|pattern) body;; esac`."""
 
     word: Word
     branches: tuple[tuple[tuple[Word, ...], Node], ...]
 
 
-@dataclass(frozen=True, repr=False)
-class Function(Node):
+@dataclass(frozen=True)
+class Function:
     """`name() body`."""
 
     name: str
     body: Node
 
 
+Node = Simple | Redirected | Pipeline | AndOr | Series | Subshell | If | Loop | For | Case | Function
+
 META = " \t\n|&;<>()"
 OPERATOR = re.compile(r"&&|\|\||;;|\||&(?!>)|;|\n|\(|\)")
-REDIRECT = re.compile(r"(\d*)(<<<|<<-|<<|<>|<&|>>|>&|>\||<|>)|(&>>|&>)")
+REDIRECT = re.compile(r"(\d*)(<<<|<<-|<<|<&|>>|>&|<|>)|(&>)")
 NAME = re.compile(r"[A-Za-z_]\w*")
 PARAMETER = re.compile(r"[A-Za-z_]\w*|\d+|[@*#?$!-]")
 ASSIGN = re.compile(r"([A-Za-z_]\w*)=")
+FUNCTION = re.compile(r"([A-Za-z_][\w.-]*)[ \t]*\([ \t]*\)")
 KEYWORD = re.compile(r"[^\s|&;<>()'\"\\$`]+(?=[\s|&;<>()]|$)")
 RESERVED = {"then", "else", "elif", "fi", "do", "done", "esac", "}"}
-OPERATION = re.compile(r":?[-=+?]|##?|%%?|//?|:")
+OPERATION = re.compile(r":?[-=+?]|##?|%%?")
+BACKTICKS = re.compile(r"(?s)`((?:[^`\\]|\\.)*)`")
+BLANKS = re.compile(r"(?:[ \t]+|\\\n|#[^\n]*)*")
 
 
 def literal(word: Word) -> str | None:
     """The text of a word without expansions, quotes removed; None where it has some."""
-    return (
-        "".join(part.text for part in word if isinstance(part, Text))
-        if all(isinstance(p, Text) for p in word)
-        else None
-    )
+    texts = [part.text for part in word if isinstance(part, Text)]
+    return "".join(texts) if len(texts) == len(word) else None
 
 
 class Parser:
@@ -214,28 +205,24 @@ class Parser:
 
     def fail(self, wanted: str = "") -> NoReturn:
         """Say what was found where something else should have been."""
-        if self.pos >= len(self.text):
-            raise ShellSyntaxError(
-                "syntax error: unexpected end of file" + (f' (expecting "{wanted}")' if wanted else "")
-            )
-        found = (
-            OPERATOR.match(self.text, self.pos)
-            or REDIRECT.match(self.text, self.pos)
-            or KEYWORD.match(self.text, self.pos)
-        )
-        name = found.group() if found else self.text[self.pos]
+        found = OPERATOR.match(self.text, self.pos) or KEYWORD.match(self.text, self.pos)
+        name = found.group() if found else self.text[self.pos : self.pos + 1] or "end of file"
         shown = "newline" if name == "\n" else f'"{name}"'
-        raise ShellSyntaxError(f"syntax error: unexpected {shown}" + (f' (expecting "{wanted}")' if wanted else ""))
+        raise ShellSyntaxError(f"unexpected {shown}" + (f' (expecting "{wanted}")' if wanted else ""))
+
+    def starts(self, *texts: str) -> bool:
+        """Whether one of these is next."""
+        return self.text.startswith(texts, self.pos)
 
     def blanks(self) -> None:
         """Skip blanks, joined lines and a comment."""
-        while match := re.compile(r"[ \t]+|\\\n|#[^\n]*").match(self.text, self.pos):
-            self.pos = match.end()
+        match = BLANKS.match(self.text, self.pos)
+        self.pos = match.end() if match else self.pos
 
     def newlines(self) -> None:
         """Skip blanks and newlines; here-documents begin after the first of them."""
         self.blanks()
-        while self.pos < len(self.text) and self.text[self.pos] == "\n":
+        while self.starts("\n"):
             self.pos += 1
             self.read_documents()
             self.blanks()
@@ -259,7 +246,7 @@ class Parser:
         return match.group()
 
     def expect(self, word: str) -> None:
-        """Read this reserved word or operator, after any newlines."""
+        """Read this reserved word or operator."""
         if not (self.take(word) if word in META else self.keyword(word)):
             self.fail(word)
 
@@ -269,18 +256,16 @@ class Parser:
         """Commands separated by `;`, `&` and newlines, up to whatever cannot begin one."""
         items: list[tuple[Node, bool]] = []
         while True:
-            items.append((self.and_or(), False))
-            if self.take("&"):
-                items[-1] = (items[-1][0], True)
-            elif not self.take(";") and (stop_at_newline or not self.text.startswith("\n", self.pos)):
+            node = self.and_or()
+            background = self.take("&")
+            items.append((node, background))
+            if not background and not self.take(";") and (stop_at_newline or not self.starts("\n")):
                 break
             if stop_at_newline:
                 self.blanks()
-                if self.pos >= len(self.text) or self.text[self.pos] == "\n":
-                    break
             else:
                 self.newlines()
-            if self.at_end():
+            if self.at_end() or self.starts("\n"):
                 break
         return items[0][0] if len(items) == 1 and not items[0][1] else Series(tuple(items))
 
@@ -288,10 +273,16 @@ class Parser:
         """Whether a list ends here: at `)`, `;;`, a closing reserved word or the end of the text."""
         match = KEYWORD.match(self.text, self.pos)
         closing = match is not None and match.group() in RESERVED
-        return closing or self.pos >= len(self.text) or self.text.startswith((")", ";;"), self.pos)
+        return closing or self.pos >= len(self.text) or self.starts(")", ";;")
 
     def body(self, end: str) -> Node:
-        """A compound list and the word that ends it, which is left to be read."""
+        """A compound list, and the word that ends it."""
+        node = self.inner(end)
+        self.expect(end)
+        return node
+
+    def inner(self, end: str) -> Node:
+        """A compound list; what ends it is left to be read."""
         self.newlines()
         node = self.series()
         self.newlines()
@@ -319,87 +310,52 @@ class Parser:
     def command(self) -> Node:
         """One command: compound, function definition or simple."""
         self.blanks()
-        match = KEYWORD.match(self.text, self.pos)
-        word = match.group() if match else ""
-        if word in RESERVED:
-            self.fail()
-        if self.text.startswith("(", self.pos):
-            self.pos += 1
-            node: Node = Subshell(self.body(")"))
-            self.expect(")")
-        elif word in COMPOUND:
-            self.pos += len(word)
-            node = COMPOUND[word](self)
-        else:
-            return self.function() or self.simple()
-        redirects = self.redirects()
-        return Redirected(node, redirects) if redirects else node
-
-    def function(self) -> Node | None:
-        """`name() body`, or None where there is none."""
-        match = re.compile(r"([A-Za-z_][\w.-]*)[ \t]*\([ \t]*\)").match(self.text, self.pos)
-        if match is None:
-            return None
-        self.pos = match.end()
-        self.newlines()
-        return Function(match[1], self.command())
-
-    def bash_function(self) -> Node:
-        """`function name { body }`, which busybox has too."""
-        self.blanks()
-        name = self.word()
         if self.take("("):
-            self.expect(")")
-        self.newlines()
-        return Function(literal(name) or self.fail("name"), self.command())
-
-    def group(self) -> Node:
-        """`{ body; }`."""
-        node = self.body("}")
-        self.expect("}")
-        return node
+            node: Node = Subshell(self.body(")"))
+        elif word := self.keyword(*COMPOUND):
+            node = COMPOUND[word](self)
+        elif match := FUNCTION.match(self.text, self.pos):
+            self.pos = match.end()
+            self.newlines()
+            return Function(match[1], self.command())
+        elif self.at_end():
+            self.fail()
+        else:
+            return self.simple()
+        redirects = tuple(iter(self.redirect, None))
+        return Redirected(node, redirects) if redirects else node
 
     def if_(self) -> Node:
         """`if … fi`, after the `if`."""
         branches: list[tuple[Node, Node]] = []
-        otherwise = None
-        while True:
+        word, otherwise = "elif", None
+        while word == "elif":
             condition = self.body("then")
-            self.expect("then")
-            branches.append((condition, self.body("fi")))
-            if not self.keyword("elif"):
-                break
-        if self.keyword("else"):
+            branches.append((condition, self.inner("fi")))
+            word = self.keyword("elif", "else", "fi") or self.fail("fi")
+        if word == "else":
             otherwise = self.body("fi")
-        self.expect("fi")
         return If(tuple(branches), otherwise)
 
     def loop(self, until: bool = False) -> Node:
         """`while … do … done`, after the `while`."""
-        condition = self.body("do")
-        return Loop(condition, self.do(), until)
-
-    def do(self) -> Node:
-        """`do … done`."""
-        self.expect("do")
-        node = self.body("done")
-        self.expect("done")
-        return node
+        return Loop(self.body("do"), self.body("done"), until)
 
     def for_(self) -> Node:
         """`for name in words; do …`, after the `for`."""
         self.blanks()
         name = literal(self.word()) or ""
         if not NAME.fullmatch(name):
-            raise ShellSyntaxError("syntax error: bad for loop variable")
+            raise ShellSyntaxError("bad for loop variable")
         self.newlines()
         words = None
         if self.keyword("in"):
-            words = self.words()
-        if not self.take(";"):
             self.blanks()
+            words = tuple(iter(self.next_word, ()))
+        self.take(";")
         self.newlines()
-        return For(name, words, self.do())
+        self.expect("do")
+        return For(name, words, self.body("done"))
 
     def case(self) -> Node:
         """`case word in …`, after the `case`."""
@@ -418,23 +374,17 @@ class Parser:
                 patterns.append(self.word())
             self.expect(")")
             self.newlines()
-            body: Node = Series(()) if self.at_end() else self.body("esac")
-            branches.append((tuple(patterns), body))
+            branches.append((tuple(patterns), Series(()) if self.at_end() else self.inner("esac")))
             if not self.take(";;"):
-                self.newlines()
                 self.expect("esac")
                 break
             self.newlines()
         return Case(word, tuple(branches))
 
-    def words(self) -> tuple[Word, ...]:
-        """As many words as there are."""
-        words: list[Word] = []
+    def next_word(self) -> Word:
+        """The next word of a list, or ()."""
         self.blanks()
-        while self.pos < len(self.text) and self.text[self.pos] not in META:
-            words.append(self.word())
-            self.blanks()
-        return tuple(words)
+        return self.word() if self.pos < len(self.text) and self.text[self.pos] not in META else ()
 
     def simple(self) -> Node:
         """Assignments, words and redirections, in any mixture."""
@@ -442,17 +392,15 @@ class Parser:
         words: list[Word] = []
         redirects: list[Redirect] = []
         while True:
-            self.blanks()
-            match = None if words else ASSIGN.match(self.text, self.pos)
             if redirect := self.redirect():
                 redirects.append(redirect)
-            elif match:
+            elif not words and (match := ASSIGN.match(self.text, self.pos)):
                 self.pos = match.end()
-                if self.text.startswith("(", self.pos):
-                    raise ShellSyntaxError(f"syntax error: {match[1]}=(…): this shell has no arrays, nor has any `sh`")
+                if self.starts("("):
+                    raise ShellSyntaxError(f"{match[1]}=(…): this shell has no arrays, nor has any `sh`")
                 assigns.append((match[1], tuple(self.parts(META, False))))
-            elif self.pos < len(self.text) and self.text[self.pos] not in META:
-                words.append(self.word())
+            elif word := self.next_word():
+                words.append(word)
             else:
                 break
         if not (assigns or words or redirects):
@@ -460,13 +408,6 @@ class Parser:
         return Simple(tuple(assigns), tuple(words), tuple(redirects))
 
     # Redirections
-
-    def redirects(self) -> tuple[Redirect, ...]:
-        """As many redirections as there are."""
-        found: list[Redirect] = []
-        while redirect := self.redirect():
-            found.append(redirect)
-        return tuple(found)
 
     def redirect(self) -> Redirect | None:
         """One redirection, or None where there is none."""
@@ -476,34 +417,32 @@ class Parser:
             return None
         op = match[2] or match[3]
         if op == "<<<" and not self.bash:
-            raise ShellSyntaxError("syntax error: <<< is bash's: `sh` has here-documents and pipes")
+            raise ShellSyntaxError("<<< is bash's: `sh` has here-documents and pipes")
         self.pos = match.end()
-        self.blanks()
-        if self.pos >= len(self.text) or self.text[self.pos] in META:
-            self.fail("word")
-        fd = int(match[1]) if match[1] else 0 if op[0] == "<" else 1
-        redirect = Redirect(fd, op, self.word())
+        word = self.next_word() or self.fail("word")
+        redirect = Redirect(int(match[1]) if match[1] else int(op[0] != "<"), op, word)
         if op in ("<<", "<<-"):
-            quoted = any(isinstance(part, Text) and part.quoted for part in redirect.word)
-            self.documents.append((redirect, literal(redirect.word) or "", quoted))
+            quoted = any(isinstance(part, Text) and part.quoted for part in word)
+            self.documents.append((redirect, literal(word) or "", quoted))
         return redirect
 
     def read_documents(self) -> None:
         """Read the bodies of the here-documents that the line before asked for."""
         pending, self.documents = self.documents, []
         for redirect, end, quoted in pending:
-            lines: list[str] = []
+            body = ""
             while self.pos < len(self.text):
-                stop = self.text.find("\n", self.pos)
-                stop = len(self.text) if stop < 0 else stop
-                line, newline = self.text[self.pos : stop], self.text[stop : stop + 1]
-                self.pos = min(stop + 1, len(self.text))
+                line, newline, _ = self.text[self.pos :].partition("\n")
+                self.pos += len(line + newline)
                 line = line.lstrip("\t") if redirect.op == "<<-" else line
                 if line == end:
                     break
-                lines.append(line + newline)
-            body = "".join(lines)
-            redirect.word = (Text(body, True),) if quoted else tuple(Parser(body, self.bash).parts("", True, here=True))
+                body += line + newline
+            redirect.word = (Text(body, True),) if quoted else self.template(body)
+
+    def template(self, text: str) -> Word:
+        """Text with expansions in which quotes mean nothing: a here-document, an arithmetic expression."""
+        return tuple(Parser(text, self.bash).parts("", True, here=True))
 
     # Words
 
@@ -511,32 +450,31 @@ class Parser:
         """One word, quotes and expansions and all."""
         start = self.pos
         parts = tuple(self.parts(META, False))
-        return parts if self.pos > start else self.fail("word")
+        if self.pos == start:
+            self.fail("word")
+        return parts or (Text("", False),)
 
     def parts(self, stop: str, quoted: bool, here: bool = False) -> list[Part]:
         """The parts up to a character in `stop`. In a here-document a double quote is itself."""
         found: list[Part] = []
-        special = re.compile("[^" + re.escape("\\'\"$`" + stop) + "]+")
+        plain = re.compile("[^" + re.escape("\\'\"$`" + stop) + "]+")
         while self.pos < len(self.text) and (char := self.text[self.pos]) not in (stop or "\0"):
             if char == "\\":
                 found += self.escape("$`\\" if here else '$`"\\' + stop if quoted else "")
             elif char == "'" and not quoted:
-                found.append(Text(self.until("'"), True))
+                found.append(Text(self.single_quoted(), True))
             elif char == '"' and not here:
                 self.pos += 1
-                inner = self.parts('"', True)
-                found += inner or [Text("", True)]
-                self.close('"')
+                found += self.parts('"', True) or [Text("", True)]
+                self.close('"', "unterminated quoted string")
             elif char == "$":
                 found.append(self.dollar(quoted))
             elif char == "`":
                 found.append(self.backticks(quoted))
-            elif match := special.match(self.text, self.pos):
-                self.pos = match.end()
-                found.append(Text(match.group(), quoted))
             else:
-                self.pos += 1
-                found.append(Text(char, quoted))
+                match = plain.match(self.text, self.pos)
+                found.append(Text(match.group() if match else char, quoted))
+                self.pos = match.end() if match else self.pos + 1
         return found
 
     def escape(self, only: str) -> list[Part]:
@@ -550,41 +488,32 @@ class Parser:
             return [Text("\\", True)]
         return [Text(after, True)]
 
-    def until(self, quote: str) -> str:
-        """The text between here (an opening quote) and its end."""
-        end = self.text.find(quote, self.pos + 1)
-        if end < 0:
-            raise ShellSyntaxError("syntax error: unterminated quoted string")
-        inner, self.pos = self.text[self.pos + 1 : end], end + 1
+    def single_quoted(self) -> str:
+        """The text between `'` and `'`."""
+        inner = self.text[self.pos + 1 :].partition("'")[0]
+        self.pos += len(inner) + 1
+        self.close("'", "unterminated quoted string")
         return inner
 
-    def close(self, mark: str) -> None:
+    def close(self, mark: str, otherwise: str) -> None:
         """Read the character that must be here."""
-        if not self.text.startswith(mark, self.pos):
-            self.pos = len(self.text)
-            raise ShellSyntaxError(
-                "syntax error: unterminated quoted string" if mark == '"' else 'syntax error: missing "}"'
-            )
-        self.pos += len(mark)
+        if not self.starts(mark):
+            raise ShellSyntaxError(otherwise)
+        self.pos += 1
 
     def dollar(self, quoted: bool) -> Part:
         """Whatever begins with `$`."""
         self.pos += 1
-        rest = self.text[self.pos : self.pos + 2]
-        if rest == "((" and (end := self.arithmetic_end()):
+        if self.starts("((") and (end := self.arithmetic_end()):
             inner, self.pos = self.text[self.pos + 2 : end], end + 2
-            return Arith(tuple(Parser(inner, self.bash).parts("", True, here=True)), quoted)
-        if rest[:1] == "(":
+            return Arith(self.template(inner), quoted)
+        if self.starts("("):
             self.pos += 1
             self.newlines()
-            body = None if self.text.startswith(")", self.pos) else self.body(")")
-            self.expect(")")
-            return Output(body, quoted)
-        if rest[:1] == "{":
+            return Output(None if self.take(")") else self.body(")"), quoted)
+        if self.starts("{"):
             self.pos += 1
             return self.braced(quoted)
-        if rest[:1] == "'" and not quoted:
-            return self.ansi()
         if match := re.compile(r"[A-Za-z_]\w*|[\d@*#?$!-]").match(self.text, self.pos):
             self.pos = match.end()
             return Param(match.group(), quoted=quoted)
@@ -595,27 +524,18 @@ class Parser:
         depth = 0
         for place in range(self.pos, len(self.text)):
             depth += {"(": 1, ")": -1}.get(self.text[place], 0)
-            if depth == 1 and place > self.pos + 1 and self.text[place] == ")":
+            if depth == 1 and self.text[place] == ")":
                 return place if self.text.startswith("))", place) else 0
         return 0
 
-    def ansi(self) -> Part:
-        r"""`$'a\tb'`."""
-        match = re.compile(r"'((?:[^'\\]|\\.)*)'", re.DOTALL).match(self.text, self.pos)
-        if match is None:
-            raise ShellSyntaxError("syntax error: unterminated quoted string")
-        self.pos = match.end()
-        return Text(unescape(match[1]), True)
-
     def backticks(self, quoted: bool) -> Part:
         """A command between backticks, where a backslash quotes only `$`, a backtick, itself (and a double quote)."""
-        match = re.compile(r"`((?:[^`\\]|\\.)*)`", re.DOTALL).match(self.text, self.pos)
+        match = BACKTICKS.match(self.text, self.pos)
         if match is None:
-            raise ShellSyntaxError("syntax error: unterminated quoted string")
+            raise ShellSyntaxError("unterminated quoted string")
         self.pos = match.end()
-        inner = re.sub(r'\\([$`\\"])' if quoted else r"\\([$`\\])", r"\1", match[1])
-        parser = Parser(inner, self.bash)
-        lines = []
+        parser = Parser(re.sub(r'\\([$`\\"])' if quoted else r"\\([$`\\])", r"\1", match[1]), self.bash)
+        lines: list[tuple[Node, bool]] = []
         while (line := parser.line()) is not None:
             lines.append((line, False))
         return Output(Series(tuple(lines)) if lines else None, quoted)
@@ -624,35 +544,19 @@ class Parser:
         """`${…}`, after the brace."""
         length = re.compile(r"#(?=[A-Za-z_\d@*#?$!-]+\})").match(self.text, self.pos)
         match = PARAMETER.match(self.text, self.pos + bool(length))
-        if match is None or (self.text.startswith("!", self.pos) and not self.text.startswith("!}", self.pos)):
-            raise ShellSyntaxError("syntax error: bad substitution")
+        if match is None:
+            raise ShellSyntaxError("bad substitution")
         self.pos = match.end()
-        if length:
-            self.close("}")
-            return Param(match.group(), "len", quoted=quoted)
-        found = OPERATION.match(self.text, self.pos)
-        op, first, second = "", [], []
-        if found:
+        op, arg = "len" * bool(length), list[Part]()
+        if not length and (found := OPERATION.match(self.text, self.pos)):
             op, self.pos = found.group(), found.end()
-            value = op[-1] in "-=+?"
-            first = self.parts({"/": "/}", ":": ":}"}.get(op[:1] if not value else "", "}"), quoted and value)
-            if not value and op[:1] in "/:" and self.text[self.pos : self.pos + 1] == op[:1]:
-                self.pos += 1
-                second = [*self.parts("}", quoted), Text("", True)]
-        elif self.text.startswith("[", self.pos):
-            raise ShellSyntaxError(f"syntax error: ${{{match.group()}[…]}}: this shell has no arrays, nor has any `sh`")
-        if not self.text.startswith("}", self.pos):
-            raise ShellSyntaxError("syntax error: bad substitution")
-        self.pos += 1
-        return Param(match.group(), op, tuple(first), tuple(second), quoted)
+            arg = self.parts("}", quoted and op[-1] in "-=+?")
+        has = "this shell has ${x:-…} ${x:=…} ${x:+…} ${x:?…} ${x#…} ${x##…} ${x%…} ${x%%…} ${#x}, no arrays"
+        self.close("}", f"bad substitution in ${{{match.group()}…: {has}")
+        return Param(match.group(), op, tuple(arg), quoted)
 
 
 ESCAPES = {"a": "\a", "b": "\b", "e": "\x1b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
-
-
-def byte(value: int) -> str:
-    """One byte as the character that stands for it in text that was decoded with `surrogateescape`."""
-    return chr(value if value < 128 else 0xDC00 + value)
 
 
 def unescape(text: str) -> str:
@@ -660,21 +564,19 @@ def unescape(text: str) -> str:
 
     def one(match: re.Match[str]) -> str:
         code = match[1]
-        if code[0] in "01234567":
-            return byte(int(code, 8) & 0xFF)
-        if code[0] == "x" and len(code) > 1:
-            return byte(int(code[1:], 16))
+        if code[0] in "01234567" or (code[0] == "x" and len(code) > 1):
+            value = int(code[1:], 16) if code[0] == "x" else int(code, 8) & 0xFF
+            return chr(value if value < 128 else 0xDC00 + value)  # one byte, as `surrogateescape` would decode it
         return ESCAPES.get(code, code if code in "\\'\"" else "\\" + code)
 
-    return re.sub(r"\\(0?[0-7]{1,3}|x[0-9a-fA-F]{1,2}|.)", one, text, flags=re.DOTALL)
+    return re.sub(r"(?s)\\(0?[0-7]{1,3}|x[0-9a-fA-F]{1,2}|.)", one, text)
 
 
-COMPOUND = {
-    "{": Parser.group,
+COMPOUND: dict[str, Callable[[Parser], Node]] = {
+    "{": lambda parser: parser.body("}"),
     "if": Parser.if_,
     "while": Parser.loop,
     "until": lambda parser: parser.loop(until=True),
     "for": Parser.for_,
     "case": Parser.case,
-    "function": Parser.bash_function,
 }

@@ -166,7 +166,13 @@ def test_any_text_is_a_program_or_a_syntax_error(text: str) -> None:
 
 
 def test_what_is_bash_s_is_refused_by_name(machine: Machine) -> None:
-    for script, name in (("a=(1 2)", "arrays"), ("cat <<< x", "<<<"), ("[[ a = a ]]", "[["), ("declare x", "declare")):
+    for script, name in (
+        ("a=(1 2)", "arrays"),
+        ("cat <<< x", "<<<"),
+        ("[[ a = a ]]", "[["),
+        ("echo ${x//a/b}", "bad substitution"),
+        ("echo $((x++))", "assignments"),
+    ):
         _, err, code = machine.run(script)
         assert code == 2
         assert name in err
