@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
@@ -18,39 +20,65 @@ from minidocker.runtime import linux
 from minidocker.runtime.inside import Refusal
 
 
+class Newborn:
+    """A process in new namespaces, from its birth until it is a program. It dies with whoever bore it.
+
+    It calls `become` with its end of a connection, through which it may be given orders. When all is well that end
+    closes as it becomes the program; else it carries why it did not.
+    """
+
+    def __init__(
+        self, userns: str, flags: int, become: Callable[[socket.socket], None], kind: tuple[str, str] = ("", "")
+    ) -> None:
+        self.kind = kind
+        self.orders, theirs = socket.socketpair()
+        self.pid = linux.clone(flags)
+        if self.pid == 0:
+            try:
+                linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
+                self.orders.close()
+                if theirs.recv(1):  # the ids of the user namespace are mapped, and the parent is alive
+                    become(theirs)
+            except BaseException as error:
+                confess(theirs.fileno(), error)
+            finally:
+                os._exit(125)
+        theirs.close()
+        try:
+            map_ids(self.pid, userns)
+            self.orders.send(b"!")
+        except BaseException:
+            self.stop()
+            raise
+
+    def runs(self) -> int:
+        """Wait until it runs its program; return its number. Raises Refusal."""
+        try:
+            check_confession(self.orders.fileno())
+        except BaseException:
+            self.stop()
+            raise
+        self.orders.close()
+        return self.pid
+
+    def stop(self) -> None:
+        """Kill it."""
+        self.orders.close()
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
 def bear(box: Mapping[str, Any], become: Callable[[], None], flags: int | None = None) -> int:
     """Start a process in new namespaces that will `become` a program; return its number once it has. Raises Refusal."""
-    error_end, error_start = os.pipe()
-    go_end, go_start = os.pipe()
-    child = linux.clone(namespaces(box) if flags is None else flags)
-    if child == 0:
-        try:
-            linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-            os.close(go_start)
-            if os.read(go_end, 1):  # the ids of the user namespace are mapped, and the parent is alive
-                become()
-        except BaseException as error:
-            confess(error_start, error)
-        os._exit(125)
-    os.close(error_start)
-    os.close(go_end)
-    try:
-        map_ids(child, box["userns"])
-        os.write(go_start, b"!")
-        os.close(go_start)
-        check_confession(error_end)
-    except BaseException:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        raise
-    return child
+    flags = namespaces(box["userns"], box["network"]) if flags is None else flags
+    return Newborn(box["userns"], flags, lambda _: become()).runs()
 
 
-def namespaces(box: Mapping[str, Any]) -> int:
+def namespaces(userns: str, network: str) -> int:
     """The clone flags of a container: seven new namespaces, or fewer where it asks for the host's."""
     flags = linux.NEWNS | linux.NEWPID | linux.NEWUTS | linux.NEWIPC | linux.NEWCGROUP
-    flags |= 0 if box["network"] == "host" else linux.NEWNET
-    return flags | (linux.NEWUSER if box["userns"] else 0)
+    flags |= 0 if network == "host" else linux.NEWNET
+    return flags | (linux.NEWUSER if userns else 0)
 
 
 def map_ids(child: int, how: str) -> None:
@@ -89,10 +117,12 @@ def confess(pipe: int, error: BaseException) -> None:
     os._exit(code)
 
 
-def check_confession(pipe: int) -> None:
+def check_confession(end: int) -> None:
     """Wait until the child runs its program; raise the Refusal that it sent instead."""
-    with open(pipe, "rb") as reader:
-        said = reader.read()
+    said = b""
+    with suppress(ConnectionResetError):  # it died before it had read all that it was told
+        while more := os.read(end, 1 << 16):
+            said += more
     if said:
         text, code = json.loads(said)
         raise Refusal(text, code)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 from minidocker.runtime import linux
 
+STAGE = "/proc"  # any folder that there is: what is mounted on it for a moment only we see
 PLACEHOLDER = "user.minidocker.mountpoint"  # marks what is there only for something to be mounted on
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {
@@ -72,24 +73,44 @@ class Refusal(Exception):
 # The walls
 
 
-def build(box: Mapping[str, Any]) -> None:
-    """Make this process's new namespaces into the container's: root file system, host name, network."""
+def prepare(network: str, rootless: bool) -> dict[str, int]:
+    """Do what is the same for all containers: the network, and /proc, /sys and /dev as detached trees of mounts.
+
+    They are put together on a stage, which nobody sees any more when their copies are attached in `build`.
+    """
+    os.umask(0)
+    if network == "none":
+        loopback_up()
+    linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("tmpfs", STAGE, "tmpfs", linux.MS_NOSUID)
+    stage = os.open(STAGE, os.O_PATH | os.O_DIRECTORY)
+    mount_kernel(stage, network)
+    mount_devices(stage, "" if rootless else ",gid=5")
+    seal(stage, network)
+    trees = {path: linux.open_tree(linux.open_inside(stage, path, os.O_PATH), "") for path in ("/proc", "/sys", "/dev")}
+    os.close(stage)
+    os.chdir("/")
+    linux.detach(STAGE)
+    return trees
+
+
+def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None) -> None:
+    """Make this process's new namespaces into the container's: host name, root file system."""
+    trees = prepare(box["network"], box["rootless"]) if trees is None else trees
     os.umask(0)
     if box["hostname"]:
         socket.sethostname(box["hostname"])
-    if box["network"] == "none":
-        loopback_up()
-    linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
-    binds = [(bind, open_source(bind["source"])) for bind in box["binds"]]
+    binds = [(bind, open_source(bind["source"])) for bind in (*box["files"], *box["binds"])]
     mount_overlay(box)
     root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
-    mount_kernel(root, box["network"])
-    mount_devices(root, "" if box["rootless"] else ",gid=5")
+    for path, tree in trees.items():
+        linux.move_mount(tree, target_of(root, path))
     for wanted, source in sorted(binds, key=lambda pair: pair[0]["target"].count("/")):
         mount_bind(root, source, wanted)
     os.umask(0o022)
     make_directories(root, box["process"]["cwd"])
-    seal(root, box["network"])
+    if box["binds"]:  # which may show the host's /proc
+        seal(root, box["network"])
     if box["read_only"]:
         linux.set_read_only(root, recursive=False)
     os.fchdir(root)

@@ -1,7 +1,8 @@
 """The small process that forks: a container starts without starting a Python interpreter.
 
 Each engine process has one launcher, started on first use. It always has one worker forked ahead, which waits on the
-engine's socket; when that one takes a request, the launcher forks the next.
+engine's socket; when that one takes a request, the launcher forks the next. While requests are alike, the worker in
+waiting has already borne a process with all that is the same in each container, and waits for what is not.
 
     launcher ──fork──▶ monitor ──clone──▶ the container's first process ──execve──▶ the program
              └─fork──▶ worker  ──setns, fork──▶ one more process inside (`docker exec`)
@@ -15,42 +16,31 @@ from __future__ import annotations
 import array  # noqa: F401 - what others import only when they use it, which would be in each worker anew
 import fcntl  # noqa: F401
 import gc
-import json
 import os
 import select
 import signal
 import socket
-import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from minidocker.runtime import inside, linux, shim
-from minidocker.runtime.births import bear, check_confession, confess, connect, exit_status, identity, other_namespaces
+from minidocker.runtime.births import (
+    Newborn,
+    bear,
+    check_confession,
+    confess,
+    connect,
+    exit_status,
+    identity,
+    other_namespaces,
+)
 from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import receive, send, streams
 from minidocker.runtime.state import boot_id, monitor_lock
 
-# Messages: a length, then JSON, with file descriptors beside it
-
-
-def send(to: socket.socket, message: Mapping[str, Any], fds: list[int] | None = None) -> None:
-    """Send one message."""
-    data = json.dumps(message).encode()
-    frame = struct.pack("<I", len(data)) + data
-    sent = socket.send_fds(to, [frame], fds) if fds else 0
-    to.sendall(frame[sent:])
-
-
-def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Receive one message; EOFError where the other side has gone."""
-    data, fds, _, _ = socket.recv_fds(source, 1 << 16, 8, socket.MSG_CMSG_CLOEXEC)
-    while len(data) < 4 or len(data) < 4 + struct.unpack_from("<I", data)[0]:
-        more = source.recv(1 << 20)
-        if not more:
-            raise EOFError("the other side has gone")
-        data += more
-    return json.loads(data[4:]), fds
+NO_CONTAINER = b"-"  # what a request is about that starts none
 
 
 def main(fd: int) -> None:
@@ -67,35 +57,52 @@ def main(fd: int) -> None:
     boot_id()
     identity("uid"), identity("gid")
     server = socket.socket(fileno=fd)
+    last = kind = NO_CONTAINER
     while True:
         taken_end, taken_start = os.pipe()
         if os.fork() == 0:
             os.close(taken_end)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            spare = bear_ahead(*kind.decode().split("/")) if kind == last != NO_CONTAINER else None
             data, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
             if data:
-                with suppress(BrokenPipeError):
-                    os.write(taken_start, b"!")
-                os.close(taken_start)
                 server.close()
-                worker(socket.socket(fileno=fds[0]))
+                worker(socket.socket(fileno=fds[0]), taken_start, spare)
             os._exit(0)
         os.close(taken_start)
-        if not os.read(taken_end, 1):
+        last, kind = kind, os.read(taken_end, 64)
+        if not kind:
             return  # nobody is left who could ask
         os.close(taken_end)
 
 
-def worker(client: socket.socket) -> None:
-    """Do what one request asks for, in a process of its own."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    request, fds = receive(client)
-    stdio = [fds.pop(0) if given else None for given in request["stdio"]]
+def bear_ahead(userns: str, network: str) -> Newborn | None:
+    """A container's first process, ready for what is the container's own, since two alike make a third one likely."""
+    with suppress(OSError):
+        return shim.bear_first(userns, network)
+    return None  # the start itself will say why
+
+
+def worker(client: socket.socket, taken: int, spare: Newborn | None) -> None:
+    """Do what one request asks for, in a process of its own; say before which kind of container it is about."""
+    request: dict[str, Any] = {"do": "nothing", "stdio": []}
+    fds: list[int] = []
+    with suppress(EOFError, ConnectionResetError):
+        request, fds = receive(client)
+    box = request.get("box")
+    with suppress(BrokenPipeError):
+        os.write(taken, f"{box['userns']}/{box['network']}".encode() if box else NO_CONTAINER)
+    os.close(taken)
+    stdio = streams(request, fds)
     try:
         if request["do"] == "start":
-            shim.Monitor(request["box"], stdio, partial(last_answer, client)).run()
-        elif request["do"] == "hold":
+            shim.Monitor(request["box"], stdio, partial(last_answer, client), spare).run()
+            return
+        if spare:
+            spare.stop()
+        if request["do"] == "hold":
             hold(request["box"], client)
-        else:
+        elif request["do"] == "exec":
             execute(request, stdio, client)
     except Refusal as refusal:
         answer(client, {"error": str(refusal), "exit_code": refusal.exit_code})

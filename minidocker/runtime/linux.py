@@ -151,7 +151,11 @@ class _OpenHow(ctypes.Structure):
 def open_inside(root: int, path: str, flags: int) -> int:
     """Open a path as if `root` were `/`: neither `..` nor any symbolic link leads out, nor do those in /proc."""
     how = _OpenHow(flags | os.O_CLOEXEC, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
-    return _syscall("openat2", root, path.encode("utf-8", "surrogateescape"), how, ctypes.sizeof(_OpenHow))
+    while True:
+        try:
+            return _syscall("openat2", root, path.encode("utf-8", "surrogateescape"), how, ctypes.sizeof(_OpenHow))
+        except BlockingIOError:  # somebody mounted something meanwhile, anywhere: whether a `..` led out is not known
+            continue
 
 
 def prctl(option: int, value: int, third: int = 0) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 from minidocker.errors import APIError, Conflict, StartError
 from minidocker.layer import Changeset, view
 from minidocker.runtime import NO_STDIO, Box, Process, Stdio, freezer, overlay, probe
-from minidocker.runtime.launcher import receive, send
+from minidocker.runtime.messages import receive, send, with_streams
 from minidocker.runtime.shim import WAKE
 from minidocker.runtime.state import read_state, state_lock, write_state
 
@@ -94,7 +94,8 @@ class Namespaces:
             "layers": [str(layer) for layer in layers] or [str(path / "empty")],
             "process": asdict(box.process),
             "hostname": box.hostname,
-            "binds": [asdict(bind) for bind in box.binds] + own,
+            "binds": [asdict(bind) for bind in box.binds],
+            "files": own,
             "read_only": box.read_only,
             "network": box.network,
             "restart": box.restart,
@@ -305,13 +306,11 @@ class Launcher:
 
     def ask(self, request: dict[str, Any], stdio: Stdio) -> socket.socket:
         """Send a request and wait for its first answer; further ones come through the socket that is returned."""
-        streams = (stdio.stdin, stdio.stdout, stdio.stderr)
         ours, theirs = socket.socketpair()
         try:
             with theirs:
                 self._hand_over(theirs)
-            message = request | {"stdio": [fd is not None for fd in streams]}
-            send(ours, message, [fd for fd in streams if fd is not None])
+            send(ours, *with_streams(request, [stdio.stdin, stdio.stdout, stdio.stderr]))
             if request["do"] == "start":
                 answered(ours)
         except BaseException:

@@ -137,7 +137,7 @@ def _try_all(folder: str) -> dict[str, Any]:
 def _box(place: Path, userns: str) -> dict[str, Any]:
     process = {"args": ["true"], "env": [], "cwd": "/", "user": ""}
     layers = [str(place / "empty")]
-    box = {"path": str(place), "layers": layers, "process": process, "hostname": "probe", "binds": []}
+    box = {"path": str(place), "layers": layers, "process": process, "hostname": "probe", "binds": [], "files": []}
     return box | {"read_only": False, "network": "none", "rootless": userns == "one", "userns": userns}
 
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from json.encoder import encode_basestring
 from typing import Any
 
 from minidocker.runtime import inside
-from minidocker.runtime.births import bear, connect, exit_status
+from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import receive, send, streams, with_streams
 from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_state, state_lock, write_state
 
 MAX_RECORD = 16 * 1024  # bytes of a line that Docker's json-file log keeps in one record
@@ -28,8 +31,15 @@ WAKE = signal.SIGUSR1  # tells a monitor that waits to restart its container to 
 class Monitor:
     """One container's keeper, from its start to its end."""
 
-    def __init__(self, box: dict[str, Any], stdio: list[int | None], answer: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        box: dict[str, Any],
+        stdio: list[int | None],
+        answer: Callable[[dict[str, Any]], None],
+        spare: Newborn | None = None,
+    ) -> None:
         self.box, self.path, self.stdio, self.answer = box, box["path"], stdio, answer
+        self.spare, self.kind = spare, (box["userns"], box["network"])
         self.state: dict[str, Any] = {}
         self.log = Log(f"{self.path}/log.jsonl") if box["log"] else None
 
@@ -62,17 +72,10 @@ class Monitor:
 
     def launch(self) -> int:
         """Start the container's first process and return its number, once the program runs. Raises Refusal."""
-        box = self.box
         pipes = [os.pipe() if self.log and stream else None for stream in range(3)]
-
-        def become() -> None:
-            connect([pipe[1] if pipe else fd for pipe, fd in zip(pipes, self.stdio, strict=True)])
-            os.setsid()
-            inside.build(box)
-            inside.step_in(box["process"], box["rootless"])
-
+        stdio = [pipe[1] if pipe else fd for pipe, fd in zip(pipes, self.stdio, strict=True)]
         try:
-            child = bear(box, become)
+            child = self.first_process(stdio)
         except Refusal:
             for pipe in pipes:
                 os.close(pipe[0]) if pipe else None
@@ -82,6 +85,17 @@ class Monitor:
                 os.close(pipe[1]) if pipe else None
         self.outputs = {pipe[0]: stream for stream, pipe in enumerate(pipes) if pipe}
         return child
+
+    def first_process(self, stdio: list[int | None]) -> int:
+        """Have one that was borne ahead, or a new one, become the program. Raises Refusal."""
+        newborn, self.spare = self.spare, None
+        if newborn and newborn.kind != self.kind:
+            newborn.stop()
+            newborn = None
+        newborn = newborn or bear_first(*self.kind)
+        with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
+            send(newborn.orders, *with_streams(self.box, stdio))
+        return newborn.runs()
 
     def running(self, child: int) -> None:
         """Write down that the program runs, and tell whoever asked for it."""
@@ -169,6 +183,22 @@ class Monitor:
         else:
             self.write(Status="exited", Running=False, Restarting=False, **said)
         self.answer({"error": str(refusal), "exit_code": refusal.exit_code})
+
+
+def bear_first(userns: str, network: str) -> Newborn:
+    """Bear the first process of a container: it does what it can do ahead, then waits for the box that it is for."""
+
+    def become(orders: socket.socket) -> None:
+        os.closerange(3, orders.fileno())  # the parent's, among them perhaps the lock that says: the monitor lives
+        os.closerange(orders.fileno() + 1, 1 << 30)
+        trees = inside.prepare(network, rootless=userns == "one")
+        box, fds = receive(orders)
+        connect(streams(box, fds))
+        os.setsid()
+        inside.build(box, trees)
+        inside.step_in(box["process"], box["rootless"])
+
+    return Newborn(userns, namespaces(userns, network), become, (userns, network))
 
 
 class Log:
