@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import errno
-import getopt
 import posixpath
-from collections.abc import Generator, Iterable
+import re
+from collections.abc import Iterable
 
+from minidocker.runtime.expansion import separator
 from minidocker.runtime.files import EXECUTE, failure
 from minidocker.runtime.kernel import SIGNALS, CannotRun, Died, Process, Task, decode, signal_number
-from minidocker.runtime.shell import OPTIONS, SHARED, SPECIAL, Builtin, Exit, Jump, Return, Shell
+from minidocker.runtime.shell import OPTIONS, SHARED, Builtin, Exit, Jump, Return, Shell
 from minidocker.runtime.syntax import NAME
 
 
@@ -59,22 +60,13 @@ def set_options(shell: Shell, args: list[str], ignore: str = "") -> list[str]:
 
 
 def set_(shell: Shell, args: list[str]) -> None:
-    """`set -e -- a b`; alone it prints the variables."""
-    if not args:
-        for name, value in sorted(shell.variables.items()):
-            shell.process.out(f"{name}={quoted(value)}\n")
-        return
+    """`set -e -- a b`."""
     try:
         rest = set_options(shell, args)
     except ValueError as error:
         shell.fatal(str(error))
     if rest or "--" in args:
         shell.arguments = rest
-
-
-def quoted(value: str) -> str:
-    """A value in single quotes, whatever it is."""
-    return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
 def number(shell: Shell, name: str, args: list[str], otherwise: int) -> int:
@@ -109,14 +101,13 @@ def jump(name: str) -> Builtin:
 
 def cd(shell: Shell, args: list[str]) -> int:
     """`cd [folder | -]`."""
-    where = [arg for arg in args if arg not in ("-L", "-P", "--")]
-    target = where[0] if where else shell.variables.get("HOME", "/")
+    target = args[-1] if args else shell.variables.get("HOME", "/")
     back = target == "-"
     target = shell.variables.get("OLDPWD", ".") if back else target
-    files = shell.process.files
+    files, before = shell.process.files, shell.variables.get("PWD", "/")
     try:
-        logical = posixpath.normpath(posixpath.join(shell.variables.get("PWD", "/"), target))
-        there = files.locate(logical if "-P" not in args else target)
+        logical = posixpath.normpath(posixpath.join(before, target))
+        there = files.locate(logical)
         entry = files.stat(there)
         if not entry.is_dir:
             raise failure(errno.ENOTDIR, target)
@@ -127,18 +118,10 @@ def cd(shell: Shell, args: list[str]) -> int:
         return 2
     files.cwd = there
     shell.exported |= {"OLDPWD", "PWD"}
-    shell.variables["OLDPWD"], shell.variables["PWD"] = (
-        shell.variables.get("PWD", "/"),
-        there if "-P" in args else logical,
-    )
+    shell.variables |= {"OLDPWD": before, "PWD": logical}
     if back:
         shell.process.out(logical + "\n")
     return 0
-
-
-def pwd(shell: Shell, args: list[str]) -> None:
-    """`pwd [-P]`."""
-    shell.process.out((shell.process.files.cwd if "-P" in args else shell.variables.get("PWD", "/")) + "\n")
 
 
 def eval_(shell: Shell, args: list[str]) -> Task:
@@ -195,9 +178,6 @@ def declare(kind: str) -> Builtin:
             if equals:
                 shell.assign(name, value)
             (marked.discard if "-n" in args else marked.add)(name)
-        for name in sorted(marked) if not names else ():
-            known = name in shell.variables
-            shell.process.out(f"{kind} {name}" + (f"={quoted(shell.variables[name])}\n" if known else "\n"))
 
     return run
 
@@ -243,92 +223,30 @@ def shift(shell: Shell, args: list[str]) -> int:
 
 
 def read(shell: Shell, args: list[str]) -> Task:
-    """`read [-r] [-p prompt] [-d char] [-n count] names`: one line of input into variables."""
-    try:
-        options, names = getopt.getopt(args, "rsp:d:n:t:")
-    except getopt.GetoptError as error:
-        shell.error(f"read: {error}")
+    """`read [-r] names`: one line of input into variables, cut at IFS; the last one takes the rest."""
+    names = [arg for arg in args if arg != "-r"] or ["REPLY"]
+    if bad := [name for name in names if not NAME.fullmatch(name)]:
+        shell.error(f"read: {bad[0]}: bad variable name (the simulated runtime's read has -r)")
         return 2
-    given = dict(options)
-    if "-t" in given:
-        shell.error("read: the simulated runtime's read has no -t")
-        return 2
-    end, raw, limit = given.get("-d", "\n")[:1] or "\0", "-r" in given, int(given.get("-n", 0))
-    line, complete = yield from read_line(shell.process, end, raw, limit)
-    fields = split(line, shell.variables.get("IFS", " \t\n"), len(names or ["REPLY"]))
-    for name, value in zip(names or ["REPLY"], fields, strict=True):
+    line, complete = b"", False
+    while not complete and (byte := (yield from shell.process.read(size=1))):
+        line += byte
+        complete = byte == b"\n" and ("-r" in args or not line.endswith(b"\\\n"))
+    text = decode(line).removesuffix("\n")
+    text = text if "-r" in args else re.sub(r"(?s)\\(.)", lambda match: match[1].strip("\n"), text)
+    ifs = shell.variables.get("IFS", " \t\n")
+    blank = "".join(char for char in ifs if char in " \t\n")
+    values = (
+        separator(ifs).split(text.strip(blank), maxsplit=len(names) - 1) if ifs and names[1:] else [text.strip(blank)]
+    )
+    for name, value in zip(names, [*values, *[""] * len(names)], strict=False):
         shell.assign(name, value)
-    return 0 if complete else 1
-
-
-def read_line(
-    process: Process, end: str, raw: bool, limit: int
-) -> Generator[bool, None, tuple[list[tuple[str, bool]], bool]]:
-    """Characters up to `end`, each with whether a backslash quoted it; and whether the end came."""
-    line: list[tuple[str, bool]] = []
-    pending = b""
-    quoting = False
-    while not limit or len(line) < limit:
-        byte = yield from process.read(size=1)
-        if not byte:
-            return line, False
-        pending += byte
-        char = decode(pending)
-        if char != "\n" and len(char) == 1 and "\udc80" <= char <= "\udcff" and len(pending) < 4:
-            continue  # in the middle of a UTF-8 character
-        pending = b""
-        if quoting:
-            quoting = False
-            line += [] if char == "\n" else [(char, True)]
-        elif char == "\\" and not raw:
-            quoting = True
-        elif char == end:
-            return line, True
-        else:
-            line += [(each, False) for each in char]
-    return line, True
-
-
-def split(line: list[tuple[str, bool]], ifs: str, count: int) -> list[str]:
-    """Cut a line at IFS into so many fields, the last of which takes the rest."""
-
-    def blank(place: int) -> bool:
-        return place < len(line) and line[place][0] in ifs and line[place][0] in " \t\n" and not line[place][1]
-
-    def delimiter(place: int) -> bool:
-        return place < len(line) and line[place][0] in ifs and not line[place][1]
-
-    fields: list[str] = []
-    place = 0
-    while blank(place):
-        place += 1
-    while len(fields) < count - 1 and place < len(line):
-        start = place
-        while place < len(line) and not delimiter(place):
-            place += 1
-        fields.append("".join(char for char, _ in line[start:place]))
-        while blank(place):
-            place += 1
-        if delimiter(place) and not blank(place):
-            place += 1
-            while blank(place):
-                place += 1
-    rest = line[place:]
-    while rest and rest[-1][0] in " \t\n" and rest[-1][0] in ifs and not rest[-1][1]:
-        rest.pop()
-    if len(rest) > 1 and rest[-1][0] in ifs and not rest[-1][1] and not any(c in ifs and not q for c, q in rest[:-1]):
-        rest.pop()  # one delimiter at the very end belongs to the field before it
-    fields.append("".join(char for char, _ in rest))
-    return fields + [""] * (count - len(fields))
+    return int(not complete)
 
 
 def trap(shell: Shell, args: list[str]) -> int:
     """`trap action EXIT TERM…`; `-` resets, an empty action ignores."""
     args = args[1:] if args[:1] == ["--"] else args
-    if not args:
-        for name, action in shell.traps.items():
-            shell.process.out(f"trap -- {quoted(action)} {name}\n")
-        return 0
     action, names = (args[0], args[1:]) if len(args) > 1 else ("-", args)
     for name in names:
         try:
@@ -366,34 +284,22 @@ def wait(shell: Shell, args: list[str]) -> Task:
 
 def command(shell: Shell, args: list[str]) -> Task:
     """`command -v name` says what a name is; `command name` passes functions over."""
-    if args[:1] in (["-v"], ["-V"]):
-        return describe(shell, args[1:], verbose=args[0] == "-V")
-    words = [arg for arg in args[:1] if arg not in ("-p", "--")] + args[1:]
-    return (yield from shell.command(words, [], functions=False)) if words else 0
+    if args[:1] == ["-v"]:
+        return describe(shell, args[1:])
+    return (yield from shell.command(args, [], functions=False)) if args else 0
 
 
-def type_(shell: Shell, args: list[str]) -> int:
-    """`type name`."""
-    return describe(shell, args, verbose=True)
-
-
-def describe(shell: Shell, names: Iterable[str], verbose: bool) -> int:
-    """What each name would run."""
+def describe(shell: Shell, names: Iterable[str]) -> int:
+    """`command -v`: what each name would run."""
     status = 0
     for name in names:
-        special = "special " if name in SPECIAL else ""
-        if name in shell.functions:
-            line = f"{name} is a function" if verbose else name
-        elif name in BUILTINS or name in SHARED:
-            line = f"{name} is a {special}shell builtin" if verbose else name
-        else:
-            try:
-                path = shell.process.kernel.find(shell.process, name, shell.variables.get("PATH", ""))
-                line = f"{name} is {path}" if verbose else path
-            except CannotRun:
-                status = 127
-                line = f"{name}: not found" if verbose else ""
-        shell.process.out(line + "\n" if line else "")
+        if name in shell.functions or name in BUILTINS or name in SHARED:
+            shell.process.out(name + "\n")
+            continue
+        try:
+            shell.process.out(shell.process.kernel.find(shell.process, name, shell.variables.get("PATH", "")) + "\n")
+        except CannotRun:
+            status = 127
     return status
 
 
@@ -409,48 +315,11 @@ def umask(shell: Shell, args: list[str]) -> int:
     return 0
 
 
-def getopts(shell: Shell, args: list[str]) -> int:
-    """`getopts ab: name`: the next option of the positional parameters."""
-    spec, name = args[0], args[1]
-    words = args[2:] or shell.arguments
-    index, _, inner = shell.variables.get("OPTIND", "1").partition(".")
-    place, letter = int(index) - 1, int(inner or shell.variables.get("_OPTPOS", "1"))
-    place = 0 if place > len(words) else place
-    word = words[place] if place < len(words) else ""
-    if letter == 1 and (len(word) < 2 or word[0] != "-" or word == "--"):
-        shell.variables |= {name: "?", "OPTIND": str(place + 1 + (word == "--")), "_OPTPOS": "1"}
-        return 1
-    option, rest = word[letter], word[letter + 1 :]
-    where = spec.lstrip(":").find(option)
-    shell.variables.pop("OPTARG", None)
-    if where < 0 or option == ":":
-        shell.variables[name] = "?"
-        if spec.startswith(":"):
-            shell.variables["OPTARG"] = option
-        else:
-            shell.process.err(f"Illegal option -{option}")
-    else:
-        shell.variables[name] = option
-        if spec.lstrip(":")[where + 1 : where + 2] == ":":
-            if not rest and place + 1 >= len(words):
-                shell.variables[name] = ":" if spec.startswith(":") else "?"
-                shell.variables["OPTARG"] = option
-                if not spec.startswith(":"):
-                    shell.process.err(f"No arg for -{option} option")
-            else:
-                shell.variables["OPTARG"] = rest or words[place + 1]
-                place += not rest
-            rest = ""
-    shell.variables |= {"OPTIND": str(place + 1 + (not rest)), "_OPTPOS": str(letter + 1) if rest else "1"}
-    return 0
-
-
-def refuse(name: str, why: str) -> Builtin:
-    """A builtin that other shells have and this has not."""
+def refuse(name: str) -> Builtin:
+    """What other shells do themselves, and this one does not: it stops rather than pretend."""
 
     def run(shell: Shell, args: list[str]) -> int:  # noqa: ARG001
-        shell.error(f"{name}: {why}")
-        return 2
+        shell.fatal(f"{name}: the simulated runtime's shell has not got it; plain `sh` or a program may do instead")
 
     return run
 
@@ -467,24 +336,16 @@ BUILTINS: dict[str, Builtin] = {
     "exec": exec_,
     "exit": exit_,
     "export": declare("export"),
-    "getopts": getopts,
-    "hash": lambda shell, args: 0,  # noqa: ARG005
     "local": local,
-    "pwd": pwd,
+    "pwd": lambda shell, args: shell.process.out(shell.variables.get("PWD", "/") + "\n"),  # noqa: ARG005
     "read": read,
     "readonly": declare("readonly"),
     "return": return_,
     "set": set_,
     "shift": shift,
-    "times": lambda shell, args: shell.process.out("0m0.00s 0m0.00s\n" * 2),  # noqa: ARG005
     "trap": trap,
-    "type": type_,
     "umask": umask,
     "unset": unset,
     "wait": wait,
-    "alias": refuse("alias", "the simulated runtime's shell has no aliases; write a function"),
-    "declare": refuse("declare", "this is bash's; in `sh` a plain assignment does"),
-    "shopt": refuse("shopt", "this is bash's, and changes what `sh` does not have"),
-    "ulimit": refuse("ulimit", "the simulated runtime has no limits to set"),
-    "[[": refuse("[[", "no part of POSIX `sh`, and not in the simulated runtime; write [ … ]"),
+    **{name: refuse(name) for name in "[[ alias declare getopts hash shopt type ulimit".split()},
 }

@@ -40,19 +40,20 @@ class Field:
         return fnmatch.fnmatchcase(text, self.pattern)
 
 
+def separator(ifs: str) -> re.Pattern[str]:
+    """What parts fields: blanks that are in IFS, or one other character of it with blanks around."""
+    blank, other = (re.escape("".join(char for char in ifs if (char in " \t\n") == white)) for white in (True, False))
+    blanks = f"[{blank}]" if blank else "(?!)"
+    return re.compile(f"(?:{blanks})*[{other}](?:{blanks})*|{blanks}+" if other else f"{blanks}+")
+
+
 class Fields:
     """Collects the fields of a word; without `ifs` there is one, and nothing is split."""
 
     def __init__(self, ifs: str | None) -> None:
         self.done: list[Field] = []
         self.current: Field | None = None
-        self.ifs = ifs
-        if ifs:
-            blank, other = (
-                re.escape("".join(char for char in ifs if (char in " \t\n") == white)) for white in (True, False)
-            )
-            blanks = f"[{blank}]" if blank else "(?!)"
-            self.separator = re.compile(f"{blanks}*([{other}]){blanks}*|{blanks}+" if other else f"(?!)()|{blanks}+")
+        self.separator = separator(ifs) if ifs else None
 
     def add(self, text: str, quoted: bool) -> None:
         """Append characters that are not to be split."""
@@ -68,10 +69,10 @@ class Fields:
     def value(self, text: str, quoted: bool) -> None:
         """Append what an expansion gave."""
         start = 0
-        for match in () if quoted or not self.ifs else self.separator.finditer(text):
+        for match in () if quoted or not self.separator else self.separator.finditer(text):
             if match.start() > start:
                 self.add(text[start : match.start()], False)
-            self.end(force=match[1] is not None)
+            self.end(force=match.group().strip(" \t\n") != "")
             start = match.end()
         if start < len(text) or quoted:
             self.add(text[start:], quoted)
@@ -156,7 +157,7 @@ class Expansion:
     def positional(self, fields: Fields, name: str, quoted: bool) -> None:
         """`$@` and `$*`: a field each, but `"$*"` is one."""
         arguments, ifs = self.shell.arguments, self.shell.variables.get("IFS", " ")
-        if (name == "*" and quoted) or fields.ifs is None:
+        if (name == "*" and quoted) or fields.separator is None:
             fields.value((ifs[:1] if name == "*" else " ").join(arguments), quoted)
             return
         for number, argument in enumerate(arguments):

@@ -189,7 +189,6 @@ class Process:
         self.handlers: dict[int, str] = {}  # signal -> "" (ignored) or a trap's command
         self.pending: list[int] = []  # signals that a trap has yet to answer
         self.invoked = args[0] if args else ""  # the program's name as it was given: `$0`
-        self.killed = 0  # the signal that ended it
         self.buffer: list[bytes] = []
 
     def fork(self, args: list[str] | None = None) -> Process:
@@ -296,7 +295,6 @@ class Process:
             return
         action = self.handlers.get(signum)
         if signum == KILL or (action is None and self.pid != 1 and signum not in HARMLESS):
-            self.killed = signum
             if self.kernel.current is self:
                 raise Died(128 + signum)
             self.end(128 + signum)

@@ -14,12 +14,10 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from minidocker.runtime.expansion import Expansion
-from minidocker.runtime.files import failure
 from minidocker.runtime.kernel import (
     INTERRUPT,
     PATH,
     QUIT,
-    SIGNALS,
     CannotRun,
     Pipe,
     Process,
@@ -49,17 +47,7 @@ from minidocker.runtime.syntax import (
     Subshell,
 )
 
-OPTIONS = {
-    "errexit": "e",
-    "nounset": "u",
-    "xtrace": "x",
-    "noglob": "f",
-    "noclobber": "C",
-    "allexport": "a",
-    "verbose": "v",
-}
-OPTIONS |= {"noexec": "n", "monitor": "m", "pipefail": "pipefail"}
-DEATHS = {SIGNALS["HUP"]: "Hangup", SIGNALS["KILL"]: "Killed", SIGNALS["TERM"]: "Terminated"}
+OPTIONS = {"errexit": "e", "nounset": "u", "xtrace": "x", "noglob": "f", "allexport": "a", "pipefail": "pipefail"}
 SHARED = {"echo", "printf", "test", "[", "true", "false", "kill"}  # programs that need no process of their own
 SPECIAL = set(": . source break continue eval exec exit export readonly return set shift times trap unset".split())
 Builtin = Callable[["Shell", list[str]], Any]  # an exit code, None for 0, or a Task
@@ -105,8 +93,6 @@ class Shell:
         self.exported = set(self.variables)
         self.variables |= {
             "IFS": " \t\n",
-            "OPTIND": "1",
-            "PS4": "+ ",
             "PPID": str(process.parent.pid if process.parent else 0),
         }
         self.variables.setdefault("PATH", PATH)
@@ -233,12 +219,6 @@ class Shell:
         """What a child gets."""
         return {name: self.variables[name] for name in sorted(self.exported) if name in self.variables}
 
-    def home_of(self, user: str, otherwise: str) -> str:
-        """A user's home folder by `/etc/passwd`."""
-        entry = self.process.files.find("/etc/passwd")
-        rows = decode(entry.data.read()).splitlines() if entry else []
-        return next((row.split(":")[5] for row in rows if row.startswith(user + ":") and row.count(":") > 5), otherwise)
-
     def output(self, body: Node | None) -> Generator[bool, None, str]:
         """`$(…)`: what a subshell prints, without the newlines at its end."""
         self.output_status = 0
@@ -328,7 +308,8 @@ class Shell:
         self.loops += 1
         try:
             while True:
-                yield from self.breathe()
+                if self.process.kernel.due():
+                    yield True
                 try:
                     if bool((yield from self.condition(node.condition))) != node.until:
                         return status
@@ -339,11 +320,6 @@ class Shell:
                         return 0
         finally:
             self.loops -= 1
-
-    def breathe(self) -> Generator[bool, None, None]:
-        """Give way in a loop that has nothing else to wait for."""
-        if self.process.kernel.due():
-            yield True
 
     def leaves(self, jump: Jump) -> bool:
         """Whether a `break` or `continue` ends this loop; one for an outer loop goes on."""
@@ -405,7 +381,7 @@ class Shell:
             for redirect in redirects:
                 target = yield from self.expand.string(redirect.word)
                 stream = self.target(redirect, target)
-                both = redirect.op in ("&>", "&>>") or (redirect.op == ">&" and not re.fullmatch(r"\d+|-", target))
+                both = redirect.op == "&>"
                 for fd in (1, 2) if both else (redirect.fd,):
                     self.save(saved, fd)
                     if stream is None:
@@ -428,9 +404,7 @@ class Shell:
             return self.process.stream(int(target))
         if op == "<":
             return self.process.open(target)
-        if op == ">" and "C" in self.options and (there := self.process.files.find(target)) and there.kind == "file":
-            raise failure(errno.EEXIST, target)
-        return self.process.open(target, "a" if op in (">>", "&>>", "<>") else "w")
+        return self.process.open(target, "a" if op == ">>" else "w")
 
     def save(self, saved: list[tuple[int, Stream | None]], fd: int) -> None:
         """Remember what a descriptor is, and keep it open."""
@@ -558,10 +532,7 @@ class Shell:
             self.error(f"{words[0]}: {error.reason}")
             child.end(error.code)
             return error.code
-        status = yield from self.process.wait(child.start(task))
-        if child.killed in DEATHS:
-            self.process.err(DEATHS[child.killed])
-        return status
+        return (yield from self.process.wait(child.start(task)))
 
     def execute(self, process: Process, words: list[str]) -> Task:
         """`execve`, and if that is no known kind of program, a script for this shell."""

@@ -169,7 +169,8 @@ def test_what_is_bash_s_is_refused_by_name(machine: Machine) -> None:
     for script, name in (
         ("a=(1 2)", "arrays"),
         ("cat <<< x", "<<<"),
-        ("[[ a = a ]]", "[["),
+        ("if [[ a = a ]]; then :; fi", "[["),
+        ("getopts a: x", "getopts"),
         ("echo ${x//a/b}", "bad substitution"),
         ("echo $((x++))", "assignments"),
     ):
