@@ -29,7 +29,7 @@ from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import Conflict, StartError
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.runtime import NO_STDIO, Box, Process, Stdio, kernel
+from minidocker.runtime import NO_STDIO, Box, Process, Stdio, kernel, monitor
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
 from minidocker.runtime.kernel import CannotRun, Kernel, Source, Stream
@@ -50,9 +50,10 @@ class Disk:
     def __init__(self, path: Path, lower: Tree) -> None:
         self.path, self.lower = path, lower
         self.view = Union(lower=lower)
-        self.saved, self.stamp = self.view.writes, self._stamp()
-        if self.stamp:
-            self.stamp = (0, 0)  # there is something to load
+        self.saved, self.stamp = (
+            self.view.writes,
+            (0, 0) if self._stamp() else None,
+        )  # (0, 0): there is something to load
         self._lock: FileLock | None = None
 
     def _stamp(self) -> tuple[int, int] | None:
@@ -79,8 +80,9 @@ class Disk:
         self.view = Union(lower=self.lower, upper=Changeset(upper))
 
     def release(self) -> None:
-        """Save what has changed, and let go."""
-        assert self._lock is not None
+        """Save what has changed, and let go; nothing to do where Ctrl-C came while waiting for the lock."""
+        if self._lock is None:
+            return
         try:
             if self.view.writes != self.saved:
                 self._save()
@@ -201,7 +203,7 @@ class Machine:
             self.kernel.last_pid = max((row["pid"] for row in processes(box.path)), default=1)
             self.kernel.elsewhere = lambda: processes(box.path)
 
-    def boot(self, process: Process, stdio: tuple[Stream, Stream, Stream]) -> kernel.Process:
+    def boot(self, process: Process, stdio: Stdio, log: Log | None = None) -> kernel.Process:
         """Make the first process, ready to run. Raises StartError with Docker's exit code."""
         files = Files(self.mounts)
         who = identify(kernel.Process(self.kernel, None, ["sh"], {}, files), process.user)
@@ -215,8 +217,9 @@ class Machine:
         env = dict(text.split("=", 1) for text in process.env if "=" in text)
         env.setdefault("HOME", home)
         first = kernel.Process(self.kernel, None, list(process.args), env, files)
-        for fd, stream in enumerate(stdio):
-            first.attach(fd, stream)
+        first.attach(0, Source() if stdio.stdin is None else Input(stdio.stdin))
+        first.attach(1, Output(stdio.stdout, log, "stdout"))
+        first.attach(2, Output(stdio.stderr, log, "stderr"))
         try:
             return first.start(self.kernel.program(first, list(process.args)))
         except CannotRun as error:
@@ -238,7 +241,7 @@ class Machine:
             self.listen()
             while self.paused and 1 in self.kernel.processes:
                 self.between(True)
-        elif idle and not has_monitor(self.box.path):
+        elif idle and not monitor.lives(self.box.path):
             for each in list(self.kernel.processes.values()):
                 each.end(137)  # the container has ended, and with it all that was inside
 
@@ -356,17 +359,6 @@ def identify(root: kernel.Process, user: str) -> tuple[int, int, frozenset[int],
     return uid, gid, frozenset(extra), home
 
 
-def has_monitor(path: Path) -> bool:
-    """Whether somebody holds the container's `monitor.lock`."""
-    if not (path / "monitor.lock").exists():
-        return False
-    lock = FileLock(path / "monitor.lock", shared=True)
-    if not lock.acquire(blocking=False):
-        return True
-    lock.release()
-    return False
-
-
 class Monitor:
     """One container's keeper, from its start to its end: state, log, restart policy."""
 
@@ -414,23 +406,10 @@ class Monitor:
             machine = Machine(self.box, self.disk, main=True)
             machine.on_pause = lambda paused: self.write(Paused=paused, Status="paused" if paused else "running")
             machine.read = (self.box.path / "control").stat().st_size if (self.box.path / "control").exists() else 0
-            outputs = [
-                Output(fd, self.log, name)
-                for fd, name in ((self.stdio.stdout, "stdout"), (self.stdio.stderr, "stderr"))
-            ]
-            source = Source() if self.stdio.stdin is None else Input(self.stdio.stdin)
-            first = machine.boot(self.box.process, (source, outputs[0], outputs[1]))
+            first = machine.boot(self.box.process, self.stdio, self.log)
             machine.report()
-            self.write(
-                Status="running",
-                Running=True,
-                Restarting=False,
-                Paused=False,
-                Pid=os.getpid(),
-                ExitCode=0,
-                Error="",
-                StartedAt=now(),
-            )
+            self.state |= {"Paused": False, "Pid": os.getpid(), "Error": "", "StartedAt": now()}
+            self.write(Status="running", Running=True, Restarting=False, ExitCode=0)
             self.started()
             try:
                 code = machine.kernel.run(first)
@@ -510,14 +489,14 @@ class Simulated:
         import pickle
         import subprocess
 
-        self._monitors = [monitor for monitor in self._monitors if monitor.poll() is None]
+        self._monitors = [each for each in self._monitors if each.poll() is None]
         lower = view(tuple(layer.changes for layer in box.layers))
         package = str(Path(__file__).parent.parent.parent)
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
         apart: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-        monitor = subprocess.Popen(
+        keeper = subprocess.Popen(
             [sys.executable, "-S", "-m", "minidocker.runtime.simulated"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -525,9 +504,9 @@ class Simulated:
             env=os.environ | {"PYTHONPATH": path},
             **apart,
         )
-        self._monitors.append(monitor)
-        assert monitor.stdin and monitor.stdout
-        with monitor.stdin as out, monitor.stdout as answers:
+        self._monitors.append(keeper)
+        assert keeper.stdin and keeper.stdout
+        with keeper.stdin as out, keeper.stdout as answers:
             with contextlib.suppress(BrokenPipeError):
                 out.write(pickle.dumps((replace(box, layers=(), path=box.path.absolute()), lower)))
                 out.close()
@@ -555,12 +534,12 @@ class Simulated:
         if self._running(box)["Paused"] == paused:
             raise Conflict(f"Container {box.path.name} is {'already' if paused else 'not'} paused")
         control(box.path, "pause" if paused else "unpause")
-        while has_monitor(box.path) and read_json(box.path / "state.json")["Paused"] != paused:
+        while monitor.lives(box.path) and read_json(box.path / "state.json")["Paused"] != paused:
             time.sleep(SHORTEST_NAP * 10)
 
     def _running(self, box: Box) -> dict[str, Any]:
         """The state of a container that runs. Raises Conflict where it does not."""
-        if has_monitor(box.path):
+        if monitor.lives(box.path):
             state: dict[str, Any] = read_json(box.path / "state.json")
             if state.get("Running"):
                 return state
@@ -571,10 +550,8 @@ class Simulated:
         self._running(box)
         disk = self._disk(box)
         with disk.held():
-            source = Source() if stdio.stdin is None else Input(stdio.stdin)
-            outputs = (Output(stdio.stdout, None, "stdout"), Output(stdio.stderr, None, "stderr"))
             machine = Machine(box, disk, main=False)
-            return machine.kernel.run(machine.boot(process, (source, *outputs)))
+            return machine.kernel.run(machine.boot(process, stdio))
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside, by the numbers that they have there."""
@@ -601,7 +578,7 @@ class Simulated:
 
     def remove(self, box: Box) -> None:
         """Delete the writable layer. Raises Conflict where the container runs."""
-        if has_monitor(box.path):
+        if monitor.lives(box.path):
             raise Conflict(f"cannot remove container {box.path.name}: container is running: stop the container first")
         self._disks.pop(box.path, None)
         shutil.rmtree(box.path / "upper", ignore_errors=True)
