@@ -1,0 +1,350 @@
+"""A simulated container from inside: its disk, its log, and the kernel that runs over them.
+
+upper/layer.tar  upper.lock   the writable layer, and whose turn it is to change it
+control                       lines from engines to the monitor: `1 15` (pid, signal), `pause`, `unpause`
+processes.json                what runs inside, for `top` and `ps`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from minidocker import layertar
+from minidocker.content import FileLock, read_json, temp_path
+from minidocker.errors import StartError
+from minidocker.layer import Changeset
+from minidocker.runtime import Box, Process, Stdio, kernel, monitor
+from minidocker.runtime.applets import COMMANDS
+from minidocker.runtime.files import Files, Mounts
+from minidocker.runtime.kernel import CannotRun, Kernel, Source, Stream
+from minidocker.runtime.tool import rows
+from minidocker.times import now
+from minidocker.tree import Bytes, Tree
+from minidocker.union import Union
+
+MAX_RECORD = 16 * 1024  # bytes of a line that Docker's json-file log keeps in one record
+SHORTEST_NAP, LONGEST_NAP, TURN = 0.0005, 0.02, 0.05  # seconds: between two looks; how long to keep the disk
+
+
+class Disk:
+    """The writable layer of a container, shared by all engines and monitors: whoever holds the lock may use `view`."""
+
+    def __init__(self, path: Path, lower: Tree) -> None:
+        self.path, self.lower = path, lower
+        self.view = Union(lower=lower)
+        self.saved, self.stamp = (
+            self.view.writes,
+            (0, 0) if self._stamp() else None,
+        )  # (0, 0): there is something to load
+        self._lock: FileLock | None = None
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            found = (self.path / "upper" / "layer.tar").stat()
+        except FileNotFoundError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+    def acquire(self) -> None:
+        """Take the lock, and see what others have written meanwhile."""
+        (self.path / "upper").mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / "upper.lock")
+        lock.acquire()
+        self._lock = lock  # not before: another thread may be about to let go of its own
+        stamp = self._stamp()
+        if stamp != self.stamp:
+            upper = layertar.read(self.path / "upper" / "layer.tar") if stamp else Changeset()
+            self.show({path: replace(entry, data=Bytes(entry.data.read())) for path, entry in upper.items()})
+            self.saved, self.stamp = self.view.writes, stamp
+
+    def show(self, upper: Mapping[str, Any]) -> None:
+        """Start over with this writable layer."""
+        self.view = Union(lower=self.lower, upper=Changeset(upper))
+
+    def release(self) -> None:
+        """Save what has changed, and let go; nothing to do where Ctrl-C came while waiting for the lock."""
+        if self._lock is None:
+            return
+        try:
+            if self.view.writes != self.saved:
+                self._save()
+        finally:
+            lock, self._lock = self._lock, None
+            lock.release()
+
+    def _save(self) -> None:
+        target = self.path / "upper" / "layer.tar"
+        temporary = temp_path(target)
+        try:
+            with temporary.open("xb") as out:
+                layertar.write(self.view.changes(), out)
+            temporary.replace(target)
+            self.saved, self.stamp = self.view.writes, self._stamp()
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            self.stamp = (0, 0)  # what cannot be saved was never there: load what is
+            raise
+
+    @contextmanager
+    def held(self) -> Iterator[Union]:
+        """`acquire` … `release`."""
+        self.acquire()
+        try:
+            yield self.view
+        finally:
+            self.release()
+
+
+class Input(Stream):
+    """A file descriptor of the host to read from; it does not hold up the other processes where the system allows."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def read(self, size: int) -> bytes | None:
+        """What there is; None while there is nothing."""
+        if os.name == "posix" and sys.platform != "emscripten":
+            import select
+
+            if not select.select([self.fd], [], [], 0)[0]:
+                return None
+        return os.read(self.fd, size)
+
+
+class Output(Stream):
+    """A container's standard output or error: to the log, and to whoever is attached."""
+
+    def __init__(self, fd: int | None, log: Log | None, name: str) -> None:
+        self.fd, self.log, self.name = fd, log, name
+
+    def write(self, data: bytes) -> None:
+        """Pass on all of `data`; a reader that has gone is no error of the program's."""
+        if self.log:
+            self.log.write(self.name, data)
+        try:
+            while data and self.fd is not None:
+                try:
+                    data = data[os.write(self.fd, data) :]
+                except BlockingIOError:
+                    time.sleep(SHORTEST_NAP)
+        except OSError:
+            self.fd = None
+
+
+class Log:
+    """Docker's json-file log: one object a line, for each line of output or 16 KiB of it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rest = {"stdout": b"", "stderr": b""}
+
+    def write(self, stream: str, data: bytes) -> None:
+        """Add output; the start of a line waits for its end."""
+        *whole, self.rest[stream] = (self.rest[stream] + data).split(b"\n")
+        self.append(stream, [piece for line in whole for piece in pieces(line + b"\n")])
+        *full, self.rest[stream] = pieces(self.rest[stream])
+        self.append(stream, full)
+
+    def flush(self) -> None:
+        """Write down lines that never got their end."""
+        for stream, rest in self.rest.items():
+            self.append(stream, [rest] if rest else [])
+            self.rest[stream] = b""
+
+    def append(self, stream: str, records: list[bytes]) -> None:
+        """Write records to the end of the file, which is there from the start."""
+        said = [{"log": record.decode(errors="replace"), "stream": stream, "time": now()} for record in records]
+        with self.path.open("ab") as out:
+            out.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in said).encode())
+
+
+def pieces(line: bytes) -> list[bytes]:
+    """Cut a line into records, never inside a UTF-8 character; there is always a last one, which may be empty."""
+    found = []
+    while len(line) > MAX_RECORD:
+        end = MAX_RECORD
+        while end > MAX_RECORD - 4 and line[end] & 0xC0 == 0x80:
+            end -= 1
+        found.append(line[:end])
+        line = line[end:]
+    return [*found, line]
+
+
+class Machine:
+    """One kernel over a container's disk: for its first process (`main`), or for one `exec`."""
+
+    def __init__(self, box: Box, disk: Disk, main: bool) -> None:
+        self.box, self.disk, self.main = box, disk, main
+        self.mounts = Mounts(disk.view, box.hostname or "localhost", box.binds, box.read_only)
+        self.kernel = Kernel(COMMANDS, self.between)
+        self.kernel.outside = self.pass_on
+        self.nap, self.taken = SHORTEST_NAP, time.monotonic()
+        self.read, self.shown, self.paused = 0, "", False
+        self.on_pause: Callable[[bool], None] = lambda paused: None  # noqa: ARG005
+        if not main:
+            self.kernel.last_pid = max((row["pid"] for row in processes(box.path)), default=1)
+            self.kernel.elsewhere = lambda: processes(box.path)
+
+    def boot(self, process: Process, stdio: Stdio, log: Log | None = None) -> kernel.Process:
+        """Make the first process, ready to run. Raises StartError with Docker's exit code."""
+        files = Files(self.mounts)
+        who = identify(kernel.Process(self.kernel, None, ["sh"], {}, files), process.user)
+        self.kernel.last_pid -= 1
+        try:
+            enter(files, process.cwd)
+        except OSError as error:
+            text = f'chdir to cwd ("{process.cwd}") set in config.json failed: {reason(error)}'
+            raise StartError(text, exit_code=127 if isinstance(error, FileNotFoundError) else 126) from None
+        files.uid, files.gid, files.groups, home = who
+        env = dict(text.split("=", 1) for text in process.env if "=" in text)
+        env.setdefault("HOME", home)
+        first = kernel.Process(self.kernel, None, list(process.args), env, files)
+        first.attach(0, Source() if stdio.stdin is None else Input(stdio.stdin))
+        first.attach(1, Output(stdio.stdout, log, "stdout"))
+        first.attach(2, Output(stdio.stderr, log, "stderr"))
+        try:
+            return first.start(self.kernel.program(first, list(process.args)))
+        except CannotRun as error:
+            raise StartError(explain(process.args[0], error), exit_code=error.code) from None
+
+    def between(self, idle: bool) -> None:
+        """After each round of the kernel: let others at the disk, listen, and sleep if there is nothing to do."""
+        if idle or self.paused or time.monotonic() - self.taken > TURN:
+            self.report()
+            self.disk.release()
+            try:
+                time.sleep(self.nap)
+            finally:
+                self.disk.acquire()
+                self.mounts.root = self.disk.view
+            self.taken = time.monotonic()
+        self.nap = min(self.nap * 2, LONGEST_NAP) if idle or self.paused else SHORTEST_NAP
+        if self.main:
+            self.listen()
+            while self.paused and 1 in self.kernel.processes:
+                self.between(True)
+        elif idle and not monitor.lives(self.box.path):
+            for each in list(self.kernel.processes.values()):
+                each.end(137)  # the container has ended, and with it all that was inside
+
+    def listen(self) -> None:
+        """Do what engines wrote into `control` since the last look."""
+        try:
+            if (self.box.path / "control").stat().st_size <= self.read:
+                return
+            text = (self.box.path / "control").read_bytes()[self.read :]
+        except FileNotFoundError:
+            return
+        text = text[: text.rfind(b"\n") + 1]
+        self.read += len(text)
+        for line in text.decode().splitlines():
+            if line in ("pause", "unpause"):
+                self.paused = line == "pause"
+                self.on_pause(self.paused)
+                continue
+            pid, signum = (int(word) for word in line.split())
+            if target := self.kernel.processes.get(pid):
+                target.signal(signum)
+
+    def report(self) -> None:
+        """Write down what runs, if that has changed."""
+        if not self.main:
+            return
+        table = [
+            {
+                "pid": each.pid,
+                "ppid": each.parent.pid if each.parent and each.parent.status is None else 0 if each.pid == 1 else 1,
+                "user": str(each.files.uid),
+                "command": " ".join(each.args),
+            }
+            for each in self.kernel.processes.values()
+        ]
+        text = json.dumps(table)
+        if text != self.shown:
+            self.shown = text
+            write(self.box.path / "processes.json", text)
+
+    def pass_on(self, pid: int, signum: int) -> bool:
+        """A signal from an `exec` to the container's own processes."""
+        if self.main or pid not in {row["pid"] for row in processes(self.box.path)}:
+            return False
+        if signum:
+            control(self.box.path, f"{pid} {signum}")
+        return True
+
+
+def processes(path: Path) -> list[dict[str, Any]]:
+    """What the container's monitor says runs inside."""
+    try:
+        found: list[dict[str, Any]] = read_json(path / "processes.json")
+    except FileNotFoundError:
+        return []
+    return found
+
+
+def control(path: Path, line: str) -> None:
+    """Tell the monitor something."""
+    with (path / "control").open("ab") as out:
+        out.write(f"{line}\n".encode())
+
+
+def write(path: Path, text: str) -> None:
+    """Replace a small file as a whole. After a crash of the machine it is of no use, so no fsync."""
+    temporary = temp_path(path)
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def explain(name: str, error: CannotRun) -> str:
+    """Docker's words for a program that cannot be started."""
+    if error.code == 127 and error.reason == "not found":
+        return f'exec: "{name}": ' + (
+            f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
+        )
+    return f'exec: "{name}": {error.reason[:1].lower() + error.reason[1:]}'
+
+
+def reason(error: OSError) -> str:
+    """The kernel's words in Go's spelling, which is without a capital."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]
+
+
+def enter(files: Files, cwd: str) -> None:
+    """Make the working directory, as Docker does, and go there."""
+    path = ""
+    for name in posixpath.normpath(cwd).split("/"):
+        path += f"/{name}" if name else ""
+        if path and not files.find(path):
+            files.mkdir(path)
+    if not files.stat(cwd).is_dir:
+        raise NotADirectoryError(20, "Not a directory", cwd)
+    files.cwd = files.locate(cwd)
+
+
+def identify(root: kernel.Process, user: str) -> tuple[int, int, frozenset[int], str]:
+    """A `--user` as uid, gid, further groups and home folder, by the container's own `/etc/passwd` and `/etc/group`."""
+    name, colon, group = user.partition(":")
+    name = name or "0"
+    accounts = [row for row in rows(root, "/etc/passwd") if len(row) > 5 and row[2].isdigit() and row[3].isdigit()]
+    account = next((row for row in accounts if name in (row[0], row[2])), None)
+    if account is None and not name.isdigit():
+        raise StartError(f"unable to find user {name}: no matching entries in passwd file", exit_code=126)
+    uid, gid, home = (int(account[2]), int(account[3]), account[5]) if account else (int(name), 0, "/")
+    teams = [row for row in rows(root, "/etc/group") if row[2].isdigit()]
+    if colon and group:
+        found = next((int(row[2]) for row in teams if row[0] == group), int(group) if group.isdigit() else -1)
+        if found < 0:
+            raise StartError(f"unable to find group {group}: no matching entries in group file", exit_code=126)
+        return uid, found, frozenset(), home
+    extra = {int(row[2]) for row in teams if account and len(row) > 3 and account[0] in row[3].split(",")}
+    return uid, gid, frozenset(extra), home
