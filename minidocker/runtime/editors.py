@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minidocker.runtime.kernel import Command, Process, Task, encode
+from minidocker.runtime.kernel import Command, Process, Task
+from minidocker.runtime.streams import encode
 from minidocker.runtime.syntax import unescape
 from minidocker.runtime.tool import Options, all_lines, classes, inputs, lines, need, tool
 

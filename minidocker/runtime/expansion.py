@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from minidocker.runtime.kernel import encode
+from minidocker.runtime.streams import encode
 from minidocker.runtime.syntax import Arith, Output, Param, Part, Text, Word
 
 if TYPE_CHECKING:

@@ -13,19 +13,18 @@ import contextlib
 import copy
 import errno
 import inspect
-import os
 import posixpath
 import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from minidocker.runtime.files import EXECUTE, WRITE, Files, failure
+from minidocker.runtime.files import EXECUTE, Files, failure
+from minidocker.runtime.streams import Device, FileWriter, Source, Stream, encode
 from minidocker.tree import Entry
 
 Task = Generator[bool, None, int]
 Command = Callable[["Process", list[str]], Any]  # an exit code, None for 0, or a Task
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-PIPE_SIZE = 1 << 16
 HANGUP, INTERRUPT, QUIT, KILL, PIPE, TERMINATE = 1, 2, 3, 9, 13, 15
 SIGNALS = {
     name: number
@@ -55,124 +54,6 @@ class Died(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(status)
         self.status = status
-
-
-class Stream:
-    """An open file description, closed with its last user. Reads give None while there is nothing, b"" at the end."""
-
-    refs = 0
-    full = False  # whoever writes should wait a little
-
-    def read(self, size: int) -> bytes | None:
-        """Up to `size` bytes."""
-        raise failure(errno.EBADF, "")
-
-    def write(self, data: bytes) -> None:
-        """Take all of `data`."""
-        raise failure(errno.EBADF, "")
-
-    def close(self) -> None:
-        """The last descriptor is gone."""
-
-
-class Source(Stream):
-    """Bytes to read: a file as it was when opened, or a here-document."""
-
-    def __init__(self, content: bytes = b"") -> None:
-        self.content, self.place = content, 0
-
-    def read(self, size: int) -> bytes | None:
-        """Up to `size` bytes."""
-        start, self.place = self.place, min(self.place + size, len(self.content))
-        return self.content[start : self.place]
-
-
-class Sink(Stream):
-    """Bytes written, kept: what `$(…)` collects."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-
-    def write(self, data: bytes) -> None:
-        """Take all of `data`."""
-        self.content += data
-
-
-class Device(Stream):
-    """`/dev/null` and its kin, by minor number."""
-
-    def __init__(self, minor: int) -> None:
-        self.minor = minor
-
-    def read(self, size: int) -> bytes | None:
-        """Nothing, zeros, or random bytes."""
-        return b"" if self.minor in (0, 3) else bytes(size) if self.minor in (5, 7) else os.urandom(size)
-
-    def write(self, data: bytes) -> None:
-        """Forget `data`."""
-        if self.minor == 7 and data:
-            raise failure(errno.ENOSPC, "")
-
-
-class FileWriter(Stream):
-    """A file opened for writing; each write lands in the view at once, at its end."""
-
-    def __init__(self, files: Files, path: str, append: bool) -> None:
-        self.files, self.path = copy.copy(files), files.absolute(path)
-        if append:
-            files.write(path, b"", append=True) if not files.find(path) else self._may(path)
-        else:
-            files.write(path, b"")
-
-    def _may(self, path: str) -> None:
-        if self.files.stat(path).is_dir:
-            raise failure(errno.EISDIR, path)
-        if not self.files.access(path, WRITE):
-            raise failure(errno.EACCES if self.files.uid else errno.EROFS, path)
-
-    def write(self, data: bytes) -> None:
-        """Append; once the file is unlinked its bytes go nowhere, as its blocks would."""
-        if self.files.find(self.path):
-            self.files.write(self.path, data, append=True)
-
-
-class Pipe:
-    """Two streams: what is written to `inlet` is read from `outlet`."""
-
-    def __init__(self) -> None:
-        self.content = bytearray()
-        self.outlet, self.inlet = PipeOutlet(self), PipeInlet(self)
-
-
-class PipeOutlet(Stream):
-    """The end of a pipe to read from."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self.pipe = pipe
-
-    def read(self, size: int) -> bytes | None:
-        """What is in the pipe; None while it is empty and somebody may still write."""
-        data = bytes(self.pipe.content[:size])
-        del self.pipe.content[:size]
-        return data or (None if self.pipe.inlet.refs else b"")
-
-
-class PipeInlet(Stream):
-    """The end of a pipe to write to."""
-
-    def __init__(self, pipe: Pipe) -> None:
-        self.pipe = pipe
-
-    @property
-    def full(self) -> bool:  # type: ignore[override]
-        """Whether the reader has some catching up to do."""
-        return len(self.pipe.content) > PIPE_SIZE and self.pipe.outlet.refs > 0
-
-    def write(self, data: bytes) -> None:
-        """Put `data` in the pipe; EPIPE once nobody can read it."""
-        if not self.pipe.outlet.refs:
-            raise failure(errno.EPIPE, "")
-        self.pipe.content += data
 
 
 class Process:
@@ -402,9 +283,8 @@ class Kernel:
         name = posixpath.basename(path)
         with process.files.stat(path).data.open() as stream:
             head = stream.read(512)
-        script = head.startswith(b"#!")
         known = name in self.commands
-        if script:
+        if head.startswith(b"#!"):
             line = head[2:].split(b"\n")[0].decode(errors="surrogateescape").strip()
             interpreter = line.split(None, 1) or [""]
             shell = posixpath.basename(interpreter[0]) in SHELLS
@@ -414,12 +294,10 @@ class Kernel:
                 try:
                     return self.program(process, [*interpreter, path, *args[1:]], depth + 1)
                 except CannotRun as error:
-                    reason = (
-                        error.reason
-                        if error.code != 127 or len(error.reason) > 9
-                        else f"bad interpreter: {interpreter[0]}"
-                    )
-                    raise CannotRun(error.code, reason) from None
+                    missing = error.reason == "not found"
+                    raise CannotRun(
+                        error.code, f"bad interpreter: {interpreter[0]}" if missing else error.reason
+                    ) from None
         elif not head.startswith(STUB) and b"\0" not in head:
             raise CannotRun(126, "exec format error", path)
         if name == "busybox" and len(args) > 1:
@@ -470,13 +348,3 @@ def refusal(name: str) -> str:
         f"the simulated runtime cannot run '{name}': it has no processor, only a shell and its own commands; "
         "to run this program use the namespaces runtime (Linux); `minidocker doctor` tells how"
     )
-
-
-def encode(text: str | bytes) -> bytes:
-    """Text as bytes; bytes that were no UTF-8 come back as they were."""
-    return text if isinstance(text, bytes) else text.encode("utf-8", "surrogateescape")
-
-
-def decode(data: bytes) -> str:
-    """Bytes as text; `encode` restores them exactly."""
-    return data.decode("utf-8", "surrogateescape")

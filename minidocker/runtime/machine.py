@@ -25,7 +25,8 @@ from minidocker.layer import Changeset
 from minidocker.runtime import Box, Process, Stdio, kernel, monitor
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
-from minidocker.runtime.kernel import CannotRun, Kernel, Source, Stream
+from minidocker.runtime.kernel import CannotRun, Kernel
+from minidocker.runtime.streams import Source, Stream
 from minidocker.runtime.tool import rows
 from minidocker.times import now
 from minidocker.tree import Bytes, Tree

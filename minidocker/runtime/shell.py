@@ -14,20 +14,8 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from minidocker.runtime.expansion import Expansion
-from minidocker.runtime.kernel import (
-    INTERRUPT,
-    PATH,
-    QUIT,
-    CannotRun,
-    Pipe,
-    Process,
-    Sink,
-    Source,
-    Stream,
-    Task,
-    decode,
-    encode,
-)
+from minidocker.runtime.kernel import INTERRUPT, PATH, QUIT, CannotRun, Process, Task
+from minidocker.runtime.streams import Pipe, Sink, Source, Stream, decode, encode
 from minidocker.runtime.syntax import (
     NAME,
     AndOr,
@@ -279,7 +267,7 @@ class Shell:
                 child.process.attach(0, outlet)
             if number + 1 < len(node.commands):
                 pipe = Pipe()
-                child.process.attach(1, pipe.inlet)
+                child.process.attach(1, pipe)
                 outlet = pipe.outlet
             children.append(child.process.start(child.main(child.run(command))))
         statuses = []

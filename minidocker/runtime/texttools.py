@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minidocker.runtime.kernel import Command, Process, Source, Task, decode, encode
+from minidocker.runtime.kernel import Command, Process, Task
+from minidocker.runtime.streams import Source, decode, encode
 from minidocker.runtime.syntax import unescape
 from minidocker.runtime.tool import (
     Options,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
-from minidocker.runtime.kernel import PATH, STUB, Kernel, Process, Sink, Source
+from minidocker.runtime.kernel import PATH, STUB, Kernel, Process
+from minidocker.runtime.streams import Sink, Source
 from minidocker.runtime.syntax import Parser, ShellSyntaxError
 from minidocker.tree import Tree, directory, file
 from minidocker.union import Union
