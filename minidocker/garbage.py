@@ -83,6 +83,8 @@ def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         try:
             shutil.rmtree(path)
+        except FileNotFoundError:  # an engine is just deleting it: the folder of a container that was removed
+            pass
         except RecursionError:  # a layer may be as deep as Linux allows
             from minidocker.runtime.overlay import discard
 

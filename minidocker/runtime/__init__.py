@@ -116,4 +116,4 @@ class Runtime(Protocol):
         """Write entries into the container's file system, whether it runs or not."""
 
     def remove(self, box: Box) -> None:
-        """Delete the writable layer and whatever else the runtime keeps for the container."""
+        """Delete the writable layer and whatever else the runtime keeps, if it likes the container's whole folder."""
