@@ -203,7 +203,7 @@ class Machine:
         try:
             enter(files, process.cwd)
         except OSError as error:
-            text = f'chdir to cwd ("{process.cwd}") set in config.json failed: {reason(error)}'
+            text = f'chdir to cwd ("{process.cwd}") set in config.json failed: {lowered(error.strerror or str(error))}'
             raise StartError(text, exit_code=127 if isinstance(error, FileNotFoundError) else 126) from None
         files.uid, files.gid, files.groups, home = who
         env = dict(text.split("=", 1) for text in process.env if "=" in text)
@@ -307,16 +307,14 @@ def write(path: Path, text: str) -> None:
 
 def explain(name: str, error: CannotRun) -> str:
     """Docker's words for a program that cannot be started."""
-    if error.code == 127 and error.reason == "not found":
-        return f'exec: "{name}": ' + (
-            f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
-        )
-    return f'exec: "{name}": {error.reason[:1].lower() + error.reason[1:]}'
+    text = lowered(error.reason)
+    if (error.code, text) == (127, "not found"):
+        text = f"stat {name}: no such file or directory" if "/" in name else "executable file not found in $PATH"
+    return f'exec: "{name}": {text}'
 
 
-def reason(error: OSError) -> str:
+def lowered(text: str) -> str:
     """The kernel's words in Go's spelling, which is without a capital."""
-    text = error.strerror or str(error)
     return text[:1].lower() + text[1:]
 
 

@@ -224,12 +224,12 @@ def holds(process: Process, args: list[str]) -> bool:
         return bool(args[0])
     if len(args) == 3 and args[1] in BINARY:
         return compare(process, *args)
-    if args[0] == "!":
-        return not holds(process, args[1:])
     for op, combine in (("-o", any), ("-a", all)):
         if op in args[1:-1]:
             place = args.index(op, 1)
             return combine([holds(process, args[:place]), holds(process, args[place + 1 :])])
+    if args[0] == "!":
+        return not holds(process, args[1:])
     if len(args) == 2 and re.fullmatch("-[bcdefhLnprstuwxz]", args[0]):
         return look(process, args[0][1], args[1])
     raise ValueError(f"{' '.join(args)}: unknown to the simulated runtime's test")
