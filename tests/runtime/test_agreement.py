@@ -21,6 +21,8 @@ COPY Dockerfile .
 RUN mkdir -p a b && echo 1 > a/f && ln -s a l && chmod 700 b
 RUN rm /etc/os-release && cp -a /etc/passwd . && cp a/f b/g && ln b/g b/h
 RUN chown -R 5:6 a && touch -d @5 a/f && umask 027 && mkdir q && echo 2 > q/w && mv a c
+RUN ln a/l b/again || true; echo one > one && ln one two && ln one three
+RUN echo more >> one && mv two moved && chmod 600 three && ln moved four && echo again >> four
 ENV GREETING=hello
 RUN find / -xdev -type f -name 'pass*' | sort > list; stat -c '%a %u %g %n' * > st; id > id; env | sort > env; pwd > pwd
 RUN ls / > ls; hostname > h; echo x > /dev/null; sed -i s/root/ROOT/ passwd; awk -F: '{print $1}' passwd > names
