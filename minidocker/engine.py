@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.container import LIVE, Containers
 from minidocker.content import Store
+from minidocker.drawn import Drawn
 from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
 from minidocker.image import Image
 from minidocker.images import Images
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 API_VERSION = "1.41"
 
 
-class Engine:
+class Engine(Drawn):
     """One root folder with its images and containers. Use `minidocker.connect()` to get one."""
 
     def __init__(self, root: Path, runtime: Runtime) -> None:
@@ -115,16 +116,6 @@ class Engine:
 
     def __repr__(self) -> str:
         return f"<Engine: {self.root} ({self.runtime.name})>"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from minidocker.notebook import mimebundle
-
-        return mimebundle(self)
-
-    def __str__(self) -> str:
-        from minidocker.notebook import text
-
-        return text(self)
 
 
 class ImageCollection(Images):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidocker.content import Descriptor, Store
+from minidocker.drawn import Drawn
 from minidocker.errors import InvalidArgument
 from minidocker.layer import Changeset, chain_ids, view
 from minidocker.manifest import check_config, check_manifest
@@ -28,7 +29,7 @@ CONFIG: dict[str, Any] = {  # the keys of `Config` that Docker's clients read, w
 }
 
 
-class Layer:
+class Layer(Drawn):
     """One layer of an image in the store: its blob, what it changes, and the instruction that made it.
 
     `size` is Docker's: bytes of file content. `below` are the layers that it lies on, bottom first.
@@ -74,18 +75,8 @@ class Layer:
     def __repr__(self) -> str:
         return f"<Layer: {self.diff_id[:19]} {self.created_by!r}>"
 
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from minidocker.notebook import mimebundle
 
-        return mimebundle(self)
-
-    def __str__(self) -> str:
-        from minidocker.notebook import text
-
-        return text(self)
-
-
-class Image:
+class Image(Drawn):
     """An image in the store. Attributes and methods are those of Docker's SDK, plus `layers`, `tree()`, `blame()`.
 
     Reading it raises CorruptBlob or InvalidArgument where its manifest or configuration is not what it should be.
@@ -218,13 +209,3 @@ class Image:
 
     def __repr__(self) -> str:
         return f"<Image: {', '.join(repr(tag) for tag in self.tags)}>"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from minidocker.notebook import mimebundle
-
-        return mimebundle(self)
-
-    def __str__(self) -> str:
-        from minidocker.notebook import text
-
-        return text(self)

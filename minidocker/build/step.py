@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minidocker.build.cache import Decision
+from minidocker.drawn import Drawn
 from minidocker.image import Image, Layer
 
 
@@ -59,7 +60,7 @@ class StageNode:
 
 
 @dataclass
-class Build:
+class Build(Drawn):
     """A build: the image, the steps, the stages. Iterating gives the events, as the log that Docker's SDK returns."""
 
     image: Image | None = None
@@ -79,13 +80,3 @@ class Build:
         hits = sum(step.decision.hit for step in self.steps)
         made = self.image.short_id if self.image else "failed"
         return f"<Build: {made}, {len(self.steps)} steps, {hits} from the cache>"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from minidocker.notebook import mimebundle
-
-        return mimebundle(self)
-
-    def __str__(self) -> str:
-        from minidocker.notebook import text
-
-        return text(self)

@@ -15,6 +15,7 @@ from minidocker.container import state as states
 from minidocker.container.execution import Command, Environment, ExecResult, Execution
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
+from minidocker.drawn import Drawn
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, StartError, Unsupported
 from minidocker.filters import texts
 from minidocker.image import Image
@@ -29,7 +30,7 @@ KILL = 9
 FAREWELL = 5.0  # seconds in which a monitor that has written its last state ends, and lets go of its lock
 
 
-class Container:
+class Container(Drawn):
     """One container. Attributes and methods are those of Docker's SDK for Python."""
 
     def __init__(self, containers: Containers, config: dict[str, Any]) -> None:
@@ -501,16 +502,6 @@ class Container:
 
     def __repr__(self) -> str:
         return f"<Container: {self.short_id}>"
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from minidocker.notebook import mimebundle
-
-        return mimebundle(self)
-
-    def __str__(self) -> str:
-        from minidocker.notebook import text
-
-        return text(self)
 
 
 def _lines(changes: str | list[str] | None) -> list[str]:

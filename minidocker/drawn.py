@@ -1,0 +1,22 @@
+"""Objects draw themselves: a picture in a notebook, its text twin wherever text is printed.
+
+The pictures are `minidocker.notebook`'s, which is imported only when something is drawn: the core knows no screen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Drawn:
+    """What an image, a layer, a build, a container and an engine have in common."""
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from minidocker.notebook import mimebundle
+
+        return mimebundle(self)
+
+    def __str__(self) -> str:
+        from minidocker.notebook import text
+
+        return text(self)
