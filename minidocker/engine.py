@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +36,18 @@ API_VERSION = "1.41"
 class Engine(Drawn):
     """One root folder with its images and containers. Use `minidocker.connect()` to get one."""
 
-    def __init__(self, root: Path, runtime: Runtime) -> None:
-        self.root, self.runtime = root, runtime
+    def __init__(self, root: Path, runtime: str = "") -> None:
+        self.root = root
+        if runtime:
+            self.runtime = choose_runtime(runtime, root)
         self.store = Store(root)
         self.images = ImageCollection(self)
-        self.containers = Containers(self.store, self.images, runtime)
+        self.containers = Containers(self.store, self.images, lambda: self.runtime)
+
+    @cached_property
+    def runtime(self) -> Runtime:
+        """What runs the containers: chosen when it is first asked for, as trying out the machine takes a moment."""
+        return choose_runtime("", self.root)
 
     def version(self) -> dict[str, Any]:
         """What `docker version` prints of the server."""
@@ -104,7 +112,7 @@ class Engine(Drawn):
 
     def close(self) -> None:
         """Let go of the processes that belong to this engine; containers run on."""
-        closing = getattr(self.runtime, "close", None)
+        closing = getattr(self.__dict__.get("runtime"), "close", None)
         if closing is not None:
             closing()
 
@@ -227,24 +235,29 @@ def connect(root: str | os.PathLike[str] | None = None, runtime: str | None = No
 
     `runtime` is `namespaces` or `simulated` (`$MINIDOCKER_RUNTIME`); else the best that this machine can do.
     """
-    text = str(root) if root is not None else os.environ.get("MINIDOCKER_ROOT") or str(data_folder())
+    return Engine(root_folder(root), runtime or os.environ.get("MINIDOCKER_RUNTIME") or "")
+
+
+def root_folder(root: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of the engine that is meant. Raises Unsupported for the address of a daemon."""
+    text = str(root or os.environ.get("MINIDOCKER_ROOT") or data_folder())
     if text.startswith(("unix://", "tcp://", "http://", "https://", "npipe://", "ssh://")):
         raise Unsupported(
             f"cannot connect to {text}: minidocker has no daemon and no client for one yet; give a folder"
         )
-    folder = Path(text).expanduser().absolute()
-    return Engine(folder, choose_runtime(runtime or os.environ.get("MINIDOCKER_RUNTIME") or ""))
+    return Path(text).expanduser().absolute()
 
 
-def choose_runtime(name: str = "") -> Runtime:
+def choose_runtime(name: str, folder: Path) -> Runtime:
     """The runtime of a name, or the best that this machine can do. Raises InvalidArgument, Unsupported."""
-    from minidocker.runtime import probe
+    if not name:
+        from minidocker.runtime import probe
 
-    name = name or probe.choose()
+        name = probe.choose(folder)
     if name == "namespaces":
         from minidocker.runtime.namespaces import Namespaces
 
-        return Namespaces()
+        return Namespaces(folder)
     if name == "simulated":
         from minidocker.runtime.simulated import Simulated
 

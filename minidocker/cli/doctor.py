@@ -27,17 +27,19 @@ Tell what this machine offers for running containers, and how to get more
 )
 def doctor(call: Call) -> int:
     """Ours alone: docker has no such command. Exits with 1 when nothing can be run, or nothing kept."""
+    from minidocker.engine import root_folder
     from minidocker.runtime import probe
 
     print(f"minidocker {__version__} on Python {platform.python_version()}, {platform.platform()}\n")
-    chosen = call.top.runtime or probe.choose()
-    why = "because --runtime says so" if call.top.runtime else probe.reason().partition(": ")[2]
+    folder = root_folder(call.top.root)
+    chosen = call.top.runtime or probe.choose(folder)
+    why = "because --runtime says so" if call.top.runtime else probe.reason(folder).partition(": ")[2]
     print(f"Runtime: {chosen}\n  {why}\n")
-    report = probe.report()
+    report = probe.report(folder)
     print("Real containers")
     show((ability.ok, ability.name, ability.detail, ability.remedy) for ability in report.abilities)
     print("\nEverything else")
-    healthy = show(other_checks(call.top.root))
+    healthy = show(other_checks(folder))
     return 0 if healthy and (chosen == "simulated" or report.works) else 1
 
 
@@ -55,11 +57,8 @@ def show(checks: Iterator[Check]) -> bool:
 ROOT = "root folder"
 
 
-def other_checks(root: str) -> Iterator[Check]:
+def other_checks(folder: Path) -> Iterator[Check]:
     """The root folder, and what the notebooks need."""
-    from minidocker.engine import data_folder
-
-    folder = Path(root or os.environ.get("MINIDOCKER_ROOT") or data_folder()).expanduser().absolute()
     yield root_check(folder)
     yield dot_check()
     for module, package in (("jupyterlab", "JupyterLab"), ("ipywidgets", "ipywidgets")):

@@ -23,8 +23,11 @@ from textwrap import dedent, wrap
 from typing import Any, NamedTuple
 
 
-class Exit(Exception):
-    """Leave with this exit code, after this text on stderr."""
+class Exit(BaseException):
+    """Leave with this exit code, after this text on stderr.
+
+    As SystemExit, no Exception: a signal handler raises it too, in whatever code is running then.
+    """
 
     def __init__(self, code: int, text: str = "") -> None:
         super().__init__(text)

@@ -7,7 +7,7 @@ containers/names/<name>         the id of the container of that name
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,11 +27,16 @@ Found = list[Container]  # `list` itself is a method of Docker's
 class Containers:
     """The containers of one store."""
 
-    def __init__(self, store: Store, images: Images, runtime: Runtime) -> None:
-        self.store, self.images, self.runtime = store, images, runtime
+    def __init__(self, store: Store, images: Images, runtime: Callable[[], Runtime]) -> None:
+        self.store, self.images, self._runtime = store, images, runtime
         self.folder = store.root / "containers"
         self._names = self.folder / "names"
         self._names.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs them."""
+        return self._runtime()
 
     # Making
 

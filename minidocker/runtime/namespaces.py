@@ -49,8 +49,8 @@ class Namespaces:
 
     name = "namespaces"
 
-    def __init__(self) -> None:
-        self.rootless = os.geteuid() != 0
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder, self.rootless = folder, os.geteuid() != 0  # where containers are kept: what the probe tries
         self._launcher = Launcher()
         self._lock = threading.Lock()
         self._sweepers: list[threading.Thread] = []
@@ -58,7 +58,7 @@ class Namespaces:
     @cached_property
     def _userns(self) -> str:
         """As root: whether a container gets a user namespace, which it does wherever that works."""
-        return probe.report().userns
+        return probe.report(self.folder).userns
 
     def close(self) -> None:
         """Let the launcher go. Containers live on, each with its monitor."""
