@@ -25,6 +25,7 @@ from minidocker.layer import Changeset
 from minidocker.runtime import Box, Process, Stdio, kernel, monitor
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
+from minidocker.runtime.jsonlog import pieces
 from minidocker.runtime.kernel import CannotRun, Kernel
 from minidocker.runtime.streams import Source, Stream
 from minidocker.runtime.tool import rows
@@ -32,7 +33,6 @@ from minidocker.times import now
 from minidocker.tree import Bytes, Tree
 from minidocker.union import Union
 
-MAX_RECORD = 16 * 1024  # bytes of a line that Docker's json-file log keeps in one record
 SHORTEST_NAP, LONGEST_NAP, TURN = 0.0005, 0.02, 0.05  # seconds: between two looks; how long to keep the disk
 
 
@@ -166,18 +166,6 @@ class Log:
         said = [{"log": record.decode(errors="replace"), "stream": stream, "time": now()} for record in records]
         with self.path.open("ab") as out:
             out.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in said).encode())
-
-
-def pieces(line: bytes) -> list[bytes]:
-    """Cut a line into records, never inside a UTF-8 character; there is always a last one, which may be empty."""
-    found = []
-    while len(line) > MAX_RECORD:
-        end = MAX_RECORD
-        while end > MAX_RECORD - 4 and line[end] & 0xC0 == 0x80:
-            end -= 1
-        found.append(line[:end])
-        line = line[end:]
-    return [*found, line]
 
 
 class Machine:

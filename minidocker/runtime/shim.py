@@ -20,10 +20,10 @@ from typing import Any
 from minidocker.runtime import inside
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.inside import Refusal
+from minidocker.runtime.jsonlog import pieces
 from minidocker.runtime.messages import receive, send, streams, with_streams
 from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_state, state_lock, write_state
 
-MAX_RECORD = 16 * 1024  # bytes of a line that Docker's json-file log keeps in one record
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
 WAKE = signal.SIGUSR1  # tells a monitor that waits to restart its container to look whether it still should
 
@@ -227,18 +227,6 @@ class Log:
         tail = f',"stream":"{name}","time":"{now()}"}}\n'
         lines = [f'{{"log":{encode_basestring(record.decode(errors="replace"))}{tail}' for record in records]
         write_all(self.fd, "".join(lines).encode())
-
-
-def pieces(line: bytes) -> list[bytes]:
-    """Cut a line into records, never inside a UTF-8 character; there is always a last one, which may be empty."""
-    found = []
-    while len(line) > MAX_RECORD:
-        end = MAX_RECORD
-        while end > MAX_RECORD - 4 and line[end] & 0xC0 == 0x80:
-            end -= 1
-        found.append(line[:end])
-        line = line[end:]
-    return [*found, line]
 
 
 def write_all(fd: int, data: bytes) -> bool:
