@@ -4,6 +4,7 @@
 #   make test     ruff, mypy, pytest (units, properties, oracles, both runtimes) and every notebook
 #   make bench    our speed beside that of runc, Docker and others, as ratios
 #   make lint     ruff and mypy alone
+#   make outputs  run the lessons and store what they show; after a change of a picture or of a text in one
 #   make setup    the .venv that the others lean on
 #
 # Another Python:  make lab PYTHON=python3.12
@@ -15,10 +16,10 @@ SETUP := PYTHON="$(PYTHON)" sh .ci/setup
 ROOT_USER := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test bench lint notebooks
+.PHONY: help setup lab test bench lint notebooks outputs
 
 help:
-	@sed -n '3,9s/^# \{0,1\}//p' Makefile
+	@sed -n '3,10s/^# \{0,1\}//p' Makefile
 
 setup:
 	@$(SETUP) course
@@ -48,6 +49,11 @@ notebooks:
 	      $$(find exercises -name '*.ipynb' ! -name source.ipynb ! -path '*/.*') || exit 1; \
 	  else echo "notebooks: runtime $$runtime does not work here, skipped (minidocker doctor says why)"; fi; \
 	done
+
+# What the notebooks keep is made again, on this machine's best runtime.
+outputs:
+	@$(SETUP) course,test
+	$(PY) notebooks/execute.py
 
 bench:
 	@$(SETUP) course,test

@@ -12,11 +12,11 @@ class Drawn:
     """What an image, a layer, a build, a container and an engine have in common."""
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
-        from minidocker.notebook import mimebundle
+        from minidocker.notebook.pictures.objects import mimebundle
 
         return mimebundle(self)
 
     def __str__(self) -> str:
-        from minidocker.notebook import text
+        from minidocker.notebook.pictures.objects import text
 
         return text(self)

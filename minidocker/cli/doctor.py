@@ -86,7 +86,7 @@ def root_check(folder: Path) -> Check:
 
 def dot_check() -> Check:
     """Whether graphs can be drawn."""
-    from minidocker.notebook.dot import find_dot
+    from minidocker.notebook.pictures.dot import find_dot
 
     try:
         return True, "dot", find_dot(), ""

@@ -11,6 +11,7 @@ A learner's functions are found by their names in the notebook, never by where a
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
+from importlib import import_module
 from typing import Any
 
 from minidocker.errors import NotFound
@@ -18,6 +19,10 @@ from minidocker.grading.exercise import Exercise
 from minidocker.grading.verdict import Message, Verdict
 
 __all__ = ["exercise"]
+
+MODULES = {  # exercise -> the module with its TASKS and its transplant()
+    "01-layers": "layers",
+}
 
 Tools = tuple[Callable[..., Verdict | Message], Callable[[str], Message], Callable[..., Verdict]]
 
@@ -33,10 +38,7 @@ def exercise(name: str, namespace: MutableMapping[str, Any]) -> Tools:
 
 def open_exercise(name: str, namespace: MutableMapping[str, Any]) -> Exercise:
     """The exercise itself, for whoever grades it."""
-    from minidocker.grading import layers
-
-    known = {"01-layers": (layers.TASKS, layers.transplant)}
-    if name not in known:
-        raise NotFound(f"there is no exercise {name!r}; there are: {', '.join(known)}")
-    tasks, transplant = known[name]
-    return Exercise(name, tasks, transplant, namespace)
+    if name not in MODULES:
+        raise NotFound(f"there is no exercise {name!r}; there are: {', '.join(MODULES)}")
+    module = import_module(f"minidocker.grading.{MODULES[name]}")
+    return Exercise(name, module.TASKS, module.transplant, namespace)

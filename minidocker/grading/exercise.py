@@ -12,7 +12,7 @@ from minidocker.errors import NotFound
 from minidocker.grading.compare import copy, describe, difference, same
 from minidocker.grading.transplant import Borrowed, replaced
 from minidocker.grading.verdict import Message, Verdict, Voice
-from minidocker.notebook.svg import Figure
+from minidocker.notebook.pictures.svg import Figure
 
 
 @dataclass(frozen=True)

@@ -15,53 +15,12 @@ from typing import Any
 
 from minidocker import content, layer
 from minidocker.errors import BuildError, CorruptBlob, DockerException
-from minidocker.grading.compare import describe, same
 from minidocker.grading.exercise import Case, Task
+from minidocker.grading.show import Entries, show_layer, show_lines, show_tree
 from minidocker.grading.transplant import Counted, replaced
 from minidocker.grading.verdict import Verdict
 from minidocker.layer import WHITEOUT, Changeset
-from minidocker.notebook.facts import Letter, Mark
-from minidocker.notebook.files import tree_figure
-from minidocker.notebook.svg import Figure, text
-from minidocker.tree import Entry, Tree, directory, file, parents
-
-Entries = dict[str, Entry]
-
-NARROW = 380  # so that two pictures fit side by side
-
-# Pictures of results
-
-
-def show_tree(title: str, value: Entries, arguments: tuple[Any, ...]) -> Figure:
-    """A tree, each path lettered by what it is beside the lower tree (the first argument); what went is struck out."""
-    lower: Entries = arguments[0]
-    gone = {path: entry for path, entry in lower.items() if path not in value}
-    found = [
-        Mark(path, _letter(lower, path, entry)) for path, entry in value.items() if not same(entry, lower.get(path))
-    ]
-    found += [Mark(path, "D") for path in gone]
-    return tree_figure(title, {path: e for path, e in (value | gone).items() if path != "/"}, found, width=NARROW)
-
-
-def show_layer(title: str, value: Entries, arguments: tuple[Any, ...]) -> Figure:
-    """A layer: what it lists, and nothing else."""
-    found = [Mark(path, _letter(arguments[0], path, entry)) for path, entry in value.items()]
-    return tree_figure(title, value, found, width=NARROW)
-
-
-def show_lines(title: str, value: Any, _arguments: tuple[Any, ...]) -> Figure:
-    """A plain value, or a list of them one below the other."""
-    lines = [describe(item) for item in (value if type(value) is list else [value])] or ["[]"]
-    drawn = [
-        text(0, 16, title, "md-h"),
-        *(text(0, 38 + 18 * n, line, "md-c", width=NARROW) for n, line in enumerate(lines)),
-    ]
-    return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 46 + 18 * len(lines), "\n".join([title, *lines]))
-
-
-def _letter(lower: Entries, path: str, entry: Entry) -> Letter:
-    return "D" if entry is WHITEOUT else "M" if path in lower else "A"
-
+from minidocker.tree import Tree, directory, file, parents
 
 # Specifications
 
@@ -261,13 +220,13 @@ RUN mkdir notes && echo done > notes/today
 
 def transplant(namespace: MutableMapping[str, Any]) -> Verdict:
     """Build one image twice, with the reference's functions and with the learner's, and compare the digests."""
-    from minidocker.notebook.facts import base_of, rows
-    from minidocker.notebook.lessons import close_lesson, open_lesson
-    from minidocker.notebook.stack import core_sample
+    from minidocker.notebook.lessons import close_lesson, lesson
+    from minidocker.notebook.pictures.facts import base_of, rows
+    from minidocker.notebook.pictures.stack import core_sample
 
     organs = {task.name: Counted(namespace[task.name]) for task in TASKS}
     with _environment("SOURCE_DATE_EPOCH"):
-        engine, folder = open_lesson("transplant")
+        engine, folder = lesson("transplant")
         try:
             for name, words in {"hello.txt": "hello\n", "draft.txt": "a draft\n", "Dockerfile": DOCKERFILE}.items():
                 (folder / name).write_bytes(words.encode())

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Literal
 
-from minidocker.notebook.svg import Figure, printable
+from minidocker.notebook.pictures.svg import Figure, printable
 
 Voice = Literal["passed", "under way", "cannot pass", "note"]
 SIGNS = {"passed": "✓", "under way": "…", "cannot pass": "✗", "note": "·"}

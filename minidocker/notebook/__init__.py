@@ -1,69 +1,36 @@
 """minidocker in a notebook: `%load_ext minidocker`, `%%dockerfile`, `%docker`, and objects that draw themselves.
 
-    figure(thing)      the picture of an image, a layer, a build, a container, an engine
-    walk(engine, name) from Dockerfile to container, in one picture that grows
-    compare(guess, measured)   a prediction beside what was measured
-    lesson("00")       a clean engine of its own, and an empty folder, for one notebook
+    pictures/   pure functions over what the engine tells of itself: state -> Figure (SVG, and its twin in text)
+    widgets/    the same pictures with controls; each has a still face for where no kernel runs
+    lessons.py  a clean engine of its own, and an empty folder, for one notebook
+    listing.py  the module that a lesson is about, shown in it
+    magics.py   a cell that is a Dockerfile; docker's command line in a cell
 
-Nothing of Jupyter is imported before it is used; the pictures need none of it.
+All that a lesson uses is had from here (`from minidocker.notebook import lesson, figure`) and is imported when it is
+first asked for; the pictures need nothing of Jupyter.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
-if TYPE_CHECKING:
-    from minidocker.engine import Engine
-    from minidocker.notebook.svg import Figure
-
-__all__ = ["compare", "figure", "lesson", "load_ipython_extension", "mimebundle", "text", "walk"]
-
-
-def mimebundle(thing: Any) -> dict[str, str]:
-    """What `_repr_mimebundle_` of every minidocker object gives: `{"text/plain": …, "text/html": …}`."""
-    from minidocker.notebook import pictures
-
-    return pictures.mimebundle(thing)
+NAMES = {  # where each name that a lesson imports from here stands
+    "pictures.objects": "figure mimebundle text walk",
+    "pictures.guess": "compare",
+    "lessons": "lesson on_linux",
+    "listing": "source",
+    "magics": "load_ipython_extension",
+    "widgets.predict": "predict",
+}
+PLACES = {name: module for module, names in NAMES.items() for name in names.split()}
 
 
-def text(thing: Any) -> str:
-    """The text twin of a thing's picture: what `print(image)` shows."""
-    from minidocker.notebook import pictures
-
-    return pictures.text(thing)
-
-
-def figure(thing: Any) -> Figure:
-    """The picture of a thing, as a value with `.svg()`, `.html()` and `.twin`."""
-    from minidocker.notebook import pictures
-
-    return pictures.figure(thing)
+def __getattr__(name: str) -> Any:
+    if name not in PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{PLACES[name]}"), name)
 
 
-def walk(engine: Engine, name: str, dockerfile: str = "") -> Figure:
-    """The way of one image through this engine so far: Dockerfile, layers, image, containers."""
-    from minidocker.notebook import pictures
-
-    return pictures.walk(engine, name, dockerfile)
-
-
-def compare(guesses: dict[str, Any], measured: dict[str, Any]) -> Figure:
-    """What somebody predicted beside what was measured."""
-    from minidocker.notebook import lessons
-
-    return lessons.compare(guesses, measured)
-
-
-def lesson(name: str) -> tuple[Engine, Path]:
-    """A clean engine and an empty folder for one lesson; both vanish with the kernel, or when it is opened anew."""
-    from minidocker.notebook import lessons
-
-    return lessons.open_lesson(name)
-
-
-def load_ipython_extension(ipython: Any) -> None:
-    """What `%load_ext minidocker` calls: adds `%%dockerfile` and `%docker`, and makes errors short."""
-    from minidocker.notebook import magics
-
-    magics.register(ipython)
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PLACES])

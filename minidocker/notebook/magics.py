@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import BuildError, DockerException, DockerfileError, InvalidArgument
-from minidocker.notebook.ladder import ladder
+from minidocker.notebook.pictures.ladder import ladder
 
 if TYPE_CHECKING:
     from minidocker.build import Build, Step
@@ -36,7 +36,7 @@ class Complaint(DockerException):
         return [str(self)]
 
 
-def register(ipython: Any) -> None:
+def load_ipython_extension(ipython: Any) -> None:
     """Add the magics to a running IPython, and make minidocker's own errors short there."""
     ipython.register_magic_function(lambda line, cell: dockerfile(line, cell, ipython), "cell", "dockerfile")
     ipython.register_magic_function(_literal(lambda line: docker(line, ipython)), "line", "docker")

@@ -12,7 +12,7 @@ from minidocker.content import Store
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import WHITEOUT, Changeset
-from minidocker.notebook.svg import Figure
+from minidocker.notebook.pictures.svg import Figure
 from minidocker.tree import directory, file
 
 Parse = Callable[[Figure], ElementTree.Element]

@@ -24,17 +24,17 @@ def _simulated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
 
 
 def test_a_lesson_opens_clean_and_with_fixed_times() -> None:
-    engine, folder = lessons.open_lesson("x")
+    engine, folder = lessons.lesson("x")
     assert engine.images.list() == [] and engine.containers.list(all=True) == []
     assert folder.is_dir() and not list(folder.iterdir())
     assert os.environ["SOURCE_DATE_EPOCH"] == lessons.EPOCH
 
 
 def test_opened_again_it_is_clean_again(tmp_path: Path) -> None:
-    engine, folder = lessons.open_lesson("x")
+    engine, folder = lessons.lesson("x")
     engine.images.build(path=str(folder), text="FROM scratch\nENV A=1", tag="app")
     engine.containers.create("app", "sh")
-    again, _ = lessons.open_lesson("x")
+    again, _ = lessons.lesson("x")
     assert again.images.list() == [] and not folder.exists()
     lessons.close_lesson("x")
     assert list(tmp_path.iterdir()) == []
@@ -45,7 +45,7 @@ def test_what_a_killed_notebook_left_is_cleared_by_the_next(tmp_path: Path) -> N
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", program], env=environment, check=False)
     assert [path.name[:13] for path in tmp_path.iterdir()] == ["minidocker-y-"]
-    lessons.open_lesson("x")
+    lessons.lesson("x")
     assert [path.name[:13] for path in tmp_path.iterdir()] == ["minidocker-x-"]
 
 
@@ -57,16 +57,10 @@ def test_the_folder_of_a_notebook_that_runs_is_left_alone(tmp_path: Path) -> Non
 
 
 def test_of_a_removed_container_it_tells_that() -> None:
-    engine, folder = lessons.open_lesson("x")
+    engine, folder = lessons.lesson("x")
     engine.images.build(path=str(folder), text="FROM scratch\nENV A=1", tag="app")
     container = engine.containers.create("app", "sh")
     assert figure(container).title == f"container {container.name}"
     container.remove()
     assert set(mimebundle(container)) == {"text/plain"}
     assert "No such container" in text(container)
-
-
-def test_a_prediction_beside_the_truth() -> None:
-    twin = lessons.compare({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4}).twin
-    assert "a  you said 1; it is 1, as you said" in twin
-    assert "b  you said 2; it is 3" in twin and "c  you said nothing; it is 4" in twin

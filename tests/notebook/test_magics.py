@@ -30,7 +30,7 @@ def engine() -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MINIDOCKER_RUNTIME", "simulated")
         patch.setenv("SOURCE_DATE_EPOCH", "1")
-        engine, folder = lessons.open_lesson("test")
+        engine, folder = lessons.lesson("test")
         (folder / "a.txt").write_bytes(b"a\n")
         yield engine
         lessons.close_lesson("test")

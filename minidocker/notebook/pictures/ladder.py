@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minidocker.notebook.facts import count, instruction
-from minidocker.notebook.svg import MONO, Figure, Markup, bytes_text, el, group, rect, text
+from minidocker.notebook.pictures.facts import count, instruction
+from minidocker.notebook.pictures.svg import MONO, Figure, Markup, bytes_text, el, group, rect, text
 
 if TYPE_CHECKING:
     from minidocker.build import Step

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from minidocker.layer import Changeset
-from minidocker.notebook.facts import Mark, count, marks
-from minidocker.notebook.stack import LOOK
-from minidocker.notebook.svg import Figure, Markup, bytes_text, el, group, rect, text
+from minidocker.notebook.pictures.facts import Mark, count, marks
+from minidocker.notebook.pictures.stack import LOOK
+from minidocker.notebook.pictures.svg import Figure, Markup, bytes_text, el, group, rect, text
 from minidocker.tree import Entry, Tree, parents
 
 LINE, WIDTH, LIMIT = 21, 640, 60  # height of a line, width of the picture, lines drawn at most

@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import Any
 
 from minidocker.errors import Unsupported
-from minidocker.notebook.dot import CODE_FONT, FONT, render_svg
-from minidocker.notebook.svg import Figure, clip, el
+from minidocker.notebook.pictures.dot import CODE_FONT, FONT, render_svg
+from minidocker.notebook.pictures.svg import Figure, clip, el
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minidocker.notebook.facts import Row, brief, count
-from minidocker.notebook.life import Life
-from minidocker.notebook.stack import cells
-from minidocker.notebook.svg import Figure, Markup, arrow, bytes_text, el, group, rect, text
+from minidocker.notebook.pictures.facts import Row, brief, count
+from minidocker.notebook.pictures.life import Life
+from minidocker.notebook.pictures.stack import cells
+from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, el, group, rect, text
 
 WIDTH, TOP, ROW = 980, 62, 38
 STATIONS = [  # x, width, name, what it is

@@ -7,7 +7,7 @@ JupyterLab shows the drawing (as HTML, since only inline SVG sees the theme's co
     >>> print(figure)
     []
     >>> el("text", "a < b", class_="md-c", x=1.50)
-    '<text class="md-c" x="1.5">a &lt; b</text>'
+    "<text class='md-c' x='1.5'>a &lt; b</text>"
 """
 
 from __future__ import annotations
@@ -56,9 +56,12 @@ class Markup(str):
 
 
 def el(tag: str, *children: str, **attributes: Any) -> Markup:
-    """Make one element. `class_` stands for `class`, `stroke_width` for `stroke-width`; None leaves one out."""
+    """Make one element. `class_` stands for `class`, `stroke_width` for `stroke-width`; None leaves one out.
+
+    Single quotes, since a notebook is JSON, where each double one costs a backslash.
+    """
     named = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{escape(_value(value))}"'
+        f" {name.rstrip('_').replace('_', '-')}='{escape(_value(value))}'"
         for name, value in attributes.items()
         if value is not None
     )

@@ -16,14 +16,14 @@ from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import WHITEOUT, Changeset
 from minidocker.notebook import figure, mimebundle, text
-from minidocker.notebook.facts import Mark, base_of, marks, rows
-from minidocker.notebook.files import layer_figure
-from minidocker.notebook.journey import Journey, walk_figure
-from minidocker.notebook.ladder import ladder
-from minidocker.notebook.life import STATES, Life, container_figure
-from minidocker.notebook.pictures import config_lines, draw_image
-from minidocker.notebook.stack import core_sample
-from minidocker.notebook.svg import Figure
+from minidocker.notebook.pictures.facts import Mark, base_of, marks, rows
+from minidocker.notebook.pictures.files import layer_figure
+from minidocker.notebook.pictures.journey import Journey, walk_figure
+from minidocker.notebook.pictures.ladder import ladder
+from minidocker.notebook.pictures.life import STATES, Life, container_figure
+from minidocker.notebook.pictures.objects import config_lines, draw_image
+from minidocker.notebook.pictures.stack import core_sample
+from minidocker.notebook.pictures.svg import Figure
 from minidocker.tree import Tree, directory, file, symlink
 
 Parse = Callable[[Figure], ElementTree.Element]
@@ -258,4 +258,5 @@ def test_of_other_things_there_is_no_picture() -> None:
 def test_no_module_takes_the_name_of_a_function_away() -> None:
     from minidocker import notebook
 
-    assert not {path.stem for path in Path(notebook.__file__).parent.glob("*.py")} & set(notebook.__all__)
+    assert all(getattr(notebook, name) for name in notebook.PLACES)
+    assert not {path.stem for path in Path(notebook.__file__).parent.glob("*.py")} & set(notebook.PLACES)

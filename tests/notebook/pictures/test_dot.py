@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import pytest
 
 from minidocker.errors import Unsupported
-from minidocker.notebook import dot
-from minidocker.notebook.graph import Graph, Node
+from minidocker.notebook.pictures import dot
+from minidocker.notebook.pictures.graph import Graph, Node
 
 pytest.importorskip("graphviz")
 PURE = Path(sys.executable).parent / "graphviz-pure"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minidocker.notebook.facts import Mark, Row, brief, count
-from minidocker.notebook.svg import MONO, Figure, Markup, bytes_text, clip, el, group, rect, text
+from minidocker.notebook.pictures.facts import Mark, Row, brief, count
+from minidocker.notebook.pictures.svg import MONO, Figure, Markup, bytes_text, clip, el, group, rect, text
 
 LEFT, SLAB, CORE, WIDTH = 232, 360, 44, 790  # where slabs start, how wide they are, how wide the core is, all in all
 ROW, GAP = 34, 6

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minidocker.notebook.facts import Mark, Row, brief, count
-from minidocker.notebook.stack import cells
-from minidocker.notebook.svg import Figure, Markup, arrow, group, rect, text
+from minidocker.notebook.pictures.facts import Mark, Row, brief, count
+from minidocker.notebook.pictures.stack import cells
+from minidocker.notebook.pictures.svg import Figure, Markup, arrow, group, rect, text
 
 WIDTH, SLAB, PLATE, MACHINE = (
     780,

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import DockerException
 from minidocker.layer import Changeset, chain_ids
-from minidocker.notebook.facts import Mark, base_of, count, instruction, marks, rows
-from minidocker.notebook.files import layer_figure, tree_figure
-from minidocker.notebook.graph import Graph, Node
-from minidocker.notebook.journey import Journey, walk_figure
-from minidocker.notebook.ladder import ladder
-from minidocker.notebook.life import Life, container_figure
-from minidocker.notebook.stack import core_sample
-from minidocker.notebook.svg import Figure, bytes_text
+from minidocker.notebook.pictures.facts import Mark, base_of, count, instruction, marks, rows
+from minidocker.notebook.pictures.files import layer_figure, tree_figure
+from minidocker.notebook.pictures.graph import Graph, Node
+from minidocker.notebook.pictures.journey import Journey, walk_figure
+from minidocker.notebook.pictures.ladder import ladder
+from minidocker.notebook.pictures.life import Life, container_figure
+from minidocker.notebook.pictures.stack import core_sample
+from minidocker.notebook.pictures.svg import Figure, bytes_text
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
