@@ -30,7 +30,7 @@ class Task:
     """One hole: the function `name` with parameters `parameters` is to be written by the learner.
 
     `engine` is the function of minidocker's that does the same, and may not be called during a check.
-    `show(title, value, arguments)` draws a result.
+    `show(title, value, arguments)` draws a result. `stars` is how hard it is, one to three, and what it counts.
     """
 
     address: str
@@ -41,6 +41,7 @@ class Task:
     hints: tuple[str, ...]
     engine: Callable[..., Any]
     show: Callable[[str, Any, tuple[Any, ...]], Figure]
+    stars: int
 
 
 @dataclass
@@ -137,10 +138,15 @@ class Exercise:
 
     def _score(self) -> Message:
         verdicts = {task.address: self.judge(task.address) for task in self.tasks}
-        passed = sum(verdict.passed for verdict in verdicts.values())
-        lines = tuple(f"{address} {self._task(address).name}: {verdict.voice}" for address, verdict in verdicts.items())
-        voice: Voice = "passed" if passed == len(verdicts) else "under way"
-        return Message(f"{passed} of {len(verdicts)} tasks passed", lines, voice)
+        passed = [self._task(address).stars for address, verdict in verdicts.items() if verdict.passed]
+        voice: Voice = "passed" if len(passed) == len(verdicts) else "under way"
+        earned = stars(sum(passed), sum(task.stars for task in self.tasks))
+        lines = tuple(
+            f"{task.address} {task.name} {stars(task.stars * verdicts[task.address].passed, task.stars)} "
+            f"{verdicts[task.address].voice}"
+            for task in self.tasks
+        )
+        return Message(f"{len(passed)} of {len(verdicts)} tasks passed  {earned}", lines, voice)
 
     def _task(self, address: str) -> Task:
         for task in self.tasks:
@@ -148,6 +154,11 @@ class Exercise:
                 return task
         known = ", ".join(task.address for task in self.tasks)
         raise NotFound(f"there is no task {address!r} in {self.name}; there are: {known}")
+
+
+def stars(earned: int, of: int) -> str:
+    """Stars, those not earned yet empty. `stars(1, 3)` -> `★☆☆`."""
+    return "★" * earned + "☆" * (of - earned)
 
 
 def _shape(task: Task, function: Any) -> tuple[Voice, tuple[str, ...]] | None:

@@ -67,6 +67,7 @@ VERIFY = Task(
     ),
     content.file_digest,
     show_lines,
+    1,
 )
 APPLY = Task(
     "1.2",
@@ -124,6 +125,7 @@ APPLY = Task(
     ),
     layer.merge,
     show_tree,
+    3,
 )
 MAKE_LAYER = Task(
     "1.3",
@@ -171,6 +173,7 @@ MAKE_LAYER = Task(
     ),
     layer.diff,
     show_layer,
+    3,
 )
 CHAIN = Task(
     "1.4",
@@ -204,6 +207,7 @@ CHAIN = Task(
     ),
     layer.chain_ids,
     show_lines,
+    2,
 )
 TASKS = (VERIFY, APPLY, MAKE_LAYER, CHAIN)
 

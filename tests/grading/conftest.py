@@ -1,0 +1,42 @@
+"""What the tests of exercises share: a solved exercise, and the verdict on one more function in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minidocker.grading import open_exercise
+from minidocker.grading.exercise import Exercise
+from minidocker.grading.release import namespace_of, read, source
+from minidocker.grading.verdict import Verdict
+
+FOLDER = Path(__file__).parents[2] / "exercises"
+Judge = Callable[[str, str, Callable[..., Any]], Verdict]
+
+
+@pytest.fixture
+def opened() -> Callable[[Path], Exercise]:
+    """An exercise with the functions of a notebook; not its transplant, which builds images and has its own tests."""
+
+    def open_one(path: Path) -> Exercise:
+        notebook = read(path)
+        cells = [cell for cell in notebook["cells"] if "transplant()" not in source(cell)]
+        return open_exercise(path.parent.name, namespace_of({**notebook, "cells": cells}))
+
+    return open_one
+
+
+@pytest.fixture
+def judge(opened: Callable[[Path], Exercise]) -> Judge:
+    """`judge("01-layers", "1.2", function)`: the verdict on `function` in a notebook where all else is solved."""
+
+    def give(name: str, address: str, function: Callable[..., Any]) -> Verdict:
+        exercise = opened(FOLDER / name / "source.ipynb")
+        task = next(task for task in exercise.tasks if task.address == address)
+        exercise.namespace[task.name] = function
+        return exercise.judge(address)
+
+    return give
