@@ -7,20 +7,23 @@ parents, hard links); `_merge` and `_diff` translate between the two, so that it
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from minidocker import content, layer
-from minidocker.errors import BuildError, CorruptBlob, DockerException
+from minidocker.errors import CorruptBlob
 from minidocker.grading.exercise import Case, Task
+from minidocker.grading.operation import Organs, Outcome, core, counted, operate
 from minidocker.grading.show import Entries, show_layer, show_lines, show_tree
-from minidocker.grading.transplant import Counted, replaced
+from minidocker.grading.transplant import Functions
 from minidocker.grading.verdict import Verdict
 from minidocker.layer import WHITEOUT, Changeset
 from minidocker.tree import Tree, directory, file, parents
+
+if TYPE_CHECKING:
+    from minidocker.engine import Engine
 
 # Specifications
 
@@ -223,58 +226,26 @@ RUN mkdir notes && echo done > notes/today
 
 
 def transplant(namespace: MutableMapping[str, Any]) -> Verdict:
-    """Build one image twice, with the reference's functions and with the learner's, and compare the digests."""
-    from minidocker.notebook.lessons import close_lesson, lesson
-    from minidocker.notebook.pictures.facts import base_of, rows
-    from minidocker.notebook.pictures.stack import core_sample
-
-    organs = {task.name: Counted(namespace[task.name]) for task in TASKS}
-    with _environment("SOURCE_DATE_EPOCH"):
-        engine, folder = lesson("transplant")
-        try:
-            for name, words in {"hello.txt": "hello\n", "draft.txt": "a draft\n", "Dockerfile": DOCKERFILE}.items():
-                (folder / name).write_bytes(words.encode())
-                (folder / name).chmod(0o644)
-            reference, _ = engine.images.build(path=str(folder), tag="reference", nocache=True)
-            with grafted(organs):
-                yours, _ = engine.images.build(path=str(folder), tag="yours", nocache=True)
-                refused = _refuses_corruption(engine.store)
-                engine.images.prune()
-            base = base_of(reference, engine.images.list())
-            drawn = [
-                core_sample(title, rows(image, base)) for title, image in (("yours", yours), ("reference", reference))
-            ]
-        except BuildError as error:
-            return Verdict("Transplant: the build failed", (str(error.msg)[:300],), "cannot pass")
-        except DockerException as error:
-            return Verdict("Transplant: the engine refused", (str(error)[:300],), "cannot pass")
-        finally:
-            close_lesson("transplant")
-    called = ", ".join(f"{name} {organ.calls} times" for name, organ in organs.items())
-    equal = yours.id == reference.id
-    lines = [
-        f"your image's id:   {yours.id}",
-        f"reference's id:    {reference.id}",
-        f"the engine called: {called}",
-        "a corrupt blob was " + ("refused" if refused else "taken for good: verify must say False"),
-    ]
-    if equal and refused:
-        return Verdict("Transplant: the engine lives on your functions", tuple(lines), "passed", *drawn)
-    return Verdict("Transplant: another image came out", tuple(lines), "under way", *drawn)
+    """Build one image with the reference's functions and with the learner's, and compare the digests."""
+    files = {"hello.txt": "hello\n", "draft.txt": "a draft\n", "Dockerfile": DOCKERFILE}
+    return operate(counted(namespace, TASKS), grafts, _live, files)
 
 
-@contextlib.contextmanager
-def grafted(organs: MutableMapping[str, Counted]) -> Iterator[None]:
-    """Run the engine on the learner's functions."""
-    from unittest.mock import patch
+def _live(engine: Engine, folder: Path, title: str) -> Outcome:
+    image, _ = engine.images.build(path=str(folder), tag="app")
+    refused = "refused" if _refuses_corruption(engine.store) else "taken for good: verify must say False"
+    engine.images.prune()
+    return Outcome({"the image's id": image.id, "a corrupt blob": refused}, core(image, engine, title))
 
-    functions: dict[Callable[..., Any], Callable[..., Any]] = {
+
+def grafts(organs: Organs) -> Functions:
+    """Which of the engine's functions the learner's take the place of."""
+    return {
         layer.merge: _merge(organs["apply"]),
         layer.diff: _diff(organs["make_layer"]),
         layer.chain_ids: organs["chain_ids"],
+        content.Store.read: _read(organs["verify"]),
     }
-    with replaced(functions), patch.object(content.Store, "read", _read(organs["verify"])):
-        yield
 
 
 def _read(verify: Callable[[bytes, str], bool]) -> Callable[[content.Store, str], bytes]:
@@ -339,15 +310,3 @@ def _refuses_corruption(store: content.Store) -> bool:
     finally:
         path.unlink()
     return False
-
-
-@contextlib.contextmanager
-def _environment(name: str) -> Iterator[None]:
-    """Put an environment variable back as it was."""
-    before = os.environ.get(name)
-    try:
-        yield
-    finally:
-        os.environ.pop(name, None)
-        if before is not None:
-            os.environ[name] = before

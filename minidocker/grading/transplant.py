@@ -1,7 +1,7 @@
 """Putting a learner's function in the place of the engine's own, and taking it out again.
 
-A function of minidocker's is known to several modules by the same name. `replaced` finds each of them, puts another
-function there for as long as a `with` lasts, and restores every one whatever happens.
+A function of minidocker's is known to several modules by the same name, a method to its class. `replaced` finds each of
+these places, puts another function there for as long as a `with` lasts, and restores every one whatever happens.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from minidocker import layer
 
+Functions = Mapping[Callable[..., Any], Callable[..., Any]]  # the engine's -> what takes its place
 _one_at_a_time = threading.RLock()
 
 
@@ -22,9 +23,7 @@ class Borrowed(Exception):
 
 
 @contextlib.contextmanager
-def replaced(
-    functions: Mapping[Callable[..., Any], Callable[..., Any]], namespace: MutableMapping[str, Any] | None = None
-) -> Iterator[None]:
+def replaced(functions: Functions, namespace: MutableMapping[str, Any] | None = None) -> Iterator[None]:
     """Put other functions in the place of these, in all of minidocker (and in `namespace`), while the block runs.
 
     >>> from minidocker import layer
@@ -42,9 +41,19 @@ def replaced(
                 if id(value) in by_identity:
                     undo.callback(place.__setitem__, name, value)
                     place[name] = by_identity[id(value)]
+        for old, new in functions.items():
+            if found := _class_of(old):
+                undo.callback(setattr, found, old.__name__, old)
+                setattr(found, old.__name__, new)
         layer._views.clear()  # what the other functions computed must not answer for these, nor theirs for ours
         undo.callback(layer._views.clear)
         yield
+
+
+def _class_of(method: Callable[..., Any]) -> type | None:
+    """The class that a method stands in; None for a function of a module."""
+    name = method.__qualname__.rpartition(".")[0]
+    return getattr(sys.modules[method.__module__], name, None) if name else None
 
 
 class Counted:
