@@ -41,14 +41,15 @@ def _deep_regex(pattern: str) -> str:
 
 @dataclass(frozen=True)
 class Pattern:
-    """One line of a `.dockerignore`, cleaned; `exception` when it began with `!`."""
+    """One line of a `.dockerignore`, cleaned; `exception` when it began with `!`; `line` is its number."""
 
     text: str
     exception: bool
     regex: re.Pattern[str] = field(compare=False, repr=False)
+    line: int = field(default=0, compare=False)
 
     @classmethod
-    def parse(cls, line: str) -> Pattern:
+    def parse(cls, line: str, number: int = 0) -> Pattern:
         """Read a line that is neither blank nor a comment; ValueError when it is malformed."""
         exception = line.startswith("!")
         text = line.removeprefix("!").strip()
@@ -57,7 +58,10 @@ class Pattern:
         text = posixpath.normpath(text).replace("//", "/", 1)  # normpath keeps two slashes at the start
         text = text.removeprefix("/") or "/"
         match(text, ".")  # Docker checks a pattern so, and so `**` counts as two stars here
-        return cls(text, exception, re.compile(_deep_regex(text), re.DOTALL))
+        return cls(text, exception, re.compile(_deep_regex(text), re.DOTALL), number)
+
+    def __str__(self) -> str:
+        return "!" * self.exception + self.text
 
     def reaches(self, directory: str) -> bool:
         """Whether it could match something below the directory; in doubt, it could."""
@@ -84,7 +88,8 @@ class Ignore:
 
         That of a directory says nothing yet about what lies in it: see `skips`.
         """
-        return self._excluded(self._matched(path.strip("/")))
+        decided = self.decides(path)
+        return decided is not None and not decided.exception
 
     def skips(self, directory: str) -> bool:
         """Whether the directory is left out with all that is in it, so that nobody need look.
@@ -97,9 +102,14 @@ class Ignore:
             pattern.exception and pattern.reaches(directory) for pattern in self.patterns
         )
 
-    def _excluded(self, matches: tuple[bool, ...]) -> bool:
-        decided = [not pattern.exception for pattern, matched in zip(self.patterns, matches, strict=True) if matched]
-        return decided[-1] if decided else False
+    def decides(self, path: str) -> Pattern | None:
+        r"""The pattern that settles whether the path is left out: the last one that matches. None: nobody asked.
+
+        >>> str(Ignore.parse("*.log\n!keep.log").decides("keep.log"))
+        '!keep.log'
+        """
+        matches = zip(self.patterns, self._matched(path.strip("/")), strict=True)
+        return next((pattern for pattern, matched in reversed(list(matches)) if matched), None)
 
     def _matched(self, path: str) -> tuple[bool, ...]:
         """Return which patterns match the path, or matched its directory: those need no second look.
@@ -123,6 +133,6 @@ def _patterns(lines: Iterable[str], name: str) -> Iterator[Pattern]:
         if line.startswith("#") or not line.strip():
             continue
         try:
-            yield Pattern.parse(line.strip())
+            yield Pattern.parse(line.strip(), number)
         except ValueError as error:
             raise DockerfileError(f"{error}: {line.strip()}", name, number) from None

@@ -207,3 +207,14 @@ def test_what_is_below_a_skipped_directory_is_excluded(lines: list[str], name: s
         return
     if any(map(ignore.skips, parents(name))):
         assert ignore.excludes(name)
+
+
+def test_it_tells_which_line_decides() -> None:
+    ignore = Ignore.parse("# logs\n*.log\n\n!keep.log\nlib\n")
+    decided = {path: ignore.decides(path) for path in ("a.log", "keep.log", "lib/x/y", "other")}
+    assert {path: one and (one.line, str(one)) for path, one in decided.items()} == {
+        "a.log": (2, "*.log"),
+        "keep.log": (4, "!keep.log"),
+        "lib/x/y": (5, "lib"),
+        "other": None,
+    }

@@ -81,6 +81,7 @@ class Builder:
         plan = self.graph.plan(target)
         for stage in plan:
             self.graph.check(stage, self.options.platform)
+        self.tell.build.dockerfile, self.tell.build.args = self.dockerfile, self.graph.args
         self.tell.build.stages = [self.graph.node(stage, stage in plan) for stage in self.dockerfile.stages]
         self.tell.total = sum(1 + len(stage.instructions) for stage in plan)
         for warning in self.dockerfile.warnings:
@@ -164,9 +165,8 @@ class Builder:
         if not hit:
             draft.unsaid = self.tell.number
             draft.missed = draft.missed if parent else self.tell.number
-        self.tell.conclude(
-            stage, stage.origin, Decision(hit, "hit" if hit else f"miss because {why}", draft.said), began
-        )
+        decision = Decision(hit, "hit" if hit else f"miss because {why}", draft.said)
+        self.tell.conclude(stage, stage.origin, decision, began, facts, draft)
         return draft
 
     def find(self, name: str, one: Instruction) -> Image:
@@ -191,7 +191,8 @@ class Builder:
         draft.unsaid = draft.unsaid if decision.hit else self.tell.number
         layer = draft.layers[-1] if len(draft.layers) > layers else None
         history = draft.history[-1] if len(draft.history) > lines else {}
-        self.tell.conclude(stage, written, decision, began, layer, history, conf.changed(before, draft.config))
+        facts, changes = self.trail.now[label(stage)][-1].facts, conf.changed(before, draft.config)
+        self.tell.conclude(stage, written, decision, began, facts, draft, layer, history, changes)
 
     # Instructions that change the configuration alone
 

@@ -48,17 +48,21 @@ class Draft:
         config = {**image.config, "Env": [f"{name}={value}" for name, value in env.items()]}
         return cls(raw, config, env, list(image.layers), _history(image))
 
-    def branch(self) -> Draft:
-        """`FROM stage`: it inherits all, the values of build arguments too, but declares its own ARGs."""
+    def copy(self) -> Draft:
+        """The draft as it is now, whatever becomes of this one."""
         return replace(
             self,
             raw=dict(self.raw),
+            config=dict(self.config),
             env=dict(self.env),
             layers=list(self.layers),
             history=list(self.history),
-            args=[],
-            own_cmd=False,
+            args=list(self.args),
         )
+
+    def branch(self) -> Draft:
+        """`FROM stage`: it inherits all, the values of build arguments too, but declares its own ARGs."""
+        return replace(self.copy(), args=[], own_cmd=False)
 
     def tree(self) -> Tree:
         """The file system so far."""

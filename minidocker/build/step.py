@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minidocker.build.cache import Decision
+from minidocker.build.cache import Cache, Decision, Facts
+from minidocker.build.draft import Draft
+from minidocker.dockerfile import Dockerfile
 from minidocker.drawn import Drawn
 from minidocker.image import Image, Layer
 
@@ -30,7 +32,9 @@ class Step:
     """One instruction that was carried out: what came of it, and whether from the cache.
 
     `number` of `total`; `text` and `line` are the Dockerfile's; `layer` is None where none was made; `history` is the
-    entry in the image; `config_changes` what became different in the configuration, key -> (before, after).
+    entry in the image; `config_changes` what became different in the configuration, key -> (before, after). `facts`
+    are what the cache was asked with. `after` is the image in the making as the step left it: its files, its
+    configuration, the variables that the next step sees; of all that a later step changes nothing.
     """
 
     number: int
@@ -43,6 +47,15 @@ class Step:
     history: Mapping[str, Any]
     seconds: float
     config_changes: Mapping[str, tuple[Any, Any]]
+    facts: Facts
+    after: Draft
+
+    @property
+    def files(self) -> dict[str, str]:
+        """What a COPY or ADD took: path -> kind, mode, owner and digest. Empty when the cache was pruned."""
+        if self.layer is None or "files" not in self.facts:
+            return {}
+        return Cache(self.layer.store).files(self.facts["files"])
 
     def __repr__(self) -> str:
         return f"<Step {self.number}/{self.total}: {self.text!r} {self.decision.reason}>"
@@ -61,12 +74,17 @@ class StageNode:
 
 @dataclass
 class Build(Drawn):
-    """A build: the image, the steps, the stages. Iterating gives the events, as the log that Docker's SDK returns."""
+    """A build: the image, the steps, the stages. Iterating gives the events, as the log that Docker's SDK returns.
+
+    `dockerfile` is what was built, `args` the build arguments that its FROM lines see.
+    """
 
     image: Image | None = None
     steps: list[Step] = field(default_factory=list)
     stages: list[StageNode] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    dockerfile: Dockerfile | None = None
+    args: Mapping[str, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.events)

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from minidocker.build.cache import Decision
+from minidocker.build.cache import Decision, Facts
+from minidocker.build.draft import Draft
 from minidocker.build.run import StepFailed
 from minidocker.build.step import Build, Step
 from minidocker.dockerfile import Instruction, Stage
@@ -49,13 +50,16 @@ class Teller:
         one: Instruction,
         decision: Decision,
         began: float,
+        facts: Facts,
+        draft: Draft,
         layer: Layer | None = None,
         history: Mapping[str, Any] | None = None,
         changes: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
         """Say how a step ended, which began at a `time.monotonic()`."""
-        numbers, seconds = (self.number, self.total), time.monotonic() - began
-        step = Step(*numbers, stage.name, one.text, one.line, decision, layer, history or {}, seconds, changes or {})
+        said = (self.number, self.total, stage.name, one.text, one.line)
+        seconds = time.monotonic() - began
+        step = Step(*said, decision, layer, history or {}, seconds, changes or {}, facts, draft.copy())
         self.build.steps.append(step)
         if decision.hit and one.keyword != "FROM":
             self.say(" ---> Using cache\n")

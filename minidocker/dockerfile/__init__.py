@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..errors import DockerfileError, InvalidArgument
 from ..reference import Reference
@@ -89,7 +89,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Dockerfile:
-    """A whole file: the global ARGs before the first FROM, and the stages."""
+    """A whole file: its text, the global ARGs before the first FROM, and the stages."""
 
     name: str
     escape: str
@@ -97,18 +97,20 @@ class Dockerfile:
     args: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
     warnings: tuple[str, ...] = ()
+    text: str = field(default="", repr=False)
 
     @classmethod
     def parse(cls, text: str | bytes, name: str = "Dockerfile") -> Dockerfile:
         """Read a Dockerfile, in UTF-8; DockerfileError, with file, line and instruction, for what is wrong in it."""
         data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
-        source = Source.read(data.decode(errors="replace"), name)
+        content = data.decode(errors="replace")
+        source = Source.read(content, name)
         args, groups = _grouped([parse_line(line) for line in source.lines])
         stages = tuple(_stage(index, first, rest) for index, (first, *rest) in enumerate(groups))
         if not stages:
             raise DockerfileError("dockerfile contains no stages to build: FROM is missing", name)
         _check_names(stages)
-        file = cls(name, source.escape, source.directives, tuple(args), stages, _warnings(source))
+        file = cls(name, source.escape, source.directives, tuple(args), stages, _warnings(source), content)
         for stage in stages:
             for one in stage.instructions:
                 if origin := one.flags.get("from"):

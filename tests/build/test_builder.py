@@ -41,6 +41,20 @@ def test_a_step_knows_what_came_of_it(workshop: Any) -> None:
     assert again.config_changes["Env"][1][-1] == "A=2"
 
 
+def test_a_step_keeps_the_image_as_it_left_it(workshop: Any) -> None:
+    text = "ARG G=busybox\nFROM $G\nARG V=1\nENV V=2 W=$V\nCOPY a.txt /d/\nRUN rm /d/a.txt\n"
+    build = workshop.build(text, {"a.txt": "hello"}, buildargs={"V": "9"})
+    base, arg, env, copy, rm = build.steps
+    assert build.dockerfile.text == text and build.args["G"] == "busybox"
+    assert [step.after.env.get("V") for step in build.steps] == [None, "9", "2", "2", "2"]
+    assert "Env" in base.after.config and "V=2" not in arg.after.config["Env"] and "V=2" in env.after.config["Env"]
+    assert ["/d/a.txt" in step.after.tree() for step in build.steps] == [False, False, False, True, False]
+    assert arg.after.args == ["V"] and rm.facts["args"] == {"V": "2"}
+    assert list(copy.files) == ["a.txt"] and rm.files == base.files == {}
+    again = workshop.build(text, buildargs={"V": "9"})
+    assert again.steps[3].decision.hit and again.steps[3].files == copy.files
+
+
 def test_the_stages_are_a_graph(workshop: Any) -> None:
     text = "FROM busybox AS a\nFROM a AS unused\nRUN false\nFROM scratch\n"
     build = workshop.build(text + "COPY --from=a /etc /e\nCOPY --from=busybox /bin /b\n")
