@@ -22,7 +22,7 @@ from minidocker.build.context import Context
 from minidocker.build.copy import CONTEXT, Copy, Found, contents, copy, make_folder, select
 from minidocker.build.draft import Draft
 from minidocker.build.run import Command, run
-from minidocker.build.stages import Graph, platform_args
+from minidocker.build.stages import Graph, architecture_of, platform_args
 from minidocker.build.step import Build, Options
 from minidocker.build.telling import Event, Teller
 from minidocker.build.unpack import unpack
@@ -71,7 +71,7 @@ class Builder:
         self.drafts: dict[int, Draft] = {}
         self.scratch = self.store.root / "tmp" / f"build-{os.getpid()}-{os.urandom(4).hex()}"
         self.now = time.time_ns() if options.epoch is None else options.epoch * SECOND
-        self.graph = Graph(dockerfile, dockerfile.global_args(options.build_args, platform_args()))
+        self.graph = Graph(dockerfile, dockerfile.global_args(options.build_args, platform_args(options.platform)))
 
     def build(self) -> Build:
         """Build the target stage and what it needs, and make the image of it."""
@@ -379,7 +379,8 @@ class Builder:
         config = {key: value for key, value in config.items() if value not in (None, "", [], {})}
         created = draft.history[-1].get("created") if draft.history and self.options.epoch is None else None
         made = {"created": created or self.timestamp(), "config": config, "history": draft.history}
-        image = self.images.create(draft.raw | made, draft.layers)
+        platform = {"architecture": architecture_of(self.options.platform)}
+        image = self.images.create(platform | draft.raw | made, draft.layers)
         for tag in self.options.tags:
             self.images.tag(image, tag)
         self.tell.emit({"aux": {"ID": image.id}})

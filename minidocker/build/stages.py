@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from minidocker.dockerfile import Dockerfile, Instruction, Stage
 from minidocker.errors import Unsupported
 from minidocker.manifest import architecture
 
+FOREIGN = re.compile(r"linux/[a-z0-9]+")  # a platform without a variant
 REMOTE = ("http://", "https://", "git://", "git@", "ssh://")
 DOWNLOAD = "minidocker does not download during a build: fetch it yourself, and COPY it"
 LATER = {  # flag -> the way out
@@ -75,11 +77,20 @@ class Graph:
         base = stage.base_image(self.args) if used else stage.base
         return StageNode(stage.index, stage.name, base, tuple(copies), used)
 
+    def copies_only(self, stage: Stage) -> bool:
+        """Whether no program of a stage is run, nor of an image that it is based on: so any machine can build it."""
+        grounded = self.base(stage) is not None or stage.base_image(self.args) == "scratch"
+        return grounded and all(one.keyword != "RUN" for one in stage.instructions)
+
     def check(self, stage: Stage, platform: str) -> None:
         """Refuse what is not done, before anything is built. Raises Unsupported."""
-        platform = stage.base_platform(self.args) or platform
-        if platform not in ("", "linux", architecture(), f"linux/{architecture()}"):
-            raise Unsupported(f"--platform={platform}: only this machine's linux/{architecture()} can be built for")
+        wanted = stage.base_platform(self.args) or platform
+        copies_only = wanted == platform and FOREIGN.fullmatch(platform) and self.copies_only(stage)
+        if wanted not in ("", "linux", architecture(), f"linux/{architecture()}") and not copies_only:
+            raise Unsupported(
+                f"--platform={wanted}: only this machine's linux/{architecture()} can be built for, "
+                "unless nothing is run: FROM scratch, without a RUN"
+            )
         for one in stage.instructions:
             for flag in LATER.keys() & one.flags.keys():
                 raise Unsupported(f"line {one.line}: {one.keyword} --{flag} is not supported: {LATER[flag]}")
@@ -87,7 +98,16 @@ class Graph:
                 raise Unsupported(f"line {one.line}: ADD {remote} is not supported: {DOWNLOAD}")
 
 
-def platform_args() -> dict[str, str]:
+def platform_args(platform: str = "") -> dict[str, str]:
     """The build arguments that the builder sets by itself: TARGETPLATFORM, BUILDARCH…"""
-    parts = {"PLATFORM": f"linux/{architecture()}", "OS": "linux", "ARCH": architecture(), "VARIANT": ""}
-    return {side + name: value for side in ("BUILD", "TARGET") for name, value in parts.items()}
+    sides = {"BUILD": architecture(), "TARGET": architecture_of(platform)}
+    return {
+        side + name: value
+        for side, arch in sides.items()
+        for name, value in {"PLATFORM": f"linux/{arch}", "OS": "linux", "ARCH": arch, "VARIANT": ""}.items()
+    }
+
+
+def architecture_of(platform: str) -> str:
+    """The architecture of `--platform`; where it names none, this machine's. `linux/arm64` -> `arm64`."""
+    return platform.removeprefix("linux").lstrip("/") or architecture()

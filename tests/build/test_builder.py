@@ -212,6 +212,17 @@ def test_bad_requests(workshop: Any, tmp_path: Path) -> None:
         workshop.build("FROM busybox\n", tag="UP!")
 
 
+def test_where_nothing_is_run_any_platform_can_be_built_for(workshop: Any) -> None:
+    copies = "FROM scratch AS one\nCOPY a /\nFROM one\nARG TARGETARCH\nENV ARCH=$TARGETARCH\n"
+    ours, theirs = (workshop.image(copies, {"a": "1"}, platform=f"linux/{arch}") for arch in ("amd64", "s390x"))
+    assert [image.raw["architecture"] for image in (ours, theirs)] == ["amd64", "s390x"]
+    assert "ARCH=s390x" in theirs.config["Env"]
+    assert ours.diff_ids == theirs.diff_ids and ours.id != theirs.id
+    for refused in ("FROM scratch\nRUN true\n", "FROM --platform=linux/s390x scratch\n"):
+        with pytest.raises(Unsupported, match="unless nothing is run"):
+            workshop.build(refused, platform="linux/s390x" if "RUN" in refused else "")
+
+
 def test_an_interrupted_step_leaves_nothing(workshop: Any) -> None:
     def interrupt(event: dict[str, Any]) -> None:
         if event.get("stream") == "now\n":
