@@ -6,18 +6,20 @@ Images are made and found by `minidocker.images`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidocker.content import Descriptor, Store
 from minidocker.drawn import Drawn
-from minidocker.errors import InvalidArgument
-from minidocker.layer import Changeset, chain_ids, view
+from minidocker.errors import InvalidArgument, NotFound
+from minidocker.layer import WHITEOUT, Changeset, chain_ids, view
 from minidocker.manifest import check_config, check_manifest
 from minidocker.times import NEVER, unix_time
-from minidocker.tree import Tree, parents
+from minidocker.tree import Entry, Tree, clean, parents
+from minidocker.union import Answer, Blame, blame, lookup
 
 if TYPE_CHECKING:
     from minidocker.images import Images
@@ -77,7 +79,7 @@ class Layer(Drawn):
 
 
 class Image(Drawn):
-    """An image in the store. Attributes and methods are those of Docker's SDK, plus `layers`, `tree()`, `blame()`.
+    """An image in the store. Attributes and methods are those of Docker's SDK, plus `layers`, `tree()`, `blame()`…
 
     Reading it raises CorruptBlob or InvalidArgument where its manifest or configuration is not what it should be.
     """
@@ -195,11 +197,44 @@ class Image(Drawn):
     def reload(self) -> None:
         """An image never changes; kept for code written for Docker's SDK."""
 
-    def blame(self, path: str) -> list[Any]:
-        """Who answers for a path: one `minidocker.union.Answer` a layer, top first."""
-        from minidocker.union import lookup
+    def lookup(self, path: str) -> list[Answer]:
+        """What each layer, top first, says of one path; as `minidocker.union.lookup`."""
+        return lookup([layer.changes for layer in self.layers], clean(path))
 
-        return lookup([layer.changes for layer in self.layers], path)
+    def blame(self, under: str = "/") -> list[Blame]:
+        """Who answers for every path at or below `under`, and who has it in vain; as `minidocker.union.blame`."""
+        return blame([layer.changes for layer in self.layers], under)
+
+    def cat(self, path: str, layer: int | None = None) -> bytes:
+        """The content of a file: as a container sees it (links followed), or as layer number `layer` has it.
+
+        Layers count from the bottom, 1 first. Raises NotFound where there is no such file, saying which layers have
+        one, and InvalidArgument for a layer that the image does not have, and for what is no file.
+        """
+        entries: Mapping[str, Entry] = self.tree()
+        if layer is None:
+            with contextlib.suppress(OSError):
+                path = self.tree().resolve(path)
+        elif 1 <= layer <= len(self.layers):
+            entries = self.layers[layer - 1].changes
+        else:
+            raise InvalidArgument(f"there is no layer {layer} in this image: they are numbered 1 to {len(self.layers)}")
+        where = f"layer {layer}" if layer else "this image"
+        entry = entries.get(clean(path), WHITEOUT)
+        if entry == WHITEOUT:
+            raise NotFound(f"Could not find the file {path} in {where}: {self._elsewhere(path)}")
+        if entry.kind != "file":
+            what = f"symbolic link to {entry.target}" if entry.kind == "symlink" else entry.kind
+            raise InvalidArgument(f"{path} in {where} has no content to show: it is a {what}")
+        return entry.data.read()
+
+    def _elsewhere(self, path: str) -> str:
+        """What the layers say of a file that was looked for in vain."""
+        said = [answer for answer in self.lookup(path) if answer.verdict != "silent"][::-1]
+        words = [f"layer {one.layer + 1} {'deletes' if one.verdict == 'hides' else 'has'} it" for one in said]
+        has = [one.layer + 1 for one in said if one.entry and one.entry.kind == "file"]
+        hint = f"; cat({path!r}, layer={has[-1]}) shows it" if has else ""
+        return (", ".join(words) or "no layer has it") + hint
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Image) and self.id == other.id

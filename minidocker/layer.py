@@ -21,7 +21,7 @@ On the wire a layer is a tar (`minidocker.layertar`), named by its digest, the *
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, reduce
 
@@ -45,13 +45,18 @@ class Changeset(Mapping[str, Entry]):
     def __init__(
         self, entries: Mapping[str, Entry] | None = None, opaque: frozenset[str] | set[str] = frozenset()
     ) -> None:
-        self._entries = relink({clean(path): entry for path, entry in (entries or {}).items()})
+        found = relink({clean(path): entry for path, entry in (entries or {}).items()})
+        self._entries = {path: found[path] for path in sorted(found)}
         self.opaque = frozenset(opaque)
 
     @cached_property
     def paths(self) -> list[str]:
         """All paths, sorted: parents come before what lies in them."""
-        return sorted(self._entries)
+        return list(self._entries)
+
+    def items(self) -> ItemsView[str, Entry]:
+        """Paths with their entries, sorted by path."""
+        return self._entries.items()
 
     @property
     def size(self) -> int:
@@ -62,7 +67,7 @@ class Changeset(Mapping[str, Entry]):
         return self._entries[path]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.paths)
+        return iter(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -125,9 +130,9 @@ _views: dict[tuple[int, ...], tuple[tuple[Changeset, ...], Tree]] = {}  # keeps 
 def stack(first: Changeset, second: Changeset) -> Changeset:
     """Both layers as one: `merge(tree, stack(a, b)) == merge(merge(tree, a), b)` for every tree."""
     entries, opaque = dict(first.items()), set(first.opaque)
-    hidden = _hidden(first.paths, second)
+    hidden = hidden_by(second, first.paths)
     fresh = {  # directories that come new in `second` where `first` hid whatever was below
-        path for path in _directories(second) if (old := first.get(path)) is not None and not old.is_dir
+        path for path in directories(second) if (old := first.get(path)) is not None and not old.is_dir
     }
     for path in hidden:
         entries.pop(path, None)
@@ -152,6 +157,24 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
     return chain
 
 
+def directories(layer: Changeset) -> set[str]:
+    """Every directory that a layer lists or implies."""
+    found: set[str] = set()
+    for path, entry in layer.items():
+        for up in [path, *parents(path)] if entry.is_dir else parents(path):
+            if up in found:
+                break  # and so are all above it
+            found.add(up)
+    return found
+
+
+def hidden_by(layer: Changeset, paths: list[str]) -> set[str]:
+    """Which of the sorted lower `paths` vanish under `layer`, unless it lists them again; and all its whiteouts."""
+    tops = {path for path, entry in layer.items() if not entry.is_dir} | layer.opaque if paths else set()
+    hidden = {path for top in tops for path in slice_below(paths, top)}
+    return hidden | {path for path, entry in layer.items() if entry.kind == "whiteout"}
+
+
 def _same(a: Entry | None, b: Entry) -> bool:
     """Whether two entries are equal, leaving aside which hard-link group they belong to."""
     return a is not None and (a == b or (a.link != b.link and replace(a, link=b.link) == b))
@@ -170,18 +193,6 @@ def _regrouped(lower: Tree, upper: Tree, changed: set[str]) -> set[str]:
     return again
 
 
-def _directories(layer: Changeset) -> set[str]:
-    """Every directory that a layer lists or implies."""
-    return {up for path in layer for up in parents(path)} | {path for path, entry in layer.items() if entry.is_dir}
-
-
-def _hidden(paths: list[str], layer: Changeset) -> set[str]:
-    """Which of the sorted lower `paths` vanish under `layer`, apart from those that it lists itself."""
-    tops = {path for path, entry in layer.items() if not entry.is_dir} | layer.opaque
-    hidden = {path for top in tops for path in slice_below(paths, top)}
-    return hidden | {path for path, entry in layer.items() if entry.kind == "whiteout"}
-
-
 def _ungroup(lower: Mapping[str, Entry], entries: dict[str, Entry], touched: set[str]) -> None:
     """Relabel what is left of lower hard-link groups that lost names."""
     groups = link_groups(lower).items()
@@ -191,10 +202,10 @@ def _ungroup(lower: Mapping[str, Entry], entries: dict[str, Entry], touched: set
 
 def _merge(lower: Tree, layer: Changeset) -> Tree:
     entries = lower.entries()
-    hidden = _hidden(lower.paths, layer)
+    hidden = hidden_by(layer, lower.paths)
     for path in hidden:
         entries.pop(path, None)
-    implied = _directories(layer) - layer.keys()
+    implied = directories(layer) - layer.keys()
     new = {up for up in implied if up not in entries or not entries[up].is_dir}
     entries.update((up, directory()) for up in new)
     _ungroup(lower, entries, hidden | layer.keys() | new)

@@ -276,7 +276,7 @@ def clean(path: str) -> str:
 def parents(path: str) -> Iterator[str]:
     """The directories above a clean path, nearest first. `/a/b` -> `/a`, `/`."""
     while path != "/":
-        path = posixpath.dirname(path)
+        path = path.rpartition("/")[0] or "/"
         yield path
 
 

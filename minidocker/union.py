@@ -1,4 +1,4 @@
-"""Many layers, one view: who answers for a path, what hides it, and what a write copies up.
+"""Many layers, one view: who answers for a path, what hides it, what is there in vain, and what a write copies up.
 
 This is what the kernel's overlay file system does, over values: reads fall through the layers from the top, the first
 that knows the path answers; the first write to a file that a lower layer answers for copies it up whole.
@@ -21,11 +21,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from minidocker.layer import WHITEOUT, Changeset, diff, merge
-from minidocker.tree import Bytes, Entry, Tree, directory, file, parents, prefix, relink, resolve, symlink
+from minidocker.layer import WHITEOUT, Changeset, diff, directories, hidden_by, merge
+from minidocker.tree import (
+    Bytes,
+    Entry,
+    Tree,
+    clean,
+    directory,
+    file,
+    link_groups,
+    parents,
+    prefix,
+    relink,
+    resolve,
+    slice_below,
+    symlink,
+)
 
 Verdict = Literal["answers", "hidden", "hides", "silent"]
-__all__ = ["WHITEOUT", "Answer", "Union", "Verdict", "file", "lookup"]
+__all__ = ["WHITEOUT", "Answer", "Blame", "Union", "Verdict", "blame", "file", "lookup"]
 
 
 @dataclass(frozen=True)
@@ -42,16 +56,27 @@ class Answer:
     entry: Entry | None
 
 
+@dataclass(frozen=True)
+class Blame:
+    """Who is to blame for what is seen at a path, and who has it in vain.
+
+    `entry` is what is seen (None: it is deleted); `layer` (0 is the lowest) has it, or hides what was there.
+    `shadowed` are the layers below that have the path all the same, top first; `wasted` counts the bytes of file
+    content that they hold there. A directory wastes none, nor does a hard-linked file of which another name is seen.
+    """
+
+    path: str
+    entry: Entry | None
+    layer: int
+    shadowed: tuple[int, ...] = ()
+    wasted: int = 0
+
+
 def lookup(layers: Sequence[Changeset], path: str) -> list[Answer]:
     """Follow one path down through the layers, top first: the ray that the lesson on stacking draws."""
     answers: list[Answer] = []
     ended = False
-    for number in reversed(range(len(layers))):
-        layer = layers[number]
-        entry = layer.get(path)
-        blocks = entry == WHITEOUT or any(
-            (up in layer and not layer[up].is_dir) or up in layer.opaque for up in parents(path)
-        )
+    for number, (entry, blocks) in reversed(list(enumerate(_said(layers, path)))):
         if entry is not None and entry != WHITEOUT:
             answers.append(Answer(number, "hidden" if ended else "answers", entry))
             ended = True
@@ -61,6 +86,75 @@ def lookup(layers: Sequence[Changeset], path: str) -> list[Answer]:
         else:
             answers.append(Answer(number, "silent", None))
     return answers
+
+
+def _said(layers: Sequence[Changeset], path: str) -> list[tuple[Entry | None, bool]]:
+    """What each layer has at a path, and whether it hides what lies below; bottom first.
+
+    A layer that has something in a directory, but not the directory, makes it where the layers below have none.
+    """
+    said: list[tuple[Entry | None, bool]] = []
+    seen: Entry | None = None
+    for layer in layers:
+        entry = layer.get(path)
+        blocks = entry == WHITEOUT or any(
+            (up in layer and not layer[up].is_dir) or up in layer.opaque for up in parents(path)
+        )
+        seen = None if blocks else seen
+        if entry is None and path != "/" and not (seen and seen.is_dir) and slice_below(layer.paths, path):
+            entry = directory()
+        seen = entry if entry is not None and entry != WHITEOUT else seen
+        said.append((entry, blocks))
+    return said
+
+
+def blame(layers: Sequence[Changeset], under: str = "/") -> list[Blame]:
+    """For every path that some layer has at or below `under`: what is seen, who answers, who has it in vain.
+
+    It agrees with `lookup` of each path, and what is seen is what `merge` gives; but it goes through each layer once.
+
+    >>> old = Changeset({"/etc/motd": file(b"hello"), "/key": file(b"secret")})
+    >>> for found in blame([old, Changeset({"/etc/motd": file(b"hi"), "/key": WHITEOUT})]):
+    ...     print(found.path, "layer", found.layer, found.entry.kind if found.entry else "deleted", found.wasted)
+    /etc layer 0 dir 0
+    /etc/motd layer 1 file 5
+    /key layer 1 deleted 6
+    """
+    seen: _Seen = {}
+    for number, layer in enumerate(layers):
+        for path in hidden_by(layer, sorted(seen)):
+            seen[path] = None, number, _in_vain(seen.get(path))
+        for up in directories(layer) - layer.keys() - {"/"}:
+            old = seen.get(up)
+            if old is None or old[0] is None or not old[0].is_dir:
+                seen[up] = directory(), number, _in_vain(old)
+        for path, entry in layer.items():
+            if entry.kind != "whiteout":
+                seen[path] = entry, number, _in_vain(seen.get(path))
+    under, groups = clean(under), [link_groups(layer) for layer in layers]
+    paths = ([under] if under in seen else []) + slice_below(sorted(seen), under)
+    return [Blame(path, *(said := seen[path]), _wasted(layers, groups, seen, path) if said[2] else 0) for path in paths]
+
+
+_Seen = dict[str, tuple[Entry | None, int, tuple[int, ...]]]  # path -> entry, layer, shadowed: as in `Blame`
+
+
+def _in_vain(old: tuple[Entry | None, int, tuple[int, ...]] | None) -> tuple[int, ...]:
+    """The layers that have a path in vain, now that a further one answers for it or hides it."""
+    if old is None:
+        return ()
+    return old[2] if old[0] is None else (old[1], *old[2])
+
+
+def _wasted(layers: Sequence[Changeset], groups: list[dict[str, list[str]]], seen: _Seen, path: str) -> int:
+    """The bytes that shadowed layers hold at a path; of hard links the first name counts them, if none is seen."""
+    wasted = 0
+    for number in seen[path][2]:
+        entry = layers[number].get(path)
+        if entry is not None and entry.link in ("", path):
+            names = groups[number].get(entry.link, [path])
+            wasted += entry.size * all(number in seen[name][2] for name in names)
+    return wasted
 
 
 class Union:

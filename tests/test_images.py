@@ -22,6 +22,7 @@ from minidocker.errors import (
     ImageLoadError,
     ImageNotFound,
     InvalidArgument,
+    NotFound,
     NullResource,
 )
 from minidocker.image import Image
@@ -132,7 +133,41 @@ class TestInspection:
         image = make(images)
         assert image.tree()["/etc/motd"].data.read() == b"changed"
         assert "/etc/os" not in image.tree()
-        assert [answer.verdict for answer in image.blame("/etc/os")] == ["hides", "hidden"]
+        assert [answer.verdict for answer in image.lookup("/etc/os")] == ["hides", "hidden"]
+        assert [(one.path, one.layer, one.wasted) for one in image.blame("/etc")] == [
+            ("/etc", 0, 0),
+            ("/etc/motd", 1, 5),
+            ("/etc/os", 1, 4),
+        ]
+
+
+class TestCat:
+    """The content of a file, as a container sees it or as one layer has it."""
+
+    def test_as_a_container_sees_it_and_as_each_layer_has_it(self, images: Images) -> None:
+        image = make(images)
+        assert [image.cat("etc/motd", layer) for layer in (None, 1, 2)] == [b"changed", b"hello", b"changed"]
+        assert image.cat("/etc/os", layer=1) == b"base"
+
+    @pytest.mark.parametrize(
+        ("path", "layer", "message"),
+        [
+            ("/etc/os", None, r"/etc/os in this image: layer 1 has it, layer 2 deletes it; cat\('/etc/os', layer=1\)"),
+            ("/etc/os", 2, "in layer 2: layer 1 has it, layer 2 deletes it"),
+            ("/nope/x", None, "Could not find the file /nope/x in this image: no layer has it$"),
+        ],
+    )
+    def test_what_is_not_there(self, images: Images, path: str, layer: int | None, message: str) -> None:
+        with pytest.raises(NotFound, match=message):
+            make(images).cat(path, layer)
+
+    @pytest.mark.parametrize(
+        ("path", "layer", "message"),
+        [("/etc", None, "it is a dir"), ("/etc/motd", 0, "numbered 1 to 2"), ("/etc/motd", 3, "there is no layer 3")],
+    )
+    def test_what_makes_no_sense(self, images: Images, path: str, layer: int | None, message: str) -> None:
+        with pytest.raises(InvalidArgument, match=message):
+            make(images).cat(path, layer)
 
 
 class TestList:
