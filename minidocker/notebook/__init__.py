@@ -18,6 +18,7 @@ from typing import Any
 NAMES = {  # where each name that a lesson imports from here stands
     "pictures.objects": "figure mimebundle text walk",
     "pictures.guess": "compare",
+    "pictures.ray": "ray",
     "lessons": "lesson on_linux",
     "listing": "source",
     "magics": "load_ipython_extension",

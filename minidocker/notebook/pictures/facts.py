@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from minidocker.layer import Changeset, merge
-from minidocker.tree import Entry, Tree, prefix
+from minidocker.tree import Entry, Tree, prefix, slice_below
 
 if TYPE_CHECKING:
     from minidocker.image import Image
@@ -56,13 +56,23 @@ def marks(lower: Tree, layer: Changeset) -> list[Mark]:
     >>> print(*marks(below, Changeset({"/etc/motd": file(b"hi"), "/tmp/junk": WHITEOUT, "/app": directory()})))
     A /app M /etc/motd D /tmp/junk
     """
-    found = [Mark(prefix(path) + "*", "D", kind="opaque") for path in layer.opaque if lower.below(path)]
-    for path, entry in layer.items():
-        if entry.kind == "whiteout":
-            found.append(Mark(path, "D", kind="whiteout"))
-        elif not _passed_through(lower, layer, path, entry):
-            found.append(Mark(path, "M" if path in lower else "A", entry.size, entry.kind))
-    return sorted(found, key=lambda mark: mark.path)
+    return [mark(lower, layer, path) for path in marked(lower, layer)]
+
+
+def marked(lower: Tree, layer: Changeset) -> list[str]:
+    """The paths that have a mark, sorted; that of an opaque directory ends in `/*`."""
+    found = [path for path, entry in layer.items() if not _passed_through(lower, layer, path, entry)]
+    return sorted([*found, *(prefix(path) + "*" for path in layer.opaque if lower.below(path))])
+
+
+def mark(lower: Tree, layer: Changeset, path: str) -> Mark:
+    """The mark of one of the paths that have one."""
+    entry = layer.get(path)
+    if entry is None:
+        return Mark(path, "D", kind="opaque")
+    if entry.kind == "whiteout":
+        return Mark(path, "D", kind="whiteout")
+    return Mark(path, "M" if path in lower else "A", entry.size, entry.kind)
 
 
 def _passed_through(lower: Tree, layer: Changeset, path: str, entry: Entry) -> bool:
@@ -70,7 +80,7 @@ def _passed_through(lower: Tree, layer: Changeset, path: str, entry: Entry) -> b
     old = lower.get(path)
     if not entry.is_dir or (old is not None and not old.is_dir):
         return False
-    inside = any(below.startswith(prefix(path)) for below in layer)
+    inside = bool(slice_below(layer.paths, path))
     same = old is not None and (old.mode, old.uid, old.gid) == (entry.mode, entry.uid, entry.gid)
     return inside if old is None else inside or same
 
