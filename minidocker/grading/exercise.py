@@ -17,7 +17,10 @@ from minidocker.notebook.pictures.svg import Figure
 
 @dataclass(frozen=True)
 class Case:
-    """One line of a specification: these arguments give this result; `say` is the rule, `hint` helps who breaks it."""
+    """One line of a specification: these arguments give this result; `say` is the rule, `hint` helps who breaks it.
+
+    Where `want` is an exception's class, that is to be raised.
+    """
 
     say: str
     arguments: tuple[Any, ...]
@@ -110,6 +113,8 @@ class Exercise:
         except Borrowed as error:
             return Verdict(title, (str(error),), "cannot pass")
         except (Exception, SystemExit) as error:
+            if type(error) is case.want:
+                return None
             where = _line_of(error, function)
             said = f"{type(error).__name__}: {error}"[:300]
             return Verdict(title, (f"It raised {said}{where}", case.hint or _ask(task)), "under way")
@@ -121,19 +126,25 @@ class Exercise:
         return self._wrong(task, case, got, title)
 
     def _wrong(self, task: Task, case: Case, got: Any, title: str) -> Verdict:
+        if isinstance(case.want, type):
+            lines = (
+                f"Expected {case.want.__name__} to be raised, got {describe(got)}.",
+                case.hint,
+                _called(task, case),
+            )
+            return Verdict(title, lines, "under way", _drawn(task, got, case))
         expected = task.show("expected", case.want, case.arguments)
-        if type(got) is not type(case.want):
-            kind = type(case.want).__name__
+        kinds = {type(other.want).__name__: type(other.want) for other in task.cases}
+        if type(got) not in kinds.values():
             nothing = "It returns None: is there a `return`?" if got is None else ""
-            said = nothing or f"It must return a {kind}, and returns {describe(got)}."
+            said = nothing or f"It must return a {' or '.join(kinds)}, and returns {describe(got)}."
             voice: Voice = "under way" if got is None else "cannot pass"
             return Verdict(title, (said,), voice, None, expected)
         said = (
             difference(got, case.want) if type(got) is dict else f"Expected {describe(case.want)}, got {describe(got)}"
         )
         yours = _drawn(task, got, case)
-        called = f"Called as {task.name}({', '.join(map(describe, case.arguments))})"
-        lines = (f"{said[:1].upper()}{said[1:]}.", case.hint or _ask(task), called)
+        lines = (f"{said[:1].upper()}{said[1:]}.", case.hint or _ask(task), _called(task, case))
         return Verdict(title, lines, "under way", yours, expected)
 
     def _score(self) -> Message:
@@ -198,6 +209,10 @@ def _drawn(task: Task, got: Any, case: Case) -> Figure | None:
         return task.show("yours", got, case.arguments)
     except Exception:
         return None
+
+
+def _called(task: Task, case: Case) -> str:
+    return f"Called as {task.name}({', '.join(map(describe, case.arguments))})"
 
 
 def _ask(task: Task) -> str:
