@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from minidocker.reference import Reference
-from minidocker.times import now
+from minidocker.times import now, rfc3339
 
 if TYPE_CHECKING:
     from minidocker.container.container import Container
@@ -44,7 +45,10 @@ def commit(
 
 
 def record(container: Container, message: str, author: str, changes: list[str], conf: Mapping[str, Any]) -> Image:
-    """Make an image without a name; its history line tells the command and the message."""
+    """Make an image without a name; its history line tells the command and the message.
+
+    With `SOURCE_DATE_EPOCH` its times are that one, as in a build, so that what is committed twice is one image.
+    """
     from minidocker.build.config import apply_changes
 
     images, base = container.containers.images, container.image
@@ -53,12 +57,15 @@ def record(container: Container, message: str, author: str, changes: list[str], 
     config |= {key: base.config[key] for key in OF_IMAGE if base.config.get(key)}
     config = apply_changes(config | dict(conf), changes)
     written = container.changes()
-    line: dict[str, Any] = {"created": now(), "created_by": " ".join(own["Cmd"] or []), "comment": message}
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    clamp = int(epoch) if epoch.isdigit() else None
+    moment = now() if clamp is None else rfc3339(clamp * 10**9)
+    line: dict[str, Any] = {"created": moment, "created_by": " ".join(own["Cmd"] or []), "comment": message}
     layers = list(base.layers)
     if author:
         line["author"] = author
     if written:
-        layers.append(images.add_layer(written, line["created_by"]))
+        layers.append(images.add_layer(written, line["created_by"], clamp))
     else:
         line["empty_layer"] = True
     raw = {key: value for key, value in base.raw.items() if key not in ("rootfs", "container", "container_config")}

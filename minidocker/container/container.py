@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidocker.container import inspection, logs, spec
+from minidocker.container import inspection, life, logs, spec
 from minidocker.container import state as states
 from minidocker.container.execution import Command, Environment, ExecResult, Execution
 from minidocker.container.state import LIVE
@@ -115,10 +115,13 @@ class Container(Drawn):
                 raise
 
     def _runs(self) -> bool:
+        state, then = self._led("start")
+        return then == str(state["Status"])
+
+    def _led(self, verb: str) -> tuple[dict[str, Any], str]:
+        """Its state, and the one that a verb leads to. Raises Conflict where the verb does not belong to the state."""
         state = self.state()
-        if state["Paused"]:
-            raise Conflict("cannot start a paused container, try unpause instead")
-        return bool(state["Running"])
+        return state, life.lead(verb, state["Status"], self.name, self.id)
 
     @contextlib.contextmanager
     def _open_stdin(self, stdio: Stdio) -> Iterator[Stdio]:
@@ -138,8 +141,8 @@ class Container(Drawn):
 
     def stop(self, timeout: float | None = None) -> None:
         """Ask it to end (its stop signal), and kill it where it has not after `timeout` seconds (10)."""
-        state = self.state()
-        if state["Status"] not in LIVE:
+        state, then = self._led("stop")
+        if then == state["Status"]:
             return
         self._by_hand(state)
         self._signal(self._stop_signal())
@@ -150,9 +153,7 @@ class Container(Drawn):
     def kill(self, signal: str | int | None = None) -> None:
         """Send a signal, SIGKILL where none is named. Raises Conflict when it does not run."""
         number = spec.signal_number(signal if signal is not None else KILL)
-        state = self.state()
-        if state["Status"] not in ("running", "paused"):
-            raise Conflict(f"Cannot kill container: {self.name}: Container {self.id} is not running")
+        state, _ = self._led("kill")
         if number in (KILL, self._stop_signal()) or not self.config["Config"].get("StopSignal"):
             self._by_hand(state)
         self._signal(number)
@@ -166,16 +167,12 @@ class Container(Drawn):
 
     def pause(self) -> None:
         """Freeze all its processes."""
-        state = self.state()
-        if state["Status"] != "running":
-            how = {"paused": "already paused", "restarting": "restarting, wait until the container is running"}
-            raise Conflict(f"Container {self.id} is {how.get(state['Status'], 'not running')}")
+        self._led("pause")
         self.containers.runtime.pause(self.box())
 
     def unpause(self) -> None:
         """Let them go on. Raises APIError (status 500, as Docker's) where it is not paused."""
-        if not self.state()["Paused"]:
-            raise APIError(f"Container {self.id} is not paused")
+        self._led("unpause")
         self.containers.runtime.unpause(self.box())
 
     def wait(self, timeout: float | None = None, condition: str = "not-running") -> dict[str, Any]:
@@ -210,21 +207,15 @@ class Container(Drawn):
         """Delete it, its writable layer and its logs. Raises Conflict while it runs, unless `force`."""
         spec.refuse("links, asked for by link=" for _ in range(link))
         while True:
-            if (state := self.state())["Status"] in LIVE:
-                self._end(state, force)
+            state = self.state() if force else self._led("remove")[0]
+            if state["Status"] in LIVE:
+                self._end(state)
             with self._deciding():
                 if self.status not in LIVE:
                     monitor.await_end(self.path, FAREWELL)
                     return self.containers.delete(self)
 
-    def _end(self, state: Mapping[str, Any], force: bool) -> None:
-        status = state["Status"]
-        if not force:
-            how = "Unpause and then stop" if status == "paused" else "Stop"
-            raise Conflict(
-                f"You cannot remove a {status} container {self.id}. {how} the container before attempting removal or "
-                "force remove"
-            )
+    def _end(self, state: Mapping[str, Any]) -> None:
         self._by_hand(state)
         self._signal(KILL)
         monitor.await_end(self.path)

@@ -22,6 +22,7 @@ from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.jsonlog import pieces
 from minidocker.runtime.messages import receive, send, streams, with_streams
+from minidocker.runtime.policy import restarts
 from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_state, state_lock, write_state
 
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
@@ -154,13 +155,10 @@ class Monitor:
                 return True
 
     def should_restart(self, code: int) -> bool:
-        """Docker's restart policies; none applies to a container that a person stopped."""
+        """Whether the restart policy wants the program started again."""
+        by_hand = os.path.exists(f"{self.path}/stopped")
         policy, most = self.box["restart"]
-        if os.path.exists(f"{self.path}/stopped"):
-            return False
-        if policy == "on-failure":
-            return code != 0 and (most == 0 or self.state["RestartCount"] < most)
-        return policy in ("always", "unless-stopped")
+        return restarts(policy, most, code, self.state["RestartCount"], by_hand)
 
     def ended(self, code: int, again: bool) -> None:
         """Write down that the program ended. Docker counts a container that will restart as running."""

@@ -25,6 +25,7 @@ from minidocker.layer import Changeset, diff, merge, view
 from minidocker.runtime import NO_STDIO, Box, Process, Stdio, monitor
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import LONGEST_NAP, SHORTEST_NAP, Disk, Log, Machine, control, processes, write
+from minidocker.runtime.policy import restarts
 from minidocker.times import now
 from minidocker.tree import Bytes
 
@@ -103,13 +104,10 @@ class Monitor:
         write(self.box.path / "state.json", json.dumps(self.state))
 
     def should_restart(self, code: int) -> bool:
-        """Docker's restart policies; none applies to a container that a person stopped."""
+        """Whether the restart policy wants the program started again."""
+        by_hand = (self.box.path / "stopped").exists()
         policy, most = self.box.restart
-        if (self.box.path / "stopped").exists():
-            return False
-        if policy == "on-failure":
-            return code != 0 and (most == 0 or self.state["RestartCount"] < most)
-        return policy in ("always", "unless-stopped")
+        return restarts(policy, most, code, self.state["RestartCount"], by_hand)
 
     def wait(self, delay: float) -> bool:
         """Let the back-off pass; False where somebody stops the container meanwhile."""

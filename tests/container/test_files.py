@@ -96,6 +96,12 @@ class TestCommit:
         assert (image.diff_ids, image.tags) == (container.image.diff_ids, [])
         assert image.raw["history"][-1]["empty_layer"] is True
 
+    def test_with_a_fixed_time_it_repeats(self, wrote: Container, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("SOURCE_DATE_EPOCH", "1735689600")
+        image = wrote.commit()
+        assert image.id == wrote.commit().id
+        assert image.raw["created"].startswith("2025-01-01T00:00:00")
+
     def test_with_other_settings(self, wrote: Container) -> None:
         config = wrote.commit(changes=["ENV A=1", "LABEL l=v", 'CMD ["a", "b"]']).config
         assert (config["Env"][-1], config["Labels"]["l"], config["Cmd"]) == ("A=1", "v", ["a", "b"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from minidocker.container import Container
+from minidocker.container import Container, life
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, ContainerError, InvalidArgument, NotFound, StartError
 
@@ -168,6 +168,14 @@ def test_what_changes_it(made: Callable[..., Container], state: str, call: str, 
 def test_the_tables_leave_nothing_out() -> None:
     told = {(state, call) for state, calls in STAYS.items() for call in calls} | {row[:2] for row in GOES}
     assert told == {(state, call) for state in STAYS for call in CALLS}
+
+
+@pytest.mark.parametrize("verb", life.VERBS)
+@pytest.mark.parametrize("state", ["created", "running", "paused", "exited"])
+def test_the_engines_own_table_is_the_recorded_one(state: str, verb: str) -> None:
+    recorded = {row[:2]: row[2] for row in GOES}
+    stays = state if STAYS[state].get(verb, ()) is None else None
+    assert life.after(state, verb) == recorded.get((state, verb), stays)
 
 
 class TestExitCodes:
