@@ -250,8 +250,8 @@ class Union:
             return
         if old.is_dir:
             raise _error(errno.EISDIR, path)
+        self._raise(there, whole=append)
         before = old.data.read() if append else b""
-        self.copied_up += old.size if self.lower.get(there) is old else 0
         self._change(there, data=Bytes(before + data), mtime=self._clock())
 
     def mkdir(self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0) -> None:
@@ -367,10 +367,14 @@ class Union:
         self._children[posixpath.dirname(path)].discard(posixpath.basename(path))
         self._touch_parent(path)
 
-    def _raise(self, path: str) -> Entry:
-        """Copy up: a file of a lower layer leaves the hard links that it has there, as on the kernel's overlay."""
+    def _raise(self, path: str, whole: bool = True) -> Entry:
+        """Copy up: a file of a lower layer leaves the hard links that it has there, as on the kernel's overlay.
+
+        It comes `whole`, even where its owner alone will change; only what is about to be truncated comes empty.
+        """
         if path not in self._raised:
             self._raised.add(path)
+            self.copied_up += self._entries[path].size if whole else 0
             self._entries[path] = replace(self._entries[path], link="")
         return self._entries[path]
 

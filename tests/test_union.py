@@ -7,6 +7,7 @@ import os
 import posixpath
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,9 +121,32 @@ class TestWrites:
         view = Union([LOWER])
         view.write("/etc/motd", b"mine")
         assert (view.read("/etc/motd"), view.lower["/etc/motd"].data.read()) == (b"mine", b"one")
-        assert view.copied_up == 3
         view.write("/etc/motd", b"!", append=True)
-        assert (view.read("/etc/motd"), view.copied_up) == (b"mine!", 3)
+        assert (view.read("/etc/motd"), view.lower["/etc/motd"].data.read()) == (b"mine!", b"one")
+
+    @pytest.mark.parametrize(
+        ("act", "copied"),
+        [
+            (lambda view: view.write("/etc/motd", b"!", append=True), 3),
+            (lambda view: view.write("/etc/motd", b"mine"), 0),  # truncated, so nothing of it is needed
+            (lambda view: view.chmod("/etc/motd", 0o600), 3),
+            (lambda view: view.chown("/etc/motd", 7, 7), 3),
+            (lambda view: view.rename("/etc/motd", "/etc/said"), 3),
+            (lambda view: view.unlink("/etc/motd"), 0),
+            (lambda view: view.write("/etc/new", b"new"), 0),
+        ],
+    )
+    def test_what_changes_is_copied_up_whole_and_once(self, act: Callable[[Union], None], copied: int) -> None:
+        view = Union([LOWER])
+        act(view)
+        assert view.copied_up == copied
+
+    def test_what_is_copied_up_is_not_copied_again(self) -> None:
+        view = Union([LOWER])
+        for _ in range(3):
+            view.write("/etc/motd", b"!", append=True)
+            view.chmod("/etc/motd", 0o600)
+        assert (view.read("/etc/motd"), view.copied_up) == (b"one!!!", 3)
 
     def test_metadata_alone_makes_a_new_file_of_the_same_bytes(self) -> None:
         view = Union([LOWER])
