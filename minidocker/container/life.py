@@ -30,7 +30,7 @@ VERBS: dict[str, dict[str, str]] = {  # verb -> state before -> state after; a s
 }
 BY_ITSELF: dict[str, dict[str, str]] = {  # what nobody asked for: the monitors see to it
     "process 1 ends": {"running": "exited"},
-    "process 1 ends, and the restart policy says: again": {"running": "restarting"},
+    "process 1 ends, policy: again": {"running": "restarting"},
     "after a moment": {"restarting": "running"},
 }
 REFUSED = {  # verb -> Docker's words, where they are the same for all states
