@@ -16,9 +16,10 @@ from importlib import import_module
 from typing import Any
 
 NAMES = {  # where each name that a lesson imports from here stands
-    "pictures.objects": "figure mimebundle text walk",
+    "pictures.objects": "figure mimebundle stack text walk",
     "pictures.guess": "compare",
     "pictures.ray": "ray",
+    "pictures.film": "film",
     "lessons": "lesson on_linux",
     "listing": "source",
     "magics": "load_ipython_extension",
