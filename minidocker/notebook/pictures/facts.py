@@ -7,12 +7,14 @@ D   deleted: a whiteout hides what they have
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from minidocker.layer import Changeset, merge
 from minidocker.tree import Entry, Tree, prefix, slice_below
+from minidocker.union import Blame
 
 if TYPE_CHECKING:
     from minidocker.image import Image
@@ -128,6 +130,30 @@ def rows(image: Image, base: Image | None = None) -> list[Row]:
         made.append(Row(text, tuple(marks(lower, layer.changes)), layer.changes.size, number))
         lower = merge(lower, layer.changes)
     return made
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What of one layer a container sees: how many files (all that is no directory), how many bytes of content."""
+
+    files: int = 0
+    size: int = 0
+
+
+def seen(found: Sequence[Blame]) -> dict[int, Seen]:
+    """What is seen of each layer, 1 the lowest; a file with several names has its bytes once.
+
+    >>> from minidocker.layer import Changeset, file
+    >>> seen(blame([Changeset({"/a": file(b"one"), "/b": file(b"two")}), Changeset({"/a": file(b"three")})]))
+    {1: Seen(files=1, size=3), 2: Seen(files=1, size=5)}
+    """
+    files: Counter[int] = Counter()
+    sizes: dict[int, dict[str, int]] = {}
+    for one in found:
+        if one.entry and not one.entry.is_dir:
+            files[one.layer + 1] += 1
+            sizes.setdefault(one.layer + 1, {})[one.entry.link or one.path] = one.entry.size
+    return {number: Seen(files[number], sum(sizes[number].values())) for number in sorted(files)}
 
 
 def base_name(image: Image) -> str:

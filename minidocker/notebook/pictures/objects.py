@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import DockerException
 from minidocker.layer import Changeset, chain_ids
-from minidocker.notebook.pictures.facts import Mark, base_of, count, instruction, marks, rows
+from minidocker.notebook.pictures.facts import Mark, base_of, count, instruction, marks, rows, seen
 from minidocker.notebook.pictures.files import layer_figure, tree_figure
 from minidocker.notebook.pictures.graph import Graph, Node
 from minidocker.notebook.pictures.journey import Journey, walk_figure
 from minidocker.notebook.pictures.ladder import ladder
 from minidocker.notebook.pictures.life import Life, container_figure
-from minidocker.notebook.pictures.stack import core_sample
+from minidocker.notebook.pictures.stack import Order, core_sample
 from minidocker.notebook.pictures.svg import Figure, bytes_text
 from minidocker.tree import Tree
 
@@ -76,13 +76,18 @@ def draw_layer(layer: Layer) -> Figure:
     return layer_figure(f"layer {layer.diff_id[:19]}  {instruction(layer.created_by)}".strip(), layer.changes)
 
 
-def draw_image(image: Image, fold: bool = True) -> Figure:
+def draw_image(image: Image, fold: bool = True, newest: Order = "top") -> Figure:
     """An image as a core sample; with `fold`, what comes from the course's own base is one slab, not to scale."""
     base = base_of(image, neighbours(image)) if fold else None
     name = ", ".join(image.tags) or "an image without a tag"
     platform = f"{image.raw.get('os', '')}/{image.raw.get('architecture', '')}"
     known = "" if base else f"{image.short_id}  {platform}"
-    return core_sample(f"image {name}", rows(image, base), known)
+    return core_sample(f"image {name}", rows(image, base), known, seen(image.blame()), newest)
+
+
+def stack(image: Image, newest: Order = "top") -> Figure:
+    """An image as `figure(image)` draws it, or with the newest layer at the `bottom`, as its Dockerfile is read."""
+    return draw_image(image, newest=newest)
 
 
 def neighbours(image: Image) -> list[Image]:

@@ -12,11 +12,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from minidocker.errors import InvalidArgument
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import WHITEOUT, Changeset
-from minidocker.notebook import figure, mimebundle, text
-from minidocker.notebook.pictures.facts import Mark, base_of, marks, rows
+from minidocker.notebook import figure, mimebundle, stack, text
+from minidocker.notebook.pictures.facts import Mark, Seen, base_of, marks, rows, seen
 from minidocker.notebook.pictures.files import layer_figure
 from minidocker.notebook.pictures.journey import Journey, walk_figure
 from minidocker.notebook.pictures.ladder import ladder
@@ -113,6 +114,20 @@ def test_the_base_folds_into_one_row_without_a_size(app: Image, images: Images, 
     assert (folded[0].text, folded[0].folded, folded[0].size) == ("FROM minidocker/base", 1, None)
     assert [row.number for row in folded] == [1, 2, 0, 3]
     assert base_of(base, images.list()) is None
+
+
+def test_above_the_stack_is_what_a_container_sees_of_it(app: Image) -> None:
+    assert seen(app.blame()) == {1: Seen(1, 1000), 3: Seen(1, 10)}
+    told = draw_image(app).twin.splitlines()
+    assert told[1] == "  sees 10B of 17B in 1 file, and the base"
+    assert draw_image(app, fold=False).twin.splitlines()[1] == "  sees 1.01kB of 1.02kB in 2 files"
+
+
+def test_the_newest_can_be_at_the_bottom_as_in_a_dockerfile(app: Image) -> None:
+    upright, upside_down = stack(app).twin.splitlines(), stack(app, newest="bottom").twin.splitlines()
+    assert upside_down == [upright[0], *upright[:0:-1]]
+    with pytest.raises(InvalidArgument, match='"top" or at the "bottom"'):
+        stack(app, newest="left")
 
 
 def test_layers_without_history_are_shown_too(images: Images) -> None:
