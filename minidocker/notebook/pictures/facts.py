@@ -144,6 +144,7 @@ def seen(found: Sequence[Blame]) -> dict[int, Seen]:
     """What is seen of each layer, 1 the lowest; a file with several names has its bytes once.
 
     >>> from minidocker.layer import Changeset, file
+    >>> from minidocker.union import blame
     >>> seen(blame([Changeset({"/a": file(b"one"), "/b": file(b"two")}), Changeset({"/a": file(b"three")})]))
     {1: Seen(files=1, size=3), 2: Seen(files=1, size=5)}
     """
