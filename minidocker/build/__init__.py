@@ -34,7 +34,18 @@ if TYPE_CHECKING:
     from minidocker.images import Images
     from minidocker.runtime import Runtime
 
-__all__ = ["Build", "Context", "Decision", "Options", "StageNode", "Step", "build", "build_image", "open_context"]
+__all__ = [
+    "Build",
+    "Context",
+    "Decision",
+    "Options",
+    "StageNode",
+    "Step",
+    "build",
+    "build_image",
+    "dockerignore",
+    "open_context",
+]
 
 MAX_DOCKERFILE = 10 << 20  # bytes
 MEANINGLESS = frozenset(  # of Docker's SDK: about the connection, or always so here
@@ -135,6 +146,11 @@ def open_context(
         raise DockerfileError(f"failed to read dockerfile: open {name}: no such file or directory", name)
     parsed = Dockerfile.parse(content, Path(name).name if Path(name).is_absolute() else name)
     return ready(_ignore(read, name if text is None else "")), parsed
+
+
+def dockerignore(path: str | os.PathLike[str], dockerfile: str = "Dockerfile") -> Ignore:
+    """What a build of the folder leaves out of its context. Raises InvalidArgument, DockerfileError."""
+    return _ignore(partial(_read_file, _folder(path)), dockerfile)
 
 
 def _ignore(read: Callable[[str], bytes | None], dockerfile: str) -> Ignore:
