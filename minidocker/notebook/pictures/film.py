@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minidocker.errors import InvalidArgument
+from minidocker.layer import Changeset
 from minidocker.notebook.pictures.sources import Sources, said, sources
 from minidocker.notebook.pictures.svg import Figure, Markup, arrow, clip, el, group, printable, rect, text
 from minidocker.tree import Entry
@@ -85,7 +86,7 @@ def film(thing: Any, path: str, write: str = "append") -> Figure:
     `thing` is an image, a container or a list of Changesets. Raises InvalidArgument where it cannot be done.
     """
     act, found = act_named(write), sources(thing)
-    lower = Sources(tuple(source for source in found.each if not source.writable), found.tree)
+    lower, _ = _apart(found)
     there, frames = play(found, path, act)
     answers = next((one for one in said(lower, there) if one.verdict == "answers"), None)
     name, entry = (answers.source.name, answers.entry) if answers else ("no layer has it", None)
@@ -114,8 +115,8 @@ def play(found: Sources, path: str, act: Act) -> tuple[str, list[Frame]]:
 
     Raises InvalidArgument where the system would refuse.
     """
-    upper = next((source.changes for source in found.each if source.writable), None)
-    view = Union([source.changes for source in found.each if not source.writable], upper, clock=lambda: 0)
+    lower, upper = _apart(found)
+    view = Union(lower.layers, upper, lower.tree, clock=lambda: 0)
     try:
         there = view.resolve(path, follow=act is not ACTS["rm"])
         frames = [_moment(view, there, "before", 0)]
@@ -125,6 +126,13 @@ def play(found: Sources, path: str, act: Act) -> tuple[str, list[Frame]]:
         return there, [*frames, _moment(view, there, act.captions[1], act.written)]
     except OSError as error:
         raise InvalidArgument(f"cannot {act.words} {path}: {error.strerror}") from None
+
+
+def _apart(found: Sources) -> tuple[Sources, Changeset | None]:
+    """What is below the writable layer, and the writable layer where there is one already."""
+    if found.each and found.each[-1].writable:
+        return Sources(found.each[:-1], found.each[-1].under), found.each[-1].changes
+    return found, None
 
 
 def _moment(view: Union, path: str, caption: str, written: int) -> Frame:

@@ -5,13 +5,13 @@ A source is a name and a `Changeset`. What is mounted can be one as well: a chan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property, partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import InvalidArgument
-from minidocker.layer import WHITEOUT, Changeset, merge, stack
+from minidocker.layer import WHITEOUT, Changeset, merge, stack, view
 from minidocker.notebook.pictures.facts import base_name, base_of, count, instruction
 from minidocker.notebook.pictures.objects import neighbours
 from minidocker.notebook.pictures.svg import bytes_text
@@ -19,32 +19,46 @@ from minidocker.tree import Entry, Tree, parents
 from minidocker.union import Verdict, lookup
 
 if TYPE_CHECKING:
-    from minidocker.image import Image
+    from minidocker.image import Image, Layer
 
 KINDS = {"dir": "directory", "symlink": "symbolic link", "char": "device", "block": "device"}
 
 
 @dataclass(frozen=True)
 class Source:
-    """One place that a path may come from. `number` counts an image's layers from the bottom, 1 first."""
+    """One place that a path may come from: what it has, and the tree below it, each read when it is first asked for.
+
+    `number` counts an image's layers from the bottom, 1 first.
+    """
 
     name: str
-    changes: Changeset
+    read: Callable[[], Changeset]
+    under: Callable[[], Tree] = Tree
     number: int = 0
     writable: bool = False
+
+    @cached_property
+    def changes(self) -> Changeset:
+        """What it has."""
+        return self.read()
 
 
 @dataclass(frozen=True)
 class Sources:
-    """All of them, bottom first; and what is seen through them."""
+    """All of them, bottom first; `see` gives the tree that is seen through them."""
 
     each: tuple[Source, ...]
-    tree: Tree
+    see: Callable[[], Tree]
 
-    @property
+    @cached_property
     def layers(self) -> list[Changeset]:
         """Their changesets, bottom first."""
         return [source.changes for source in self.each]
+
+    @cached_property
+    def tree(self) -> Tree:
+        """What is seen through them all."""
+        return self.see()
 
 
 @dataclass(frozen=True)
@@ -65,29 +79,38 @@ def sources(thing: Any) -> Sources:
     if isinstance(thing, Sources):
         return thing
     if hasattr(thing, "layers") and hasattr(thing, "diff_ids"):
-        return Sources(_of_image(thing), thing.tree())
+        return Sources(_of_image(thing), thing.tree)
     if hasattr(thing, "changes") and hasattr(thing, "image"):
-        own: Changeset = thing.changes()
-        writable = Source("writable layer", own, writable=True)
-        return Sources((*_of_image(thing.image), writable), merge(thing.image.tree(), own))
+        writable = Source("writable layer", thing.changes, thing.image.tree, writable=True)
+        return Sources((*_of_image(thing.image), writable), lambda: merge(writable.under(), writable.changes))
     if isinstance(thing, Sequence) and all(isinstance(one, Changeset) for one in thing):
-        named = (Source(f"layer {number}", one, number) for number, one in enumerate(thing, 1))
-        return Sources(tuple(named), merge(Tree(), *thing))
+        plain = (_plain(tuple(thing[:number])) for number in range(1, len(thing) + 1))
+        return Sources(tuple(plain), lambda: view(tuple(thing)))
     raise InvalidArgument(
         f"a {type(thing).__name__} has no layers: give an image, a container, or a list of Changesets"
     )
 
 
 def _of_image(image: Image) -> tuple[Source, ...]:
-    base = base_of(image, neighbours(image))
+    base, layers = base_of(image, neighbours(image)), image.layers
     folded = len(base.layers) if base else 0
     found = []
     if base:
-        below = reduce(stack, (layer.changes for layer in image.layers[:folded]))
-        found.append(Source(f"FROM {base_name(base)}: {count(folded, 'layer')}", below, folded))
-    for number, layer in enumerate(image.layers[folded:], folded + 1):
-        found.append(Source(instruction(layer.created_by) or f"layer {number}", layer.changes, number))
+        name = f"FROM {base_name(base)}: {count(folded, 'layer')}"
+        found.append(Source(name, lambda: reduce(stack, (layer.changes for layer in layers[:folded])), number=folded))
+    for number, layer in enumerate(layers[folded:], folded + 1):
+        name = instruction(layer.created_by) or f"layer {number}"
+        found.append(Source(name, partial(getattr, layer, "changes"), partial(_view, layer.below), number))
     return tuple(found)
+
+
+def _plain(layers: tuple[Changeset, ...]) -> Source:
+    """The last of these layers."""
+    return Source(f"layer {len(layers)}", lambda: layers[-1], lambda: view(layers[:-1]), len(layers))
+
+
+def _view(layers: Sequence[Layer]) -> Tree:
+    return view(tuple(layer.changes for layer in layers))
 
 
 def said(found: Sources, path: str) -> list[Said]:
