@@ -1,7 +1,7 @@
 # `make lab` opens the course, `make test` runs everything that CI runs; both need only Python and make.
 #
 #   make lab      JupyterLab on the first lesson
-#   make test     ruff, mypy, pytest (units, properties, oracles, both runtimes) and every notebook
+#   make test     ruff, mypy, pytest (units, properties, oracles, both runtimes, a browser) and every notebook
 #   make bench    our speed beside that of runc, Docker and others, as ratios
 #   make lint     ruff and mypy alone
 #   make outputs  run the lessons and store what they show; after a change of a picture or of a text in one
@@ -45,7 +45,7 @@ notebooks:
 	@for runtime in simulated namespaces; do \
 	  if $(BIN)/minidocker --runtime $$runtime doctor >/dev/null; then \
 	    echo "notebooks: runtime $$runtime"; \
-	    MINIDOCKER_RUNTIME=$$runtime $(PY) -m pytest -q --nbval notebooks/*.ipynb \
+	    MINIDOCKER_RUNTIME=$$runtime $(PY) -m pytest -q -n 2 --dist loadscope --nbval notebooks/*.ipynb \
 	      $$(find exercises -name '*.ipynb' ! -name source.ipynb ! -path '*/.*') || exit 1; \
 	  else echo "notebooks: runtime $$runtime does not work here, skipped (minidocker doctor says why)"; fi; \
 	done
