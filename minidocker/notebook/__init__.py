@@ -17,9 +17,13 @@ from typing import Any
 
 NAMES = {  # where each name that a lesson imports from here stands
     "pictures.objects": "figure mimebundle stack text walk",
+    "pictures.blame": "blame",
     "pictures.guess": "compare",
     "pictures.ray": "ray",
     "pictures.film": "film",
+    "pictures.crowd": "crowd",
+    "pictures.machine": "life_cycle",
+    "pictures.signals": "signals",
     "lessons": "lesson on_linux",
     "listing": "source",
     "magics": "load_ipython_extension",

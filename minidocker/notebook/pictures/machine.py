@@ -72,7 +72,7 @@ def life_cycle(thing: Container | str = "") -> Figure:
     return machine_figure(state["Status"], state["ExitCode"], f"the life of {thing.name}")
 
 
-def machine_figure(state: str, code: int = 0, title: str = "the life of a container") -> Figure:
+def machine_figure(state: str, code: int | None = None, title: str = "the life of a container") -> Figure:
     """The machine; the state that a container is in is marked, and so is what leads on from there."""
     found = arrows()
     drawn = [text(0, 14, title, "md-h")]
@@ -138,10 +138,10 @@ def _lines(said: list[str]) -> list[str]:
     return [line for words in [verbs, *(word for word in said if word in BY_ITSELF)] for line in wrap(words, 17)]
 
 
-def _box(name: str, state: str, code: int) -> Iterator[Markup]:
+def _box(name: str, state: str, code: int | None) -> Iterator[Markup]:
     x, y = STATES[name]
     here = name == state
-    words = f"▸ {name}" + (f" ({code})" if name == "exited" else "") if here else name
+    words = f"▸ {name}" + (f" ({code})" if name == "exited" and code is not None else "") if here else name
     yield rect(x, y, *BOX, "md-box", "md-dash" if name == "removed" else "", rx=17)
     if here:
         yield rect(x, y, *BOX, "md-on", rx=17)

@@ -21,7 +21,8 @@ from minidocker.notebook.pictures.facts import Mark, Seen, base_of, marks, rows,
 from minidocker.notebook.pictures.files import layer_figure
 from minidocker.notebook.pictures.journey import Journey, walk_figure
 from minidocker.notebook.pictures.ladder import ladder
-from minidocker.notebook.pictures.life import STATES, Life, container_figure
+from minidocker.notebook.pictures.life import Life, container_figure
+from minidocker.notebook.pictures.machine import STATES
 from minidocker.notebook.pictures.objects import config_lines, draw_image
 from minidocker.notebook.pictures.stack import core_sample
 from minidocker.notebook.pictures.svg import Figure
