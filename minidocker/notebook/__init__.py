@@ -27,7 +27,13 @@ NAMES = {  # where each name that a lesson imports from here stands
     "lessons": "lesson on_linux",
     "listing": "source",
     "magics": "load_ipython_extension",
+    "pictures.door": "door patterns",
+    "pictures.ledger": "ledger",
+    "pictures.matrix": "matrix",
+    "pictures.scopes": "scopes",
+    "pictures.trace": "trace",
     "widgets.predict": "predict",
+    "widgets.stepper": "stepper",
 }
 PLACES = {name: module for module, names in NAMES.items() for name in names.split()}
 
