@@ -108,7 +108,7 @@ def _view(rows: Sequence[Row], seen: Mapping[int, Seen]) -> View:
 def _projection(view: View) -> list[Markup]:
     """A bar as wide as all that is stored: what is seen of each layer, and, hatched, what nobody sees any more."""
     drawn = [
-        text(LEFT - 10, 15, "what a container sees", text_anchor="end", font_weight="600"),
+        text(LEFT - 10, 15, "what a container sees", text_anchor="end"),
         text(LEFT - 10, 30, view.what, "md-dim", "md-s", text_anchor="end"),
         rect(LEFT, 7, SLAB, 20, "md-thin", rx=0),
         text(LEFT + SLAB + 54 + CORE + 46, 21, view.bytes, "md-s", text_anchor="end"),
@@ -133,7 +133,7 @@ def _label(x: float, words: str) -> Markup:
     wide = len(words) * 6.2 + 8
     return el(
         "g",
-        rect(x - wide / 2, 10, wide, 14, "md-box", rx=3, stroke="none"),
+        rect(x - wide / 2, 10, wide, 14, "md-box", rx=3),
         text(x, 21, words, "md-s", text_anchor="middle"),
     )
 
