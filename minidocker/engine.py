@@ -29,6 +29,7 @@ from minidocker.runtime import Runtime
 
 if TYPE_CHECKING:
     from minidocker.build import Build
+    from minidocker.build.forecast import Forecast
 
 API_VERSION = "1.41"
 
@@ -144,6 +145,12 @@ class ImageCollection(Images):
                 return made
             raise
 
+    def makes(self, name: str) -> bool:
+        """Whether a name is one of this course's base images, and `get` would have to make it first."""
+        from minidocker import base
+
+        return base.is_base(name) and not self.find(name)
+
     def build(self, **options: Any) -> tuple[Image, Any]:
         """Build an image, as Docker's SDK: `(image, log)`; the log is a `Build`, events that draw themselves."""
         from minidocker.build import build_image
@@ -151,6 +158,15 @@ class ImageCollection(Images):
         build: Build = build_image(self.engine, **options)
         assert build.image is not None
         return build.image, build
+
+    def forecast(self, **options: Any) -> Forecast:
+        """What `build` with the same arguments would take from the cache, and build; nothing is built, or written."""
+        from minidocker.build import build_image
+        from minidocker.build.forecast import Forecast, Forecaster
+
+        forecast = build_image(self.engine, **options, builder=Forecaster)
+        assert isinstance(forecast, Forecast)
+        return forecast
 
     def in_use(self) -> dict[str, tuple[str, bool]]:
         """Container id -> (image id, whether it runs)."""

@@ -53,6 +53,10 @@ class Images:
             raise ImageNotFound(f"No such image: {name if '@' in name or ':' in name else name + ':latest'}")
         return Image(self, entry["digest"])
 
+    def makes(self, name: str) -> bool:
+        """Whether `get` would have to make the image of this name first. A plain store makes none."""
+        return False
+
     def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> Found:
         """All images, newest first; `name` is a repository; `filters`: dangling, label, reference, before, since."""
         seen = {entry["digest"]: entry for entry in self._entries()}

@@ -5,6 +5,7 @@
     config.py   what CMD, ENV… change          stages.py   which stages a target needs
     builder.py  one step an instruction        telling.py  what a build says while it goes on
     draft.py    an image in the making         step.py     what it leaves behind to look at
+    forecast.py what it would do, without doing it
 
 `build_image` takes the arguments of Docker's SDK (`images.build`), `build` the parts that they stand for.
 """
@@ -60,13 +61,14 @@ def build(
     dockerfile: Dockerfile,
     options: Options | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    builder: type[Builder] = Builder,
 ) -> Build:
     """Build an image. `on_event` gets Docker's build stream as it happens, and `{"step": Step}` after each step.
 
     Raises BuildError (with the log) where a step fails, DockerfileError, ImageNotFound, and Unsupported, by name, for
     what minidocker does not do.
     """
-    return Builder(images, runtime, context, dockerfile, options or Options(), on_event).build()
+    return builder(images, runtime, context, dockerfile, options or Options(), on_event).build()
 
 
 def build_image(
@@ -84,6 +86,7 @@ def build_image(
     platform: str | None = None,
     text: str | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    builder: type[Builder] = Builder,
     **others: Any,
 ) -> Build:
     """Build as `images.build` of Docker's SDK. `text` is ours: the Dockerfile itself, for a context in `path`."""
@@ -110,7 +113,7 @@ def build_image(
         context, parsed = open_context(engine.store, scratch, path, fileobj, dockerfile, text)
         if text is not None and options.tags:  # one folder may stand behind many cells of a notebook
             context.name += f" {Reference.parse(options.tags[0]).name}"
-        return build(engine.images, engine.runtime, context, parsed, options, on_event)
+        return build(engine.images, engine.runtime, context, parsed, options, on_event, builder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -40,6 +40,7 @@ NETWORKS = ("default", "none", "host")
 SECOND = 1_000_000_000
 Made = AbstractContextManager[Changeset]
 Make = Callable[[], Made]
+Chosen = list[tuple[Tree, list[Found]]]  # of each tree that a COPY takes from, what
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Source:
 class Builder:
     """One build. `build()` gives the `Build`, or raises BuildError, DockerfileError, ImageNotFound, Unsupported."""
 
+    memory: type[Cache] = Cache
+    teller: type[Teller] = Teller
+
     def __init__(
         self,
         images: Images,
@@ -65,9 +69,9 @@ class Builder:
     ) -> None:
         self.images, self.runtime, self.context, self.dockerfile = images, runtime, context, dockerfile
         self.options, self.store = options, images.store
-        self.cache = Cache(self.store)
+        self.cache = self.memory(self.store)
         self.trail = self.cache.last(f"{context.name}\0{dockerfile.name}")
-        self.tell = Teller(on_event)
+        self.tell = self.teller(on_event)
         self.drafts: dict[int, Draft] = {}
         self.scratch = self.store.root / "tmp" / f"build-{os.getpid()}-{os.urandom(4).hex()}"
         self.now = time.time_ns() if options.epoch is None else options.epoch * SECOND
@@ -75,6 +79,20 @@ class Builder:
 
     def build(self) -> Build:
         """Build the target stage and what it needs, and make the image of it."""
+        plan = self.plan()
+        try:
+            with self.telling(), self.store.keep():
+                self.scratch.mkdir(parents=True)
+                drafts = [self.draft(stage) for stage in plan]
+                self.tell.build.image = self.finish(drafts[-1])
+        finally:
+            shutil.rmtree(self.scratch, ignore_errors=True)
+            self.context.digests.save()
+            self.trail.save()
+        return self.tell.build
+
+    def plan(self) -> list[Stage]:
+        """The stages that are needed, the target last. Refuses what makes no sense before anything is done."""
         self.check()
         target = self.dockerfile.target(self.options.target)
         self.dockerfile.check_bases(self.graph.args)
@@ -86,12 +104,13 @@ class Builder:
         self.tell.total = sum(1 + len(stage.instructions) for stage in plan)
         for warning in self.dockerfile.warnings:
             self.tell.say(f"[Warning] {warning}\n")
+        return plan
+
+    @contextmanager
+    def telling(self) -> Iterator[None]:
+        """Whatever goes wrong in here is told to who listens."""
         try:
-            with self.store.keep():
-                self.scratch.mkdir(parents=True)
-                for stage in plan:
-                    self.draft(stage)
-                self.tell.build.image = self.finish(self.draft(target))
+            yield
         except (APIError, BuildError) as error:
             self.tell.fail(error)
             raise
@@ -99,14 +118,9 @@ class Builder:
             failure = BuildError(f"{error.strerror or error}: {error.filename or self.store.root}")
             self.tell.fail(failure)
             raise failure from error
-        finally:
-            shutil.rmtree(self.scratch, ignore_errors=True)
-            self.context.digests.save()
-            self.trail.save()
-        return self.tell.build
 
     def check(self) -> None:
-        """Refuse what makes no sense before anything is done."""
+        """Refuse options that make no sense."""
         for tag in self.options.tags:
             if Reference.parse(tag).digest:
                 raise InvalidArgument(f"invalid tag {tag!r}: a digest names one image for ever")
@@ -157,17 +171,20 @@ class Builder:
             draft = Draft.on(image)
             facts |= {"id": image.id, "layers": image.diff_ids}
         self.note(stage, stage.origin, facts)
-        why = self.trail.why(label(stage), draft.unsaid if parent else 0)
+        decision = self.compare(stage, draft.unsaid if parent else 0, draft.said or key_of(facts))
         if parent is None:
             draft.key = key_of({"layers": facts.get("layers", []), "epoch": self.options.epoch})
-            draft.said = key_of(facts)
-        hit = why in (NEVER, LOST)
-        if not hit:
+            draft.said = decision.key
+        if not decision.hit:
             draft.unsaid = self.tell.number
             draft.missed = draft.missed if parent else self.tell.number
-        decision = Decision(hit, "hit" if hit else f"miss because {why}", draft.said)
         self.tell.conclude(stage, stage.origin, decision, began, facts, draft)
         return draft
+
+    def compare(self, stage: Stage, missed: int, key: str) -> Decision:
+        """Whether a FROM stands on what it stood on the last time."""
+        why = self.trail.why(label(stage), missed)
+        return Decision(True, "hit", key) if why in (NEVER, LOST) else Decision(False, f"miss because {why}", key)
 
     def find(self, name: str, one: Instruction) -> Image:
         """An image of the store, or one of this course's own bases."""
@@ -286,18 +303,22 @@ class Builder:
         quick = key_of(facts | {"source": source.key}) if source.key and not self.options.no_cache else ""
         if quick and (record := self.cache.find(self.cache.alias(quick))[0]):
             return self.take(stage, draft, one, record, text)
-        tree, docs = source.tree(), Tree({f"/{doc.name}": file(doc.data.encode()) for doc in one.heredocs})
-        chosen = [
-            (tree, select(tree, one.args[:-1], source.where)),
-            (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs])),
-        ]
-        facts["files"] = self.cache.put_files({k: v for part in chosen for k, v in contents(*part).items()})
+        chosen, facts["files"] = self.gather(one, source)
         if quick:
             self.cache.alias(quick, key_of(facts))
         make = partial(self.copied, one, facts, draft, chosen)
         return self.layer(stage, draft, one, facts, text, make)
 
-    def copied(self, one: Instruction, facts: Facts, draft: Draft, chosen: list[tuple[Tree, list[Found]]]) -> Made:
+    def gather(self, one: Instruction, source: Source) -> tuple[Chosen, str]:
+        """What a COPY takes, out of its source and its here-documents, and the digest that stands for all of it."""
+        tree, docs = source.tree(), Tree({f"/{doc.name}": file(doc.data.encode()) for doc in one.heredocs})
+        chosen = [
+            (tree, select(tree, one.args[:-1], source.where)),
+            (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs])),
+        ]
+        return chosen, self.cache.put_files({k: v for part in chosen for k, v in contents(*part).items()})
+
+    def copied(self, one: Instruction, facts: Facts, draft: Draft, chosen: Chosen) -> Made:
         """The layer of a COPY. With `--link` it does not look at what is below."""
         lower = Tree() if one.flags.get("link") else draft.tree()
         owner = conf.owner(lower, facts["owner"]) if facts["owner"] else None
@@ -320,29 +341,35 @@ class Builder:
     def layer(self, stage: Stage, draft: Draft, one: Instruction, facts: Facts, text: str, make: Make) -> Decision:
         """A step that makes a layer: taken from the cache, or made and put there."""
         decision, record = self.decide(stage, one, facts, draft.missed)
-        if record is None:
-            began = time.monotonic()
-            with make() as changes:
-                made = self.images.add_layer(changes, text, self.options.epoch)
-            record = self.remember(one, facts, made, time.monotonic() - began)
-        self.push(draft, record, text)
+        self.push(draft, one, record or self.make(one, facts, text, make), text)
         draft.missed = draft.missed if decision.hit else self.tell.number
         return decision
+
+    def make(self, one: Instruction, facts: Facts, text: str, make: Make) -> Record:
+        """Make a layer, and enter it into the cache."""
+        began = time.monotonic()
+        with make() as changes:
+            made = self.images.add_layer(changes, text, self.options.epoch)
+        return self.remember(one, facts, made, time.monotonic() - began)
 
     def take(self, stage: Stage, draft: Draft, one: Instruction, record: Record, text: str) -> Decision:
         """A layer that is known to be in the cache."""
         self.note(stage, one, record.facts)
-        self.push(draft, record, text)
+        self.push(draft, one, record, text)
         return Decision(True, "hit", record.key)
 
-    def push(self, draft: Draft, record: Record, text: str) -> None:
-        """Put a record's layer on the stack."""
-        assert record.layer is not None
-        layer = Layer(self.store, record.layer, record.layer.digest, text)
+    def push(self, draft: Draft, one: Instruction, record: Record, text: str) -> None:
+        """Put a record's layer on the stack. A COPY --link does not know what it lies on; what comes next has to."""
+        layer = self.stored(record, text)
         layer.below = tuple(draft.layers)
         draft.layers.append(layer)
-        draft.key = record.key
+        draft.key = key_of({"parent": draft.key, "link": record.key}) if one.flags.get("link") else record.key
         draft.history.append(self.line(text, record))
+
+    def stored(self, record: Record, text: str) -> Layer:
+        """A record's layer."""
+        assert record.layer is not None
+        return Layer(self.store, record.layer, record.layer.digest, text)
 
     def decide(self, stage: Stage, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
         """Ask the cache, and find out why it has nothing."""

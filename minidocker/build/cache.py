@@ -37,11 +37,20 @@ LOST = "its result is not in the cache: the last build failed here, or the cache
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a step's result was taken from the cache, and why (not). `key` names the facts that were looked up."""
+    """Whether a step's result was taken from the cache, and why (not). `key` names the facts that were looked up.
+
+    Only a forecast has decisions that depend on what nobody knows before it is built: no hit, and no miss either.
+    """
 
     hit: bool
     reason: str
     key: str
+    depends: bool = False
+
+    @property
+    def word(self) -> str:
+        """What it is: `hit`, `miss` or `depends`."""
+        return "hit" if self.hit else "depends" if self.depends else "miss"
 
     def __str__(self) -> str:
         return self.reason
@@ -63,8 +72,6 @@ class Cache:
 
     def __init__(self, store: Store) -> None:
         self.store, self.root = store, store.root / "cache"
-        for name in ("steps", "files", "builds"):
-            (self.root / name).mkdir(parents=True, exist_ok=True)
 
     def find(self, key: str) -> tuple[Record | None, str]:
         """The record of a step, if its layer is there and sound; else None, and what is wrong with it, if anything."""
@@ -79,9 +86,13 @@ class Cache:
             return None, f"the record {path.name} is damaged"
         if layer and (problem := self._unsound(layer, value.get("seal"))):
             return None, problem
-        with contextlib.suppress(OSError):
-            os.utime(path)  # when it was last of use
+        self.used(path)
         return record, ""
+
+    def used(self, path: Path) -> None:
+        """Remember when a record was last of use."""
+        with contextlib.suppress(OSError):
+            os.utime(path)
 
     def add(self, record: Record, text: str) -> None:
         """Remember a step that was built."""
@@ -108,8 +119,7 @@ class Cache:
 
     def put_files(self, files: Mapping[str, str]) -> str:
         """The digest of what a COPY takes; the listing is kept under it, for the day when it changes."""
-        lines = "\n".join([f"{name}\0{what}" for name, what in sorted(files.items())])
-        digest = f"sha256:{hashlib.sha256(lines.encode(errors='surrogateescape')).hexdigest()}"
+        digest = listing_digest(files)
         path = self.root / "files" / f"{digest[7:]}.json"
         if not path.exists():
             _write(path, dict(files))
@@ -196,6 +206,11 @@ class Trail:
             return f"`{old.text}` was removed before line {row.line}"
         return f"line {row.line} changed: was `{old.text}`, now `{row.text}`"
 
+    def again(self, stage: str) -> Row | None:
+        """The step of an earlier build, the latest, that was written as the one just noted."""
+        text = self.now[stage][-1].text
+        return next((row for rows in self.before.get(stage, []) for row in rows if row.text == text), None)
+
     def _closest(self, stage: str, row: Row, index: int) -> list[Row]:
         """Of the builds before this one, the latest that stood just here: on the same parent, if there is one."""
         runs = self.before[stage]
@@ -251,6 +266,12 @@ def key_of(facts: Facts) -> str:
     """The digest of facts."""
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def listing_digest(files: Mapping[str, str]) -> str:
+    """The digest of what a COPY takes: path -> kind, mode, owner and digest."""
+    lines = "\n".join([f"{name}\0{what}" for name, what in sorted(files.items())])
+    return f"sha256:{hashlib.sha256(lines.encode(errors='surrogateescape')).hexdigest()}"
 
 
 def short(digest: str) -> str:

@@ -204,3 +204,11 @@ def test_unchanged_files_are_not_read_again(built: Any, monkeypatch: pytest.Monk
 def test_source_date_epoch_is_a_fact_too(built: Any) -> None:
     first = built.build(DOCKERFILE, buildargs={"SOURCE_DATE_EPOCH": "1700000000"})
     assert misses(first)[1] == "miss because SOURCE_DATE_EPOCH changed (was unset, now 1700000000)"
+
+
+def test_what_runs_on_a_linked_copy_knows_what_lies_below_it(workshop: Any) -> None:
+    text = "FROM busybox\nRUN echo {} > /a\nCOPY --link f /f\nRUN cat /a > /b\n"
+    workshop.build(text.format(1), {"f": "x"})
+    build = workshop.build(text.format(2))
+    assert list(misses(build)) == [2, 4], "the copy itself stands alone"
+    assert build.image.tree()["/b"].data.read() == b"2\n"

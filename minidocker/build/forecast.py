@@ -1,0 +1,231 @@
+"""A forecast: what a build would take from the cache, what it would build and why, before anything is built.
+
+A step's key is the digest of facts, and after a miss the next key is known too, as it names the step above and not its
+result. So the whole Dockerfile can be followed without running any of it, and nothing is written. One thing cannot be
+known: a `COPY --from` of a stage that would be built again may take the same files as last time, or others. Such a
+step `depends`, and so does what lies below it.
+
+    >>> Decision(False, "depends on what stage build makes this time", "sha256:…", depends=True).word
+    'depends'
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from minidocker.build.builder import Builder, Chosen, Make, Source, label
+from minidocker.build.cache import Cache, Decision, Facts, Record, key_of, listing_digest
+from minidocker.build.config import DEFAULT_PATH
+from minidocker.build.draft import Draft
+from minidocker.build.step import Build
+from minidocker.build.telling import Event, Teller
+from minidocker.content import Store
+from minidocker.dockerfile import Instruction, Stage
+from minidocker.image import Image, Layer
+from minidocker.images import Images
+from minidocker.layer import Changeset
+
+
+class Unknown(Exception):
+    """What only shows when it is made."""
+
+
+@dataclass
+class Forecast(Build):
+    """What a build would do: its steps with their decisions, but no image and no new layers.
+
+    The `seconds` of a step are those that it took when it was built last, 0 where it never was.
+    """
+
+    @property
+    def saved(self) -> float:
+        """The seconds that the cache saves."""
+        return sum(step.seconds for step in self.steps if step.decision.hit)
+
+    @property
+    def cost(self) -> float:
+        """The seconds that it took the last time to build what would be built, or may have to be, again."""
+        return sum(step.seconds for step in self.steps if not step.decision.hit)
+
+    def __repr__(self) -> str:
+        words = [step.decision.word for step in self.steps]
+        tally = ", ".join(f"{words.count(word)} {word}" for word in ("hit", "miss", "depends") if word in words)
+        return f"<Forecast: {len(words)} steps: {tally}>"
+
+
+class Planned(Layer):
+    """A layer that would be made. COPY and WORKDIR can be computed; what a RUN changes, nobody knows before."""
+
+    def __init__(self, store: Store, text: str, known: Changeset | None) -> None:
+        self.store, self.created_by, self.diff_id, self.below, self.known = store, text, "", (), known
+
+    @property
+    def changes(self) -> Changeset:
+        """What it changes. Raises Unknown."""
+        if self.known is None:
+            raise Unknown
+        return self.known
+
+
+class Unmade(Image):
+    """One of this course's base images that is not here yet: the build would make it first."""
+
+    def __init__(self, images: Images, name: str) -> None:
+        self.images, self.store, self.id = images, images.store, f"{name}, not made yet"
+        self.raw = {"config": {"Env": [f"PATH={DEFAULT_PATH}"]}, "rootfs": {"diff_ids": [self.id]}}
+        self.layers = [Planned(images.store, name, None)]
+
+
+class Peek(Cache):
+    """The cache, looked at: what a build would write into it is kept in memory."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.records: dict[str, Record] = {}
+        self.aliases: dict[str, str] = {}
+        self.listings: dict[str, Mapping[str, str]] = {}
+
+    def find(self, key: str) -> tuple[Record | None, str]:
+        """As the build would find it: what it made itself just before is there too."""
+        return (self.records[key], "") if key in self.records else super().find(key)
+
+    def used(self, path: Path) -> None:
+        """Looking is not using."""
+
+    def add(self, record: Record, text: str) -> None:
+        """Remember a step that would be built."""
+        self.records[record.key] = record
+
+    def alias(self, key: str, other: str = "") -> str:
+        """The key that a cheaper one stands for, or would."""
+        if other:
+            self.aliases[key] = other
+        return self.aliases.get(key) or super().alias(key)
+
+    def put_files(self, files: Mapping[str, str]) -> str:
+        """The digest of a listing."""
+        digest = listing_digest(files)
+        self.listings[digest] = files
+        return digest
+
+    def files(self, digest: str) -> dict[str, str]:
+        """The listing of a digest."""
+        return dict(self.listings[digest]) if digest in self.listings else super().files(digest)
+
+    @cached_property
+    def parents(self) -> frozenset[str]:
+        """The keys on which anything was ever built."""
+        texts = [path.read_text(errors="replace") for path in (self.root / "steps").glob("*.json")]
+        return frozenset(key for text in texts for key in re.findall(r'"parent": "([^"]*)"', text))
+
+
+class Foreteller(Teller):
+    """Tells of steps that were not carried out. `seconds` is what the one that goes on took when it was built last."""
+
+    def __init__(self, on_event: object) -> None:
+        super().__init__(on_event)  # type: ignore[arg-type]
+        self.build: Forecast = Forecast()
+        self.seconds = 0.0
+
+    def emit(self, event: Event) -> None:
+        """Send an event; a step without the layer that it has not made."""
+        if step := event.get("step"):
+            layer = None if isinstance(step.layer, Planned) else step.layer
+            event = {"step": replace(step, layer=layer, seconds=self.seconds)}
+            self.build.steps[-1], self.seconds = event["step"], 0.0
+        super().emit(event)
+
+
+class Forecaster(Builder):
+    """A builder that only looks. `doubts` has the keys that nobody can know yet, each with what it depends on."""
+
+    memory, teller = Peek, Foreteller
+    cache: Peek
+    tell: Foreteller
+
+    def build(self) -> Forecast:
+        """Follow the Dockerfile. Raises what the build would raise, as far as that shows before anything runs."""
+        self.doubts: dict[str, str] = {}
+        self.doubt = ""  # what the stage depends on at the step that goes on
+        self.planned: dict[str, Changeset | None] = {}
+        plan = self.plan()
+        with self.telling():
+            for stage in plan:
+                self.draft(stage)
+            self.warn()
+        return self.tell.build
+
+    def find(self, name: str, one: Instruction) -> Image:
+        """An image of the store, or the promise of one of this course's own bases."""
+        return Unmade(self.images, name) if self.images.makes(name) else super().find(name, one)
+
+    def compare(self, stage: Stage, missed: int, key: str) -> Decision:
+        """Whether a FROM stands on what it stood on the last time, if that can be known."""
+        base, first = stage.base_image(self.graph.args), not self.trail.before.get(label(stage))
+        doubt = self.doubts.get(key)
+        if self.graph.base(stage) is None and self.images.makes(base) and (self.cache.parents or not first):
+            doubt, self.doubts[key] = f"depends on {base}, which is made first", f"depends on step {self.tell.number}"
+        decision = super().compare(stage, missed, key)
+        return Decision(False, doubt, key, depends=True) if doubt and not first else decision
+
+    def step(self, stage: Stage, draft: Draft, written: Instruction) -> None:
+        """Follow one instruction. What is below a doubt is in doubt."""
+        self.doubt = self.doubts.get(draft.said, "")
+        super().step(stage, draft, written)
+        if doubt := self.doubt or self.doubts.get(self.tell.build.steps[-1].decision.key):
+            self.doubts[draft.said] = doubt
+
+    def gather(self, one: Instruction, source: Source) -> tuple[Chosen, str]:
+        """What a COPY takes; of a stage that has to run first, that is a doubt."""
+        try:
+            return super().gather(one, source)
+        except Unknown:
+            stage, name = self.graph.source(one), one.flags["from"]
+            what = f"what stage {name} makes this time" if stage else f"{name}, which is made first"
+            unknown = f"some files of {source.key}"
+            self.doubts[unknown] = f"depends on {what}"
+            return [], unknown
+
+    def decide(self, stage: Stage, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
+        """Ask the cache, if it can be known what to ask."""
+        decision, record = super().decide(stage, one, facts, missed)
+        again = self.trail.again(label(stage))
+        last = record or (self.cache.find(key_of(again.facts))[0] if again else None)
+        self.tell.seconds = last.seconds if last else 0.0
+        doubt = self.doubts.get(facts.get("files", "")) or self.doubt
+        if not doubt or decision.hit or self.options.no_cache or self.certain(stage, facts, missed):
+            return decision, record
+        self.doubts[decision.key] = self.doubt or f"depends on step {self.tell.number}"
+        return Decision(False, doubt, decision.key, depends=True), None
+
+    def certain(self, stage: Stage, facts: Facts, missed: int) -> bool:
+        """Whether a step has to miss whatever it copies, as nothing was ever built on its parent."""
+        first = not self.trail.before.get(label(stage))
+        return not self.doubt and bool(missed or first) and facts["parent"] not in self.cache.parents
+
+    def make(self, one: Instruction, facts: Facts, text: str, make: Make) -> Record:
+        """Plan a layer: computed where that takes no program, no archive and nothing unknown."""
+        record = self.remember(one, facts)
+        self.planned[record.key] = None
+        if one.keyword in ("COPY", "WORKDIR") and facts.get("files") not in self.doubts:
+            try:
+                with make() as changes:
+                    self.planned[record.key] = changes
+            except Unknown:
+                pass
+        return record
+
+    def take(self, stage: Stage, draft: Draft, one: Instruction, record: Record, text: str) -> Decision:
+        """A layer that is known to be in the cache."""
+        self.tell.seconds = record.seconds
+        return super().take(stage, draft, one, record, text)
+
+    def stored(self, record: Record, text: str) -> Layer:
+        """A record's layer, if only a planned one."""
+        if record.key in self.planned:
+            return Planned(self.store, text, self.planned[record.key])
+        return super().stored(record, text)
