@@ -22,6 +22,7 @@ __all__ = ["exercise"]
 
 MODULES = {  # exercise -> the module with its TASKS and its transplant()
     "01-layers": "layers",
+    "03-stacking": "stacking",
 }
 
 Tools = tuple[Callable[..., Verdict | Message], Callable[[str], Message], Callable[..., Verdict]]

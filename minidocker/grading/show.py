@@ -8,7 +8,7 @@ from minidocker.grading.compare import describe, same
 from minidocker.layer import WHITEOUT
 from minidocker.notebook.pictures.facts import Letter, Mark
 from minidocker.notebook.pictures.files import tree_figure
-from minidocker.notebook.pictures.svg import Figure, text
+from minidocker.notebook.pictures.svg import Figure, rect, text
 from minidocker.tree import Entry
 
 Entries = dict[str, Entry]
@@ -40,6 +40,33 @@ def show_lines(title: str, value: Any, _arguments: tuple[Any, ...]) -> Figure:
         *(text(0, 38 + 18 * n, line, "md-c", width=NARROW) for n, line in enumerate(lines)),
     ]
     return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 46 + 18 * len(lines), "\n".join([title, *lines]))
+
+
+def show_stack(title: str, value: Any, arguments: tuple[Any, ...]) -> Figure:
+    """The layers of the first argument, top first. A number lights the layer that answers, a list the names seen."""
+    layers, path = arguments
+    drawn, y, lines = [text(0, 16, title, "md-h")], 26.0, [title]
+    for number in reversed(range(len(layers))):
+        chosen = type(value) is int and value == number
+        words = [_said(known, entry, path, value) for known, entry in sorted(layers[number].items())] or ["(nothing)"]
+        height = 10 + 17.0 * len(words)
+        drawn.append(rect(0, y, NARROW - 1, height, "md-on" if chosen else "md-slab"))
+        drawn.append(text(14, y + 18, str(number), "md-h", text_anchor="middle"))
+        drawn += [text(32, y + 18 + 17 * n, line, "md-c", width=NARROW - 110) for n, line in enumerate(words)]
+        drawn.append(text(NARROW - 10, y + 18, "answers" if chosen else "", "md-s", text_anchor="end"))
+        lines += [f"{'>' if chosen else ' '} layer {number}: {', '.join(words)}"]
+        y += height + 6
+    said = f"nobody answers for {path}" if value is None else f"{path}: {describe(value)}"
+    drawn.append(text(0, y + 14, said, "md-c", width=NARROW))
+    return Figure(title, f"{said}. {'. '.join(lines[1:])}", "".join(drawn), NARROW, y + 22, "\n".join([*lines, said]))
+
+
+def _said(path: str, entry: Entry, directory: str, value: Any) -> str:
+    """An entry in the fewest words (its mode only where that is not the usual one), marked when its name is seen."""
+    usual = " (mode 755)" if entry.is_dir else " (mode 644)"
+    up, _, name = path.rpartition("/")
+    seen = type(value) is list and (up or "/") == directory and any(type(one) is str and one == name for one in value)
+    return f"{'▸ ' if seen else ''}{path}: {describe(entry).removeprefix('a ').replace(usual, '')}"
 
 
 def _letter(lower: Entries, path: str, entry: Entry) -> Letter:
