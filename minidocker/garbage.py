@@ -20,6 +20,9 @@ MAX_NOTE = (
 )  # bytes; manifests and configurations are smaller (4 MiB is a registry's limit), layers begin otherwise
 
 
+ROOTS = {"index": "index.json", "cache": "cache/**/*.json", "containers": "containers/*/config.json"}
+
+
 def collect(store: Store) -> int:
     """Delete garbage and say how many bytes of blobs went. Does nothing while somebody is writing blobs."""
     gate = store.keep(shared=False)
@@ -38,15 +41,17 @@ def collect(store: Store) -> int:
         gate.release()
 
 
-def reachable(store: Store) -> set[str]:
-    """The hex digests that are alive: blobs, diff ids, and the chain ids that name some unpacked layers."""
-    root = store.root
-    notes = [root / "index.json", *root.glob("cache/**/*.json"), *root.glob("containers/*/config.json")]
+def reachable(store: Store, *kinds: str) -> set[str]:
+    """The hex digests that are alive: blobs, diff ids, and the chain ids that name some unpacked layers.
+
+    With `kinds`, only what these roots keep alive: `index`, `cache`, `containers`.
+    """
+    notes = [note for kind in kinds or ROOTS for note in store.root.glob(ROOTS[kind])]
     todo = {name for note in notes for name in _mentions(note)}
     live: set[str] = set()
     while todo:
         live.add(name := todo.pop())
-        blob = root / "blobs" / "sha256" / name
+        blob = store.root / "blobs" / "sha256" / name
         if _is_note(blob):
             todo |= {*_mentions(blob), *_chains(blob)} - live
     return live

@@ -32,6 +32,11 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.matrix": "matrix",
     "pictures.scopes": "scopes",
     "pictures.trace": "trace",
+    "pictures.imagediff": "image_diff",
+    "pictures.sharing": "shared_layers",
+    "pictures.storegraph": "store_graph",
+    "pictures.waterfall": "waterfall",
+    "widgets.hashlab": "hashlab",
     "widgets.predict": "predict",
     "widgets.stepper": "stepper",
 }

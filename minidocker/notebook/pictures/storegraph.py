@@ -1,0 +1,209 @@
+"""The store as a graph: names, the manifests that they point to, and every blob once, with its bytes.
+
+What keeps a blob is told apart: a name (or a container), the build cache alone, `index.json` alone (an image without a
+name, which `prune` takes), or nothing any more: garbage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from minidocker.content import read_json
+from minidocker.garbage import MAX_NOTE, reachable
+from minidocker.image import Image
+from minidocker.manifest import REF_NAME
+from minidocker.notebook.pictures.facts import count, instruction
+from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, group, rect, text
+
+if TYPE_CHECKING:
+    from minidocker.engine import Engine
+
+Kind = Literal["manifest", "config", "layer", "blob"]
+Keeper = Literal["name", "cache", "index", "nothing"]
+WORDS: dict[Keeper, str] = {
+    "name": "",
+    "cache": "the build cache has it",
+    "index": "prune takes it",
+    "nothing": "garbage",
+}
+SUMS: dict[Keeper, str] = {
+    "name": "named",
+    "cache": "kept by the build cache alone",
+    "index": "for prune",
+    "nothing": "garbage",
+}
+NONE, BOX, CACHE = "no name", "container ", "build cache"
+ROOT, MANIFEST, BLOB, TELL = (0, 150), (196, 132), (374, 290), 676  # x and width of the columns
+WIDTH, TOP, HIGH, STEP = 800, 74, 26, 34
+HEADS = ((0, "names"), (196, "manifests"), (374, "configs and layers: each blob once"))
+Spot = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One blob: its digest, what it is and says, its bytes, what keeps it, the manifests that point to it."""
+
+    digest: str
+    kind: Kind
+    words: str
+    size: int
+    kept: Keeper
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What the picture shows: names (tags, containers) with the manifest of each, and all blobs."""
+
+    names: tuple[tuple[str, str], ...]
+    nodes: tuple[Node, ...]
+
+    def size(self, *kept: Keeper) -> int:
+        """Bytes of the blobs that these keep."""
+        return sum(node.size for node in self.nodes if node.kept in kept)
+
+
+def store_graph(engine: Engine) -> Figure:
+    """Draw what an engine's store holds: each blob once, and what keeps it there."""
+    return graph_figure(contents(engine))
+
+
+def contents(engine: Engine) -> Contents:
+    """Read the store: what `index.json` names, what the manifests list, and whatever else lies there."""
+    store = engine.store
+    entries: list[dict[str, Any]] = read_json(store.root / "index.json")["manifests"]
+    pairs = [(str((entry.get("annotations") or {}).get(REF_NAME) or ""), entry["digest"]) for entry in entries]
+    boxes = [(f"{BOX}{one.name}", one.image.manifest_digest) for one in engine.containers.list(all=True)]
+    names = sorted((name, digest) for name, digest in [*pairs, *boxes] if name)
+    named = {digest for _, digest in names}
+    order = [*dict.fromkeys(digest for _, digest in names), *sorted({digest for _, digest in pairs} - named)]
+    found = {digest: Image(engine.images, digest) for digest in order}
+    parents: dict[str, tuple[str, ...]] = {}
+    known: dict[str, tuple[Kind, str]] = {}
+    for digest, image in found.items():
+        known |= {digest: ("manifest", ""), image.id: ("config", "")}
+        for layer in image.layers:
+            known.setdefault(layer.descriptor.digest, ("layer", instruction(layer.created_by)))
+        for blob in dict.fromkeys([digest, image.id, *(layer.descriptor.digest for layer in image.layers)]):
+            parents[blob] = (*parents.get(blob, ()), digest)
+    cached, alive = reachable(store, "cache"), reachable(store)
+    for path in sorted((store.root / "blobs" / "sha256").iterdir()):
+        known.setdefault(f"sha256:{path.name}", ("layer" if path.name in cached else _kind(path), ""))
+
+    def keeper(digest: str) -> Keeper:
+        if named & set(parents.get(digest, ())):
+            return "name"
+        name = digest.partition(":")[2]
+        return "cache" if name in cached else "index" if name in alive else "nothing"
+
+    return Contents(
+        tuple(names),
+        tuple(
+            Node(digest, kind, words, store.path(digest).stat().st_size, keeper(digest), parents.get(digest, ()))
+            for digest, (kind, words) in known.items()
+        ),
+    )
+
+
+def _kind(path: Path) -> Kind:
+    """What a blob is that nothing speaks for: told by what stands in it."""
+    with path.open("rb") as stream:
+        start = stream.read(MAX_NOTE)
+    try:
+        value = json.loads(start) if start[:1] == b"{" else {}
+    except ValueError:
+        value = {}
+    return "manifest" if "layers" in value else "config" if "rootfs" in value else "blob"
+
+
+def graph_figure(found: Contents) -> Figure:
+    """Draw the contents of a store."""
+    roots, spots, height = _places(found)
+    kept = {node.digest: node.kept for node in found.nodes}
+    lines = [_edge(spot, spots[digest], ROOT[1], kept[digest]) for (_, digest), spot in roots.items()]
+    lines += [
+        _edge(spots[parent], spots[node.digest], MANIFEST[1], kept[parent])
+        for node in found.nodes
+        for parent in node.parents
+        if parent != node.digest
+    ]
+    boxes = [group(_root(name), *spot) for (name, _), spot in roots.items()]
+    boxes += [
+        group(_blob(node, MANIFEST[1] if spots[node.digest][0] < BLOB[0] else BLOB[1]), *spots[node.digest])
+        for node in found.nodes
+    ]
+    images = sum(node.kind == "manifest" and bool(node.parents) for node in found.nodes)
+    tags = sum(not name.startswith(BOX) for name, _ in found.names)
+    title = f"store: {count(tags, 'name')}, {count(images, 'image')}, {count(len(found.nodes), 'blob')}"
+    sums = [f"{bytes_text(size)} {what}" for kept_by, what in SUMS.items() if (size := found.size(kept_by))]
+    said = f"{bytes_text(sum(node.size for node in found.nodes))} in all" + (
+        ": " + ", ".join(sums) if len(sums) > 1 else ""
+    )
+    heads = [text(x, TOP - 12, words, "md-dim", "md-s") for x, words in HEADS]
+    drawn = [text(0, 16, title, "md-h"), text(0, 34, said, "md-dim", "md-s"), *heads, *lines, *boxes]
+    twin = [f"{title}  ({said})", *_twin(found)]
+    return Figure(
+        title, f"{said}. " + "; ".join(map(str.strip, twin[1:])), "".join(drawn), WIDTH, height, "\n".join(twin)
+    )
+
+
+def _places(found: Contents) -> tuple[dict[tuple[str, str], Spot], dict[str, Spot], float]:
+    """Where everything stands: roots by (name, manifest), blobs by digest; and the height of it all."""
+    roots: dict[tuple[str, str], Spot] = {}
+    spots: dict[str, Spot] = {}
+    y = float(TOP)
+    for digest in [node.digest for node in found.nodes if node.kind == "manifest" and node.parents]:
+        mine = [name for name, target in found.names if target == digest]
+        roots |= {(name, digest): (ROOT[0], y + index * STEP) for index, name in enumerate(mine or [NONE])}
+        new = [n.digest for n in found.nodes if digest in n.parents and n.digest not in spots and n.kind != "manifest"]
+        spots[digest] = (MANIFEST[0], y)
+        spots |= {blob: (BLOB[0], y + index * STEP) for index, blob in enumerate(new)}
+        y += STEP * max(len(mine), len(new), 1) + 6
+    for node in sorted((node for node in found.nodes if node.digest not in spots), key=lambda node: node.kept):
+        if node.kept == "cache":
+            roots.setdefault((CACHE, node.digest), (ROOT[0], y))
+        spots[node.digest] = (BLOB[0], y)
+        y += STEP
+    return roots, spots, y
+
+
+def _edge(start: Spot, end: Spot, width: float, kept: Keeper) -> Markup:
+    (x1, y1), (x2, y2) = start, end
+    return arrow(x1 + width + 3, y1 + HIGH / 2, x2 - 2, y2 + HIGH / 2, *([] if kept == "name" else ["md-dash"]))
+
+
+def _root(name: str) -> list[Markup]:
+    loose = name == NONE
+    shape = "md-box md-dash" if loose else "md-slab" if name == CACHE else "md-a" if name.startswith(BOX) else "md-m"
+    return [
+        rect(0, 0, ROOT[1], HIGH, shape, rx=13),
+        text(12, 17, name, "md-c", "md-dim" if loose else "", width=ROOT[1] - 18),
+    ]
+
+
+def _blob(node: Node, width: float) -> list[Markup]:
+    firm = node.kept == "name"
+    words = f"{node.kind} {node.digest[7:15]} {node.words}".strip() if width == BLOB[1] else node.digest[7:15]
+    return [
+        rect(0, 0, width, HIGH, "md-slab" if node.kind == "layer" and firm else "md-box", "" if firm else "md-dash"),
+        text(10, 17, words, "md-c", "" if firm else "md-dim", width=width - 66),
+        text(width - 8, 17, bytes_text(node.size), "md-s", "" if firm else "md-dim", text_anchor="end"),
+        text(TELL - BLOB[0], 17, WORDS[node.kept] if width == BLOB[1] else "", "md-s"),
+    ]
+
+
+def _twin(found: Contents) -> Iterator[str]:
+    for node in [node for node in found.nodes if node.kind == "manifest" and node.parents]:
+        names = ", ".join(name for name, digest in found.names if digest == node.digest) or NONE
+        yield f"  {names} -> {_words(node)}"
+        yield from (f"      -> {_words(n)}" for n in found.nodes if node.digest in n.parents and n != node)
+    yield from (f"  {_words(node)}" for node in found.nodes if not node.parents)
+
+
+def _words(node: Node) -> str:
+    told = f"  ({WORDS[node.kept]})" if WORDS[node.kept] else ""
+    return f"{node.kind} {node.digest[7:15]} {node.words}".rstrip() + f"  {bytes_text(node.size)}{told}"
