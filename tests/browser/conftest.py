@@ -26,13 +26,19 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[lab.Desk]:
 
 
 @pytest.fixture(scope="module", params=NOTEBOOKS)
-def lesson(request: pytest.FixtureRequest, desk: lab.Desk) -> Iterator[lab.Lesson]:
-    """Each lesson, run from top to bottom. How long its controls took goes to `moves.json`, beside the pictures."""
-    opened = desk.open(f"notebooks/{request.param}.ipynb")
-    opened.run_all()
-    yield opened
-    opened.close()
-    if opened.milliseconds:
+def opened(request: pytest.FixtureRequest, desk: lab.Desk) -> Iterator[lab.Lesson]:
+    """Each lesson, just opened. How long its controls took goes to `moves.json`, beside the pictures."""
+    lesson = desk.open(f"notebooks/{request.param}.ipynb")
+    yield lesson
+    lesson.close()
+    if lesson.milliseconds:
         report = ARTEFACTS / "moves.json"
         known = json.loads(report.read_text()) if report.exists() else {}
-        report.write_text(json.dumps(known | {opened.name: opened.milliseconds}, indent=1))
+        report.write_text(json.dumps(known | {lesson.name: lesson.milliseconds}, indent=1))
+
+
+@pytest.fixture(scope="module")
+def lesson(opened: lab.Lesson) -> lab.Lesson:
+    """Each lesson, run from top to bottom."""
+    opened.run_all()
+    return opened

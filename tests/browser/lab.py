@@ -137,13 +137,14 @@ class Desk:
     """A page with JupyterLab in it: notebooks are opened in it one after another."""
 
     page: Page
+    browser: Browser
     outside: list[str] = field(default_factory=list)  # requests that went to another machine
     broken: list[str] = field(default_factory=list)  # exceptions that nobody caught, in the page
 
     @classmethod
     def at(cls, browser: Browser, address: str, height: int = TALL) -> Desk:
         """Open JupyterLab, once it answers."""
-        desk = cls(browser.new_page(viewport={"width": WIDE, "height": height}))
+        desk = cls(browser.new_page(viewport={"width": WIDE, "height": height}), browser)
         desk.page.on("request", lambda request: desk._note(request.url))
         desk.page.on("pageerror", lambda error: desk.broken.append(str(error)))
         _wait_for(address)
