@@ -37,6 +37,8 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.storegraph": "store_graph",
     "pictures.waterfall": "waterfall",
     "widgets.hashlab": "hashlab",
+    "widgets.lifelab": "life_lab",
+    "widgets.explorer": "explorer",
     "widgets.predict": "predict",
     "widgets.stepper": "stepper",
 }
