@@ -40,6 +40,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "widgets.lifelab": "life_lab",
     "widgets.explorer": "explorer",
     "widgets.predict": "predict",
+    "widgets.tarlab": "tar_lab",
     "widgets.stepper": "stepper",
 }
 PLACES = {name: module for module, names in NAMES.items() for name in names.split()}

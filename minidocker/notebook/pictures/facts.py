@@ -63,7 +63,9 @@ def marks(lower: Tree, layer: Changeset) -> list[Mark]:
 
 def marked(lower: Tree, layer: Changeset) -> list[str]:
     """The paths that have a mark, sorted; that of an opaque directory ends in `/*`."""
-    found = [path for path, entry in layer.items() if not _passed_through(lower, layer, path, entry)]
+    folders = [path for path in layer if layer[path].is_dir]
+    passed = {path for path in folders if _passed_through(lower, layer, path, layer[path])}
+    found = [path for path in layer if path not in passed]
     return sorted([*found, *(prefix(path) + "*" for path in layer.opaque if lower.below(path))])
 
 
@@ -80,7 +82,7 @@ def mark(lower: Tree, layer: Changeset, path: str) -> Mark:
 def _passed_through(lower: Tree, layer: Changeset, path: str, entry: Entry) -> bool:
     """Whether a directory is listed only because something in it changed."""
     old = lower.get(path)
-    if not entry.is_dir or (old is not None and not old.is_dir):
+    if old is not None and not old.is_dir:
         return False
     inside = bool(slice_below(layer.paths, path))
     same = old is not None and (old.mode, old.uid, old.gid) == (entry.mode, entry.uid, entry.gid)
