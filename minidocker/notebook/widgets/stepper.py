@@ -18,6 +18,7 @@ from minidocker.notebook.pictures.ledger import ledger
 from minidocker.notebook.pictures.svg import Figure
 from minidocker.notebook.pictures.trace import trace
 from minidocker.notebook.widgets.face import Faced, Picture, on_change
+from minidocker.notebook.widgets.slider import Slider
 
 if TYPE_CHECKING:
     from minidocker.build import Build
@@ -36,7 +37,7 @@ class Stepper(Faced):
             raise InvalidArgument(
                 "this build has no steps to walk through: stepper() wants a Build that was built here"
             )
-        self.slider = W.IntSlider(value=1, min=1, max=last, description="step", continuous_update=True, layout=WIDE)
+        self.slider = Slider(min=1, max=last, value=1, description="step", layout=WIDE)
         self.first = self._button("|◀ first", "to the first step", lambda: 1)
         self.back = self._button("◀ back", "one step back", lambda: self.at - 1)
         self.on = self._button("on ▶", "one step on", lambda: self.at + 1)
