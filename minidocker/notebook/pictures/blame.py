@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.layer import Changeset
 from minidocker.notebook.pictures.facts import base_of, count, instruction, seen
 from minidocker.notebook.pictures.objects import neighbours
-from minidocker.notebook.pictures.svg import MONO, Figure, Markup, bytes_text, el, group, rect, text
+from minidocker.notebook.pictures.svg import MONO, Figure, Markup, bytes_text, el, group, middle, rect, text
 from minidocker.union import Blame
 from minidocker.union import blame as blame_of
 
@@ -163,7 +163,7 @@ def _heads(table: Table) -> list[Markup]:
 def _line(table: Table, one: Blame) -> list[Markup]:
     step, wide = _lanes(table)
     line = el("path", d=f"M0 {LINE - 1.5}H{WIDTH}", class_="md-thin", stroke_opacity=0.35)
-    name = text(0, 16, _short(one.path), "md-c", "md-gone" if one.entry is None else "")
+    name = text(0, 16, middle(one.path, int((PATH - 10) / (11 * MONO))), "md-c", "md-gone" if one.entry is None else "")
     drawn = [line, el("g", el("title", one.path), name)]
     for number in dict.fromkeys(table.lane(number) for number in (*one.shadowed[::-1], one.layer)):
         x = PATH + table.numbers.index(number) * step
@@ -199,9 +199,3 @@ def _legend(table: Table) -> list[Markup]:
         drawn.append(text(PATH - 8, 30 + index * 15, str(number + 1), "md-dim", "md-s", text_anchor="end"))
         drawn.append(text(PATH, 30 + index * 15, name, "md-c", width=WIDTH - PATH))
     return drawn
-
-
-def _short(path: str) -> str:
-    """A path cut in the middle, so that its end can be read."""
-    most = int((PATH - 10) / 6.7)
-    return path if len(path) <= most else f"{path[: most // 3]}…{path[-(most - most // 3 - 1) :]}"

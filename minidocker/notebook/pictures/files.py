@@ -25,7 +25,7 @@ def tree_figure(
 ) -> Figure:
     """Draw paths as a tree; those in `found` carry their letter."""
     letters = {mark.path: mark for mark in found}
-    lines = list(_lines(entries, letters))
+    lines = list(tree_lines({*entries, *letters}))
     shown, rest = lines[:LIMIT], len(lines) - LIMIT
     drawn = [text(0, 16, title, "md-h"), text(0, 34, subtitle, "md-dim", "md-s", width=width)]
     top = 44.0 if subtitle else 26.0
@@ -40,11 +40,9 @@ def tree_figure(
     return Figure(title, f"{subtitle}. {said}.".removeprefix(". "), "".join(drawn), width, height, twin)
 
 
-def _lines(entries: Mapping[str, Entry], letters: Mapping[str, Mark]) -> Iterator[tuple[str, int]]:
-    """Every path and the directories above it, sorted, with its depth."""
-    paths = set(entries) | set(letters)
-    paths |= {up for path in paths for up in parents(path)}
-    for path in sorted(paths - {"/"}, key=lambda path: path.split("/")):
+def tree_lines(paths: set[str]) -> Iterator[tuple[str, int]]:
+    """Paths and the directories above them, as a tree is listed, each with its depth."""
+    for path in sorted(paths.union(*map(parents, paths)) - {"/"}, key=lambda path: path.split("/")):
         yield path, path.count("/") - 1
 
 

@@ -114,6 +114,12 @@ def clip(words: str, length: int) -> str:
     return words if len(words) <= length else words[: max(length - 1, 0)] + "…"
 
 
+def middle(words: str, length: int) -> str:
+    """Cut text in the middle, so that a path's end shows: `middle("/usr/share/doc/x.txt", 12)` -> `/usr…c/x.txt`."""
+    words, head = printable(words), length // 3
+    return words if len(words) <= length else f"{words[:head]}…{words[len(words) - length + head + 1 :]}"
+
+
 def printable(words: str) -> str:
     r"""Text with whatever cannot be seen spelled out: a file may be named by a stranger.
 
