@@ -23,6 +23,7 @@ class Slider(anywidget.AnyWidget):
     max = traitlets.Int(100).tag(sync=True)
     value = traitlets.Int(0).tag(sync=True)
     description = traitlets.Unicode().tag(sync=True)
+    label_width = traitlets.Unicode().tag(sync=True)  # as ipywidgets' style.description_width: "90px"
     disabled = traitlets.Bool(False).tag(sync=True)
 
     @traitlets.validate("value")
