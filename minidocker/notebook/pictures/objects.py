@@ -23,6 +23,7 @@ from minidocker.tree import Tree
 
 if TYPE_CHECKING:
     from minidocker.build import Build
+    from minidocker.build.forecast import Forecast
     from minidocker.container import Container
     from minidocker.engine import Engine
     from minidocker.image import Image, Layer
@@ -102,6 +103,11 @@ def draw_build(build: Build) -> Figure:
     """A build as a cache ladder."""
     tags = ", ".join(build.image.tags) if build.image else ""
     return ladder(f"build of {tags}" if tags else "build", build.steps)
+
+
+def draw_forecast(forecast: Forecast) -> Figure:
+    """What a build would do, as a cache ladder."""
+    return ladder("forecast: nothing is built yet", forecast.steps, forecast=True)
 
 
 def draw_container(container: Container) -> Figure:
@@ -203,6 +209,7 @@ PICTURES: dict[str, Callable[[Any], Figure]] = {
     "Layer": draw_layer,
     "Image": draw_image,
     "Build": draw_build,
+    "Forecast": draw_forecast,
     "Container": draw_container,
     "Engine": draw_engine,
 }

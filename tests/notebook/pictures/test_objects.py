@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from minidocker.build.cache import Decision
 from minidocker.errors import InvalidArgument
 from minidocker.image import Image
 from minidocker.images import Images
@@ -20,7 +21,7 @@ from minidocker.notebook import figure, mimebundle, stack, text
 from minidocker.notebook.pictures.facts import Mark, Seen, base_of, marks, rows, seen
 from minidocker.notebook.pictures.files import layer_figure
 from minidocker.notebook.pictures.journey import Journey, walk_figure
-from minidocker.notebook.pictures.ladder import ladder
+from minidocker.notebook.pictures.ladder import ladder, ladders
 from minidocker.notebook.pictures.life import Life, container_figure
 from minidocker.notebook.pictures.machine import STATES
 from minidocker.notebook.pictures.objects import config_lines, draw_image
@@ -51,7 +52,7 @@ def life(status: str = "running", **other: Any) -> Life:
 
 def step(text: str, hit: bool, reason: str, size: int | None = None) -> Any:
     layer = None if size is None else SimpleNamespace(size=size)
-    return SimpleNamespace(text=text, decision=SimpleNamespace(hit=hit, reason=reason), layer=layer)
+    return SimpleNamespace(text=text, decision=Decision(hit, reason, ""), layer=layer)
 
 
 STEPS = [
@@ -217,6 +218,25 @@ def test_a_ladder_shows_hits_misses_and_what_is_to_come(parse: Parse) -> None:
     assert words(parse(drawn)).count("…") == 2
     assert "5 steps: 1 from the cache, 2 built, 2 to go" in drawn.twin
     assert "MISS COPY a.py .\n       miss because a.py changed" in drawn.twin
+
+
+def test_a_forecast_has_three_kinds_of_rungs(parse: Parse) -> None:
+    open_ = step("COPY --from=a / /", False, "depends on what stage a makes this time")
+    open_.decision = Decision(False, open_.decision.reason, "", depends=True)
+    drawn = ladder("forecast", [*STEPS, open_], forecast=True)
+    assert {"hit", "miss", "depends"} <= set(words(parse(drawn)).split())
+    assert "4 steps: 1 from the cache, 2 to build, 1 depending on what is built" in drawn.twin
+    assert drawn.twin.endswith("DEPENDS COPY --from=a / /\n       depends on what stage a makes this time")
+
+
+def test_two_ladders_tell_what_an_order_costs(parse: Parse) -> None:
+    builds = [SimpleNamespace(steps=steps) for steps in (STEPS, [step("COPY a.py .", True, "hit", 12)])]
+    drawn = ladders(*builds, titles=("bad", "good"))  # type: ignore[arg-type]
+    assert parse(drawn) is not None
+    assert [line for line in drawn.twin.splitlines() if line.startswith(("bad", "good"))] == [
+        "bad  (3 steps: 1 from the cache, 2 built; 12B built, 0B from the cache)",
+        "good  (1 step: 1 from the cache, 0 built; 0B built, 12B from the cache)",
+    ]
 
 
 # Strangers' names
