@@ -23,6 +23,7 @@ __all__ = ["exercise"]
 MODULES = {  # exercise -> the module with its TASKS and its transplant()
     "01-layers": "layers",
     "03-stacking": "stacking",
+    "06-dockerfile": "dockerfile",
 }
 
 Tools = tuple[Callable[..., Verdict | Message], Callable[[str], Message], Callable[..., Verdict]]

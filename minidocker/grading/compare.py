@@ -74,5 +74,6 @@ def describe(value: Any) -> str:
     if kind is dict:
         return "{" + ", ".join(f"{describe(key)}: {describe(item)}" for key, item in value.items()) + "}"
     if kind in (list, tuple):
-        return "[" + ", ".join(map(describe, value)) + "]"
+        opening, closing = "[]" if kind is list else "()"
+        return opening + ", ".join(map(describe, value)) + closing
     return repr(value)[:160] if kind in PLAIN else f"a {kind.__name__}"

@@ -8,11 +8,12 @@ from minidocker.grading.compare import describe, same
 from minidocker.layer import WHITEOUT
 from minidocker.notebook.pictures.facts import Letter, Mark
 from minidocker.notebook.pictures.files import tree_figure
-from minidocker.notebook.pictures.svg import Figure, rect, text
+from minidocker.notebook.pictures.svg import MONO, Figure, clip, rect, text
 from minidocker.tree import Entry
 
 Entries = dict[str, Entry]
 NARROW = 380  # so that two pictures fit side by side
+AS_IT_IS = "white-space:pre"  # blanks count
 
 
 def show_tree(title: str, value: Entries, arguments: tuple[Any, ...]) -> Figure:
@@ -40,6 +41,32 @@ def show_lines(title: str, value: Any, _arguments: tuple[Any, ...]) -> Figure:
         *(text(0, 38 + 18 * n, line, "md-c", width=NARROW) for n, line in enumerate(lines)),
     ]
     return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 46 + 18 * len(lines), "\n".join([title, *lines]))
+
+
+def show_words(title: str, value: list[str], _arguments: tuple[Any, ...]) -> Figure:
+    """The words of a command, each in a box of its own."""
+    drawn, x, y = [text(0, 16, title, "md-h")], 0.0, 28.0
+    for word in value:
+        shown = clip(word, 50) or "''"
+        width = len(shown) * 11 * MONO + 14
+        if x and x + width > NARROW:
+            x, y = 0.0, y + 30
+        drawn += [rect(x, y, width, 22, "md-box"), text(x + 7, y + 15, shown, "md-c", style=AS_IT_IS)]
+        x += width + 6
+    drawn += [] if value else [text(0, y + 15, "no words", "md-dim")]
+    twin = " ".join(f"[{word}]" for word in value) or "no words"
+    return Figure(title, f"{len(value)} words: {twin}", "".join(drawn), NARROW, y + 30, f"{title}\n  {twin}")
+
+
+def show_numbered(title: str, value: list[tuple[int, str]], _arguments: tuple[Any, ...]) -> Figure:
+    """Lines with their numbers."""
+    drawn = [text(0, 16, title, "md-h")]
+    for y, (number, line) in enumerate(value):
+        drawn.append(text(20, 42 + 22 * y, describe(number), "md-dim", "md-c", text_anchor="end"))
+        drawn.append(rect(30, 28 + 22 * y, NARROW - 31, 20, "md-box"))
+        drawn.append(text(37, 42 + 22 * y, line, "md-c", width=NARROW - 45, style=AS_IT_IS))
+    lines = [f"{describe(number):>3}  {line}" for number, line in value] or ["no lines"]
+    return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 36 + 22 * len(lines), "\n".join([title, *lines]))
 
 
 def show_stack(title: str, value: Any, arguments: tuple[Any, ...]) -> Figure:

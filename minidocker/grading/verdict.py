@@ -36,7 +36,7 @@ class Message:
     def html(self) -> str:
         """The message for a page."""
         head = f"<b>{SIGNS[self.voice]} {_text(self.title)}</b>"
-        body = "".join(f"<div>{_text(line)}</div>" for line in self.lines)
+        body = "".join(f'<div style="white-space:pre-wrap">{_text(line)}</div>' for line in self.lines)  # blanks count
         style = f"border-left:4px solid {COLOURS[self.voice]};padding:4px 12px;margin:4px 0"
         return f'<div style="{style}">{head}{body}{self._more()}</div>'
 
