@@ -15,10 +15,11 @@ import ipywidgets as W
 
 from minidocker.errors import InvalidArgument
 from minidocker.image import Layer
-from minidocker.layer import WHITEOUT, Changeset, view
+from minidocker.layer import WHITEOUT, Changeset
 from minidocker.notebook.pictures.svg import Figure
-from minidocker.notebook.pictures.tarball import tar_figure, tarball
+from minidocker.notebook.pictures.tarball import taken_up, tar_figure, tarball
 from minidocker.notebook.widgets.face import Faced, Picture, on_change
+from minidocker.notebook.widgets.slider import Slider
 from minidocker.tree import Bytes, Tree, clean
 
 MODES = {"0644 rw-r--r--": 0o644, "0600 rw-------": 0o600, "0755 rwxr-xr-x": 0o755}
@@ -31,16 +32,14 @@ def tar_lab(layer: Layer | Changeset, path: str = "") -> TarLab:
 
     Raises InvalidArgument where that is no text file of the layer's.
     """
-    lower = Tree()
-    if isinstance(layer, Layer):
-        lower, layer = view(tuple(below.changes for below in layer.below)), layer.changes
-    texts = [path for path, entry in layer.items() if entry.kind == "file" and entry.size <= MOST]
+    changes, lower = taken_up(layer)
+    texts = [path for path, entry in changes.items() if entry.kind == "file" and entry.size <= MOST]
     if not texts:
         raise InvalidArgument("this layer has no text file to edit; take one that has: tar_lab(image.layers[-1])")
     path = clean(path) if path else texts[0]
     if path not in texts:
         raise InvalidArgument(f"{path} is no text file of this layer; there is: {', '.join(texts[:8])}")
-    return TarLab(layer, path, lower)
+    return TarLab(changes, path, lower)
 
 
 def edited(layer: Changeset, path: str, content: bytes, mode: int, later: int) -> Changeset:
@@ -66,7 +65,9 @@ class TarLab(Faced):
             words, description="content", rows=3, layout={"width": "min(100%, 768px)"}, style=style
         )
         self.mode = W.Dropdown(options=list(modes.items()), value=entry.mode, description="mode", **look)
-        self.later = W.IntSlider(0, 0, LATER, description="saved later", tooltip="by so many seconds", **look)
+        self.later = Slider(
+            max=LATER, description="saved later", tooltip="by so many seconds", label_width="90px", layout=wide
+        )
         self.does = W.Dropdown(options=[("writes it", True), ("deletes it", False)], description="the layer", **look)
         self.back = W.Button(description="as it was", tooltip="undo all that was changed here", icon="undo")
         self.before = self.tar = tarball(layer, lower)
