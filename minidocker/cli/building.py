@@ -29,6 +29,7 @@ build [OPTIONS] PATH | URL | -
 Build an image from a Dockerfile
 
       --build-arg list    Set build-time variables
+      --dry-run           Build nothing; print what would be built, and why (minidocker's own)
   -f, --file string       Name of the Dockerfile (Default is "PATH/Dockerfile"); "-" reads it from stdin
       --force-rm          Always remove intermediate containers (they always are)
       --iidfile string    Write the image ID to the file
@@ -73,6 +74,9 @@ def build(call: Call) -> int:
     quiet = call.quiet or call.progress == "quiet"
     progress = Silence() if quiet else Ladder() if on_terminal(call.progress) else Plain()
     try:
+        if call.dry_run:
+            print(call.engine.images.forecast(**options))
+            return 0
         with progress:
             image, _ = call.engine.images.build(**options, on_event=progress)
     except BuildError as error:

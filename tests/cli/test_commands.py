@@ -430,6 +430,21 @@ def test_build_shows_its_steps(cli: Any, tmp_path: Path) -> None:
     cli.ok("rmi", "steps")
 
 
+def test_build_dry_run_says_what_would_be_built_and_builds_nothing(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    build(cli, tmp_path, "COPY a.txt /\nRUN cat /a.txt", "-t", "dry")
+    (tmp_path / "a.txt").write_text("b")
+    before = cli.ok("images", "-q", "--no-trunc", "dry")
+    said = cli.ok("build", "--dry-run", "-t", "dry", str(tmp_path))
+    assert said.startswith("forecast: nothing is built yet  (3 steps: 1 from the cache, 2 to build)\n  HIT  FROM")
+    assert "MISS COPY a.txt /\n       miss because a.txt changed (was sha256:ca97…, now sha256:3e23…)" in said
+    assert cli.ok("images", "-q", "--no-trunc", "dry") == before
+    done = cli("build", "--dry-run", "-f", "-", str(tmp_path), stdin=b"FROM minidocker/base\nCOPY nope /\n")
+    assert done.code == 1
+    assert done.err.startswith('ERROR: failed to solve: failed to compute cache key: "/nope" not found')
+    cli.ok("rmi", "dry")
+
+
 def test_build_on_a_terminal_draws_a_ladder(cli: Any, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN echo climbing\n")
     shown = cli.ok("build", "--progress", "tty", "-t", "ladder", str(tmp_path))
