@@ -45,7 +45,7 @@ ROUTES = {
     ("running", "paused"): Route("M222 118C222 80 270 54", (342, 54), "right", (232, 78), "end"),
     ("paused", "running"): Route("M342 68C296 68 264 84", (264, 118), "down", (286, 92), "start"),
     ("paused", "exited"): Route("M442 58C500 58 548 80", (548, 118), "down", (540, 74), "start"),
-    ("running", "exited"): Route("M286 129", (498, 129), "right", (392, 107)),
+    ("running", "exited"): Route("M286 129", (498, 129), "right", (392, 120)),
     ("exited", "running"): Route("M498 142", (286, 142), "left", (392, 156)),
     ("running", "restarting"): Route("M222 152C222 190 270 216", (342, 216), "right", (228, 190), "end"),
     ("restarting", "running"): Route("M342 202C296 202 264 186", (264, 152), "up", (286, 186), "start"),
