@@ -18,6 +18,7 @@ from typing import Any
 NAMES = {  # where each name that a lesson imports from here stands
     "pictures.objects": "figure mimebundle stack text walk",
     "pictures.blame": "blame",
+    "pictures.tarball": "blocks",
     "pictures.guess": "compare",
     "pictures.ray": "ray",
     "pictures.film": "film",

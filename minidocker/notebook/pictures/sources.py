@@ -28,7 +28,7 @@ KINDS = {"dir": "directory", "symlink": "symbolic link", "char": "device", "bloc
 class Source:
     """One place that a path may come from: what it has, and the tree below it, each read when it is first asked for.
 
-    `number` counts an image's layers from the bottom, 1 first.
+    `number` counts an image's layers from the bottom, 1 first; `base` are those of the course's own base image.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Source:
     under: Callable[[], Tree] = Tree
     number: int = 0
     writable: bool = False
+    base: bool = False
 
     @cached_property
     def changes(self) -> Changeset:
@@ -97,7 +98,8 @@ def _of_image(image: Image) -> tuple[Source, ...]:
     found = []
     if base:
         name = f"FROM {base_name(base)}: {count(folded, 'layer')}"
-        found.append(Source(name, lambda: reduce(stack, (layer.changes for layer in layers[:folded])), number=folded))
+        below = partial(_as_one, layers[:folded])
+        found.append(Source(name, below, number=folded, base=True))
     for number, layer in enumerate(layers[folded:], folded + 1):
         name = instruction(layer.created_by) or f"layer {number}"
         found.append(Source(name, partial(getattr, layer, "changes"), partial(_view, layer.below), number))
@@ -107,6 +109,10 @@ def _of_image(image: Image) -> tuple[Source, ...]:
 def _plain(layers: tuple[Changeset, ...]) -> Source:
     """The last of these layers."""
     return Source(f"layer {len(layers)}", lambda: layers[-1], lambda: view(layers[:-1]), len(layers))
+
+
+def _as_one(layers: Sequence[Layer]) -> Changeset:
+    return reduce(stack, (layer.changes for layer in layers))
 
 
 def _view(layers: Sequence[Layer]) -> Tree:

@@ -1,6 +1,6 @@
 // A list of a hundred thousand rows of which only those on the screen exist. The kernel has the rows: pages of them
 // are asked for by messages, {ask: page, version}, and come as {page, version, rows}. Names are only ever text.
-const HEIGHT = 24, PAGE = 100, MARGIN = 8;
+const HEIGHT = 24, PAGE = 50, MARGIN = 8;
 const WORDS = { A: "added", M: "modified", D: "deleted" };
 let lists = 0;
 

@@ -20,7 +20,7 @@ from minidocker.tree import Entry
 from minidocker.union import lookup
 
 SEEN = "what a container sees"
-PAGE, MOST = 100, 500  # rows that are sent at once: as a rule, and at most
+PAGE, MOST = 50, 500  # rows that are sent at once: as a rule, and at most
 Row = list[str]  # the layer's letter, the path, who answers, the size
 
 
