@@ -13,8 +13,9 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from minidocker.layer import Changeset
+from minidocker.layer import Changeset, view
 from minidocker.layertar import BLOCK, chunks
 from minidocker.notebook.pictures.facts import Mark, count, marks
 from minidocker.notebook.pictures.files import tree_lines
@@ -33,6 +34,9 @@ from minidocker.notebook.pictures.svg import (
     text,
 )
 from minidocker.tree import Tree
+
+if TYPE_CHECKING:
+    from minidocker.image import Layer
 
 LEFT, LINE, GAP, WIDTH = 258, 24, 8, 258 + BLOCK  # where blocks start, how high they are, what is between two entries
 COLUMNS = {"name": 156, "mode": 48, "owner": 42, "size": 58, "modified": 144, "checksum": 64}  # 512 in all
@@ -80,6 +84,27 @@ class Tarball:
         content = sum(member.size for member in self.members)
         blocks = f"{_entries(len(self.members))} in {len(self.data) // BLOCK} blocks of 512"
         return f"{blocks}: {len(self.data):,} bytes for {bytes_text(content)} of content"
+
+
+def blocks(layer: Layer | Changeset, lower: Tree | None = None) -> Figure:
+    """Draw the tar of a layer, block by block; `lower` is the tree that it lies on, which an image's layer knows.
+
+    >>> from minidocker.layer import WHITEOUT
+    >>> print(blocks(Changeset({"/tmp/junk": WHITEOUT})))
+    a layer's tar  (1 entry in 3 blocks of 512: 1,536 bytes for 0B of content)
+      D /tmp/junk
+      block   0: tmp/.wh.junk  0644 0:0 0B 1970-01-01 00:00:00 checksum 010120
+    digest    sha256:1194ec99fae851cb615c8d60113b65328ca2cdd19f40022e82794c34efbd784b
+    """
+    changes, below = taken_up(layer)
+    return tar_figure("a layer's tar", tarball(changes, lower or below))
+
+
+def taken_up(layer: Layer | Changeset) -> tuple[Changeset, Tree]:
+    """A layer as a value, and the tree that it lies on: an empty one, where nothing is known of it."""
+    if isinstance(layer, Changeset):
+        return layer, Tree()
+    return layer.changes, view(tuple(below.changes for below in layer.below))
 
 
 def tarball(layer: Changeset, lower: Tree | None = None) -> Tarball:
