@@ -8,7 +8,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from tests.browser.lab import HOME, Desk, chromium, jupyterlab
+from tests.browser.desk import Desk
+from tests.browser.lab import HOME, chromium, jupyterlab
 
 HERE = Path(__file__).resolve().parent
 SHOWN = {"start-here": ("00-start-here", "ann.start()")}  # picture -> the lesson, and the cell that is near its top

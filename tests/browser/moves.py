@@ -5,7 +5,7 @@ Each function is called as the widget that it moves; `lesson.timed` moves one co
 
 from __future__ import annotations
 
-from tests.browser.lab import Lesson
+from tests.browser.desk import Lesson
 
 
 def predict(lesson: Lesson) -> None:

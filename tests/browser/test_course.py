@@ -11,7 +11,8 @@ import pytest
 
 from minidocker.notebook import NAMES
 from tests.browser.conftest import ARTEFACTS
-from tests.browser.lab import HOME, Desk, Lesson
+from tests.browser.desk import Desk, Lesson
+from tests.browser.lab import HOME
 from tests.browser.moves import MOVES
 
 LIVE = "application/vnd.jupyter.widget-view+json"
