@@ -11,6 +11,7 @@ pytest.importorskip("anywidget")
 from minidocker.image import Image
 from minidocker.layer import WHITEOUT, Changeset, directory, file
 from minidocker.notebook.widgets.explorer import Explorer, explorer
+from minidocker.notebook.widgets.face import Picture
 from minidocker.notebook.widgets.inventory import MOST, PAGE, SEEN, Inventory
 
 NAMES = [f"/usr/d{number % 7}/f{number:04}" for number in range(2000)]
@@ -33,6 +34,11 @@ class Heard(Explorer):
         self.sent.clear()
         self.list.answer({"ask": page, "version": self.list.version if version is None else version})
         return list(self.sent)
+
+
+def twin(picture: Picture) -> str:
+    assert picture.figure
+    return picture.figure.twin
 
 
 def test_nothing_is_read_before_somebody_asks() -> None:
@@ -84,9 +90,9 @@ def test_the_selected_row_shows_its_ray_and_its_content_at_this_layer() -> None:
     made.ask(0)
     made.search.value = "f0000"
     made.list.selected = 0
-    assert "layer 2  answers: file, 5B" in made.ray.figure.twin and "newer" in made.content.figure.twin
+    assert "layer 2  answers: file, 5B" in twin(made.ray) and "newer" in twin(made.content)
     made.place.value = "layer 1"
-    assert made.path == "/usr/d0/f0000" and "in layer 1: file, 3B\n  old" in made.content.figure.twin
+    assert made.path == "/usr/d0/f0000" and "in layer 1: file, 3B\n  old" in twin(made.content)
     assert made.list.said == "row 1 of 1: /usr/d0/f0000"
 
 
@@ -94,14 +100,14 @@ def test_an_opaque_directory_s_row_leads_to_the_directory() -> None:
     made = Heard(LAYERS)
     made.place.value = "layer 2"
     made.list.selected = 0
-    assert made.path == "/opt" and "answers: directory" in made.ray.figure.twin
+    assert made.path == "/opt" and "answers: directory" in twin(made.ray)
 
 
 def test_it_begins_where_it_is_told_to() -> None:
     made = Heard(LAYERS, path=NAMES[7])
     assert NAMES[7] in made.face().twin
     made.ask(0)
-    assert made.path == NAMES[7] and NAMES[7] in made.ray.figure.twin
+    assert made.path == NAMES[7] and NAMES[7] in twin(made.ray)
 
 
 def test_a_row_that_is_not_there_changes_nothing() -> None:
@@ -120,7 +126,7 @@ def test_a_damaged_file_is_said_and_nothing_breaks() -> None:
     made.ask(0)
     made.inventory.found.layers[2] = Gone(LAYERS[2])
     made.list.selected = 0
-    assert "the blob is gone" in made.ray.figure.twin
+    assert "the blob is gone" in twin(made.ray)
 
 
 def test_the_layers_of_an_image_are_its_instructions(app: Image) -> None:
