@@ -7,7 +7,7 @@ on paths that need not exist, line by line.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +17,7 @@ from minidocker.dockerignore import Ignore
 from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.matrix import matrix
 from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, group, rect, text
-from minidocker.tree import Entry
+from minidocker.tree import Entry, parents
 
 WIDTH, WALL, ROW, TOP, MOST = 760, 330, 24, 64, 24  # where the wall stands; height of a line; lines drawn at most
 OUTSIDE = "not in the context: no line can name it"
@@ -97,9 +97,9 @@ def _items(tree: Mapping[str, Entry], ignore: Ignore) -> Iterator[Item]:
             yield Item(name, entry.size, _why(ignore, name))
 
 
-def _above(name: str, folded: Iterable[str]) -> str:
+def _above(name: str, folded: Container[str]) -> str:
     """The folded directory that a path lies in, or nothing."""
-    return next((top for top in folded if name.startswith(top + "/")), "")
+    return next((up[1:] for up in parents("/" + name) if up[1:] in folded), "")
 
 
 def _why(ignore: Ignore, name: str) -> str:

@@ -70,7 +70,9 @@ def moments(build: Build) -> list[Moment]:
     if build.dockerfile is None:
         return []
     found = [(step, *_instruction(build.dockerfile.stages, step)) for step in build.steps]
-    door = sorted({name for step, one, _ in found if not one.flags.get("from") for name in taken(step, one)})
+    took = [taken(step, one) for step, one, _ in found]
+    doors = [names for names, (_, one, _) in zip(took, found, strict=True) if not one.flags.get("from")]
+    door = sorted({name for names in doors for name in names})
     made: list[Moment] = []
     for index, (step, one, lines) in enumerate(found):
         first = one.keyword == "FROM"
@@ -81,7 +83,16 @@ def moments(build: Build) -> list[Moment]:
         config = compare(before.config if before else {}, step.after.config)
         args = tuple(_args(before, step.after))
         made.append(
-            Moment(step, one.keyword, lines, _made(step, first), changes, config, args, _source(step, one, door))
+            Moment(
+                step,
+                one.keyword,
+                lines,
+                _made(step, first),
+                changes,
+                config,
+                args,
+                _source(step, one, took[index], door),
+            )
         )
     return made
 
@@ -114,9 +125,13 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Settin
 
 
 def taken(step: Step, one: Instruction) -> list[str]:
-    """The files that a COPY took, without the directories on the way and its own here-documents."""
+    """The files that a COPY took, without the directories on the way and its own here-documents.
+
+    Where the cache has been pruned, only the words of the COPY are left.
+    """
     own = {doc.name for doc in one.heredocs}
-    return [name for name, what in step.files.items() if not what.startswith("dir") and name not in own]
+    files = [name for name, what in step.files.items() if not what.startswith("dir") and name not in own]
+    return files or [word for word in step.facts.get("copy", ()) if not step.files and not word.startswith("<<")]
 
 
 def _instruction(stages: Sequence[Stage], step: Step) -> tuple[Instruction, range]:
@@ -150,15 +165,15 @@ def _args(before: Draft | None, after: Draft) -> Iterator[Setting]:
             yield Setting("ARG", name if value is None else f"{name}={value}", "M" if changed else "" if old else "A")
 
 
-def _source(step: Step, one: Instruction, door: Sequence[str]) -> Source:
+def _source(step: Step, one: Instruction, mine: Sequence[str], door: Sequence[str]) -> Source:
     """A RUN has a process of its own; a COPY takes from the context, a stage or an image."""
     if one.keyword == "RUN":
         return Source("a process, for this line alone", tuple(_process(step.facts)))
-    mine = taken(step, one)
     if origin := one.flags.get("from"):
         return Source(f"from {origin}", tuple((True, name) for name in mine))
     docs = tuple((True, f"<<{doc.name}, from the Dockerfile itself") for doc in one.heredocs)
-    return Source("the build context, its only door", (*docs, *((name in mine, name) for name in door)))
+    known = set(mine)
+    return Source("the build context, its only door", (*docs, *((name in known, name) for name in door)))
 
 
 def _process(facts: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
