@@ -5,7 +5,13 @@ Each function is called as the widget that it moves; `lesson.timed` moves one co
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
 from tests.browser.desk import Lesson
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Locator
 
 
 def predict(lesson: Lesson) -> None:
@@ -18,6 +24,23 @@ def predict(lesson: Lesson) -> None:
     assert field.is_disabled()
 
 
+def tar_lab(lesson: Lesson) -> None:
+    """Each edit is in the tar, and in its digest; a button brings the first digest back."""
+    lab = lesson.output("tar_lab(")
+    first = digests(lesson, lab)
+    lesson.timed("content", lambda: lesson.type(lab.get_by_label("content"), "Servus"), lab, "Servus")
+    second = digests(lesson, lab)
+    lab.get_by_label("saved later").focus()
+    lesson.timed("saved later", lambda: lesson.page.keyboard.press("ArrowRight"), lab, "00:00:01")
+    assert len({*first, *second, *digests(lesson, lab)}) == 3
+    lesson.timed("deletes it", lambda: lab.get_by_label("the layer").select_option("deletes it"), lab, ".wh.")
+    lesson.timed("as it was", lab.get_by_role("button", name="as it was").click, lab, first[0])
+
+
+def digests(lesson: Lesson, place: Locator) -> list[str]:
+    return re.findall(r"sha256:[0-9a-f]{64}", lesson.seen(place))[:1]
+
+
 def hashlab(lesson: Lesson) -> None:
     """A comment changes no digest, a variable five stations; a button puts all back."""
     lab = lesson.output("hashlab()")
@@ -28,6 +51,20 @@ def hashlab(lesson: Lesson) -> None:
     lesson.timed("tag", lambda: lesson.type(lab.get_by_label("tag"), "app:9"), lab, "app:9")
     lesson.timed("for the CPU", lambda: lab.get_by_label("for the CPU").select_option("arm64"), lab, "arch arm64")
     lesson.timed("start again", lab.get_by_role("button", name="start again").click, lab, "Env GREETING=Hello")
+
+
+def copy_lab(lesson: Lesson) -> None:
+    """What is written in one container is copied up there, and in no other."""
+    lab = lesson.output("copy_lab(")
+    do = lab.get_by_role("button", name="do it")
+    lab.get_by_label("container").select_option("copy-lab-2")
+    lab.get_by_label("what").select_option("chmod")
+    path = lab.get_by_label("file").input_value()
+    lesson.timed("chmod", do.click, lab, f"copy-lab-2: chmod {path}: copied up")
+    assert lesson.seen(lab).count("nothing of its own yet") == 2
+    lab.get_by_label("what").select_option("rm")
+    lesson.timed("rm", do.click, lab, f"copy-lab-2: rm {path}: copied up 0 bytes")
+    lesson.timed("start again", lab.get_by_role("button", name="start again").click, lab, "choose a container")
 
 
 def stepper(lesson: Lesson) -> None:
@@ -65,8 +102,9 @@ def explorer(lesson: Lesson) -> None:
 
 MOVES = {  # lesson -> what is done in it, in turn
     "00-start-here": [predict],
+    "01-layers": [tar_lab],
     "02-images": [hashlab],
-    "03-stacking": [explorer],
+    "03-stacking": [explorer, copy_lab],
     "04-containers": [life_lab],
     "06-dockerfile": [stepper],
 }
