@@ -55,6 +55,8 @@ def _row(one: Moment) -> Iterator[Markup]:
         more = f"  +{len(changed) - 1}" if len(changed) > 1 else ""
         yield rect(CONFIG[0], 4, CONFIG[1], ROW - 8, "md-m" if changed[0].key != "ARG" else "md-box md-dash", rx=11)
         yield text(CONFIG[0] + 12, 18.5, f"{_words(one)}{more}", "md-c", width=CONFIG[1] - 20)
+    elif one.step.layer is None and one.keyword != "FROM":
+        yield text(CONFIG[0] + 12, 18, "as it was", "md-dim", "md-s")
 
 
 def _layer(one: Moment) -> Iterator[Markup]:

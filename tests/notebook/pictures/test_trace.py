@@ -167,6 +167,7 @@ def test_the_ledger_counts_layers_and_metadata(build: Callable[..., Build]) -> N
         f"build of ledger:latest  (12 instructions: {layers} made a layer, {12 - layers} did not)"
     )
     assert "EXPOSE 80" in shown.twin and "no layer: no file changes; A ExposedPorts 80/tcp" in shown.twin
+    assert words(shown).endswith('CMD ["sh"] as it was'), "the base said so already"
     assert "not kept: V=1" in words(shown) and "M /app/b.txt" in shown.description
     assert ledger(made).html() == shown.html()
 
