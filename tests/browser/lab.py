@@ -40,6 +40,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # else only what is on screen is drawn, and checked
     "docmanager-extension/plugin": {"autosave": False},
 }
+DISABLED = {"disabledExtensions": {"@jupyterlab/apputils-extension:splash": True}}  # it would lie over the picture
 SERVER = """--no-browser --allow-root --ServerApp.ip=127.0.0.1 --ServerApp.port_retries=0
     --LabApp.expose_app_in_browser=True --LabApp.extension_manager=readonly
     --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"""
@@ -63,8 +64,9 @@ def jupyterlab(folder: Path, shown: Mapping[str, Path]) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    for name, settings in SETTINGS.items():
-        path = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+    written = {f"settings/@jupyterlab/{name}.jupyterlab-settings": value for name, value in SETTINGS.items()}
+    for name, settings in {**written, "config/labconfig/page_config.json": DISABLED}.items():
+        path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(settings))
     root, token = folder / "root", secrets.token_hex(12)

@@ -1,19 +1,22 @@
 // The browser's own slider, with a label: the keyboard moves it, and a screen reader can name it.
+const FONT = "var(--jp-ui-font-size1,13px) var(--jp-ui-font-family,Arial,sans-serif)";
+const ROW = `display:flex;align-items:center;gap:8px;height:28px;color:var(--jp-ui-font-color1,CanvasText);font:${FONT}`;
 let sliders = 0;
 
 function render({ model, el }) {
-  const label = document.createElement("label"), input = document.createElement("input"), said = document.createElement("output");
+  const [row, label, input, said] = ["div", "label", "input", "output"].map((tag) => document.createElement(tag));
+  row.style.cssText = ROW;
   input.type = "range";
   input.id = label.htmlFor = `md-slider-${++sliders}`;
   input.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrow keys
-  input.style.cssText = "flex:1 1 160px;min-width:120px;accent-color:var(--jp-brand-color1,#1976d2)";
-  el.style.cssText += "display:flex;align-items:center;gap:8px;margin:2px;color:var(--jp-ui-font-color1,CanvasText);";
-  el.style.font = "var(--jp-ui-font-size1,13px) var(--jp-ui-font-family,Arial,sans-serif)";
-  el.append(label, input, said);
+  input.style.cssText = "flex:1;min-width:100px;margin:0;accent-color:var(--jp-brand-color1,#1976d2)";
+  said.style.cssText = "min-width:2.5em";
+  row.append(label, input, said);
+  el.append(row);
 
   function draw() {
     label.textContent = model.get("description");
-    label.style.cssText = `text-align:right;width:${model.get("label_width")}`;
+    label.style.cssText = `text-align:right;white-space:nowrap;width:${model.get("label_width")}`;
     input.title = model.get("tooltip") ?? "";
     [input.min, input.max] = [model.get("min"), model.get("max")];
     input.disabled = model.get("disabled");
