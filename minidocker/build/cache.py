@@ -203,7 +203,8 @@ class Trail:
         if old.text in self.texts[stage][index:] and row.text not in [other.text for other in rows]:
             return f"line {row.line} is new: `{row.text}`"
         if row.text in [other.text for other in rows[index:]]:
-            return f"`{old.text}` was removed before line {row.line}"
+            moved = old.text in self.texts[stage][index:]
+            return f"`{old.text}` was {'moved below' if moved else 'removed before'} line {row.line}"
         return f"line {row.line} changed: was `{old.text}`, now `{row.text}`"
 
     def again(self, stage: str) -> Row | None:

@@ -43,6 +43,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "widgets.explorer": "explorer",
     "pictures.ladder": "ladders",
     "pictures.stages": "stages",
+    "widgets.cachelab": "cache_lab",
     "widgets.predict": "predict",
     "widgets.tarlab": "tar_lab",
     "widgets.stepper": "stepper",

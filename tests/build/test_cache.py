@@ -96,6 +96,12 @@ def test_a_change_taken_back_hits_again(built: Any) -> None:
         ("WORKDIR", "RUN true\nWORKDIR", 7, "line 7 is new: `RUN true`"),
         ("RUN echo $V > /v\n", "", 5, "`RUN echo $V > /v` was removed before line 5"),
         ("ENV A=b", "ENV A=c", 9, "environment variable A changed (was b, now c)"),
+        (
+            "COPY req.txt /\nRUN echo $V > /v",
+            "RUN echo $V > /v\nCOPY req.txt /",
+            4,
+            "`COPY req.txt /` was moved below line 4",
+        ),
         ("WORKDIR /w", "WORKDIR /x", 7, "line 7 changed: was `WORKDIR /w`, now `WORKDIR /x`"),
     ],
 )

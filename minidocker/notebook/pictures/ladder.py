@@ -65,15 +65,17 @@ def ladders(first: Build, second: Build, titles: tuple[str, str] = TITLES) -> Fi
     builds = (first, second)
     tallies = [Tally.of(build.steps) for build in builds]
     most = max(max(tally.built + tally.saved for tally in tallies), 1)
-    drawn, twins, told, height = [], [], [], 0.0
+    measured = all(build.image for build in builds)  # what a forecast would build, has no bytes yet
+    drawn, twins, told, height, top = [], [], [], 0.0, 84.0 if measured else 46.0
     for index, (build, tally, title) in enumerate(zip(builds, tallies, titles, strict=True)):
-        rungs, high = _rungs(build.steps, 0, HALF)
-        head = [text(0, 16, title, "md-h", width=HALF), text(0, 34, tally.say(), "md-dim", "md-s")]
-        bar = group(_bar(tally, most), 0, 44)
-        drawn.append(group([*head, bar, group(rungs, 0, 84.0)], index * (HALF + GUTTER)))
-        height = max(height, high + 86)
-        twins.append("\n".join([f"{title}  ({tally.say()}; {_bytes(tally)})", *map(_line, build.steps)]))
-        told.append(f"{title}: {tally.say()}; {_bytes(tally)}. {_told(build.steps)}")
+        said, (rungs, high) = tally.say(forecast=not build.image), _rungs(build.steps, 0, HALF)
+        head = [text(0, 16, title, "md-h", width=HALF), text(0, 34, said, "md-dim", "md-s")]
+        bar = [group(_bar(tally, most), 0, 44)] if measured else []
+        drawn.append(group([*head, *bar, group(rungs, 0, top)], index * (HALF + GUTTER)))
+        height = max(height, top + high + 2)
+        said += f"; {_bytes(tally)}" if measured else ""
+        twins.append("\n".join([f"{title}  ({said})", *map(_line, build.steps)]))
+        told.append(f"{title}: {said}. {_told(build.steps)}")
     whole = f"{titles[0]}, and {titles[1]}"
     return Figure(whole, " ".join(told), "".join(drawn), 2 * HALF + GUTTER, height, "\n\n".join(twins))
 

@@ -230,7 +230,7 @@ def test_a_forecast_has_three_kinds_of_rungs(parse: Parse) -> None:
 
 
 def test_two_ladders_tell_what_an_order_costs(parse: Parse) -> None:
-    builds = [SimpleNamespace(steps=steps) for steps in (STEPS, [step("COPY a.py .", True, "hit", 12)])]
+    builds = [SimpleNamespace(steps=steps, image=True) for steps in (STEPS, [step("COPY a.py .", True, "hit", 12)])]
     drawn = ladders(*builds, titles=("bad", "good"))  # type: ignore[arg-type]
     assert parse(drawn) is not None
     assert [line for line in drawn.twin.splitlines() if line.startswith(("bad", "good"))] == [
