@@ -22,8 +22,11 @@ __all__ = ["exercise"]
 
 MODULES = {  # exercise -> the module with its TASKS and its transplant()
     "01-layers": "layers",
+    "02-images": "images",
     "03-stacking": "stacking",
+    "04-containers": "containers",
     "06-dockerfile": "dockerfile",
+    "07-build-cache": "buildcache",
 }
 
 Tools = tuple[Callable[..., Verdict | Message], Callable[[str], Message], Callable[..., Verdict]]
