@@ -105,7 +105,7 @@ class Inventory:
         below = any(answer.verdict == "hidden" for answer in answers[top + 1 :])
         entry = self.found.tree[path]
         who = self.name(self.found.each[answers[top].layer])
-        return ["M" if below and not entry.is_dir else "A", named(path, entry), printable(who), _size(entry)]
+        return ["M" if below else "A", named(path, entry), printable(who), _size(entry)]
 
     def _row_of_layer(self, path: str) -> Row:
         source = self.places[self.place]
