@@ -284,9 +284,9 @@ def _path(path: str, depth: int, mark: Mark | None, focus: str) -> list[Markup]:
 
 def _digests(now: Tarball, before: Tarball | None) -> list[Markup]:
     """The name that the bytes have; and the one that they had, where that was another."""
-    drawn = [text(0, 10, "digest", "md-h"), text(LEFT - 70, 10, now.digest, "md-c")]
+    drawn = [text(0, 10, "digest", "md-h"), text(LEFT, 10, now.digest, "md-c")]
     if before and before.digest != now.digest:
-        drawn += [text(0, 30, "≠ before", "md-dim"), text(LEFT - 70, 30, before.digest, "md-c", "md-dim")]
+        drawn += [text(0, 30, "≠ before", "md-dim"), text(LEFT, 30, before.digest, "md-c", "md-dim")]
     return drawn
 
 
