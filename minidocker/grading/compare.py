@@ -70,10 +70,16 @@ def describe(value: Any) -> str:
         if value.kind == "whiteout":
             return "WHITEOUT"
         content = f" {value.data.read()[:30]!r}" if value.kind == "file" and type(value.data) is Bytes else ""
-        return f"a {value.kind}{content} (mode {value.mode:o})" if type(value.mode) is int else f"a {value.kind}"
+        return f"a {value.kind}{content}" + (f" ({_meta(value)})" if type(value.mode) is int else "")
     if kind is dict:
         return "{" + ", ".join(f"{describe(key)}: {describe(item)}" for key, item in value.items()) + "}"
     if kind in (list, tuple):
         opening, closing = "[]" if kind is list else "()"
         return opening + ", ".join(map(describe, value)) + closing
     return repr(value)[:160] if kind in PLAIN else f"a {kind.__name__}"
+
+
+def _meta(entry: Entry) -> str:
+    """The mode, and what is not as usual: an owner that is not root, a time that is not 0."""
+    owner = f", owner {describe(entry.uid)}:{describe(entry.gid)}" if entry.uid or entry.gid else ""
+    return f"mode {entry.mode:o}{owner}" + (f", mtime {describe(entry.mtime)}" if entry.mtime else "")

@@ -40,7 +40,7 @@ Life = Callable[["Engine", Path, str], Outcome]  # engine, folder, title of the 
 def operate(organs: Organs, graft: Graft, live: Life, files: Mapping[str, str], runtime: str = "") -> Verdict:
     """Live twice, with the reference's functions and with the learner's, and compare what came of it.
 
-    `files` are written into the folder before (mode 644); `runtime` is for organs that only one of the two has.
+    `files` are written into the folder before (modes 644 and 755); `runtime` is for organs that only one of them has.
     """
     with _environment(SOURCE_DATE_EPOCH=None, MINIDOCKER_RUNTIME=runtime or os.environ.get("MINIDOCKER_RUNTIME")):
         reference = _lived(live, files, "reference")
@@ -89,6 +89,7 @@ def _lived(live: Life, files: Mapping[str, str], title: str) -> Outcome:
         for name, words in files.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.chmod(0o755)
             path.write_bytes(words.encode())
             path.chmod(0o644)
         return live(engine, folder, title)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from minidocker.dockerignore import Pattern
 from minidocker.grading.compare import describe, same
 from minidocker.layer import WHITEOUT
 from minidocker.notebook.pictures.facts import Letter, Mark
 from minidocker.notebook.pictures.files import tree_figure
 from minidocker.notebook.pictures.svg import MONO, Figure, clip, rect, text
-from minidocker.tree import Entry
+from minidocker.tree import Entry, parents
 
 Entries = dict[str, Entry]
 NARROW = 380  # so that two pictures fit side by side
@@ -35,16 +37,20 @@ def show_layer(title: str, value: Entries, arguments: tuple[Any, ...]) -> Figure
 
 def show_lines(title: str, value: Any, _arguments: tuple[Any, ...]) -> Figure:
     """A plain value, or a list of them one below the other."""
-    lines = [describe(item) for item in (value if type(value) is list else [value])] or ["[]"]
+    return show_text(title, [describe(item) for item in (value if type(value) is list else [value])] or ["[]"])
+
+
+def show_text(title: str, lines: Sequence[str]) -> Figure:
+    """Lines of text, one below the other."""
     drawn = [
         text(0, 16, title, "md-h"),
-        *(text(0, 38 + 18 * n, line, "md-c", width=NARROW) for n, line in enumerate(lines)),
+        *(text(0, 38 + 18 * n, line, "md-c", width=NARROW, style=AS_IT_IS) for n, line in enumerate(lines)),
     ]
-    return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 46 + 18 * len(lines), "\n".join([title, *lines]))
+    return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 30 + 18 * len(lines), "\n".join([title, *lines]))
 
 
 def show_words(title: str, value: list[str], _arguments: tuple[Any, ...]) -> Figure:
-    """The words of a command, each in a box of its own."""
+    """The words of a list, each in a box of its own: where does one end?"""
     drawn, x, y = [text(0, 16, title, "md-h")], 0.0, 28.0
     for word in value:
         shown = clip(word, 50) or "''"
@@ -67,6 +73,28 @@ def show_numbered(title: str, value: list[tuple[int, str]], _arguments: tuple[An
         drawn.append(text(37, 42 + 22 * y, line, "md-c", width=NARROW - 45, style=AS_IT_IS))
     lines = [f"{describe(number):>3}  {line}" for number, line in value] or ["no lines"]
     return Figure(title, "; ".join(lines), "".join(drawn), NARROW, 36 + 22 * len(lines), "\n".join([title, *lines]))
+
+
+def show_ignored(title: str, value: bool, arguments: tuple[Any, ...]) -> Figure:
+    """The lines of a `.dockerignore`, those marked that match the path or a directory above it, and what is decided."""
+    patterns, path = arguments
+    rows = [(line, _matches(line, path)) for line in patterns]
+    drawn = [text(0, 16, title, "md-h")]
+    for y, (line, matched) in enumerate(rows):
+        drawn.append(rect(0, 28 + 22 * y, NARROW - 1, 20, "md-on" if matched else "md-box"))
+        drawn.append(text(8, 42 + 22 * y, line, "md-c", width=NARROW - 90))
+        drawn.append(text(NARROW - 10, 42 + 22 * y, "matches" if matched else "", "md-s", text_anchor="end"))
+    said = f"{path} " + ("is left out" if value else "stays in")
+    drawn.append(text(0, 48 + 22 * len(rows), said, "md-c", width=NARROW))
+    lines = [title, *(f"{'>' if matched else ' '} {line}" for line, matched in rows), said]
+    return Figure(title, ". ".join(lines[1:]), "".join(drawn), NARROW, 56 + 22 * len(rows), "\n".join(lines))
+
+
+def _matches(line: str, path: str) -> bool:
+    if not line.strip() or line.startswith("#"):
+        return False
+    regex = Pattern.parse(line.strip()).regex
+    return any(regex.fullmatch(one) for one in (path, *(up[1:] for up in parents("/" + path) if up != "/")))
 
 
 def show_stack(title: str, value: Any, arguments: tuple[Any, ...]) -> Figure:
