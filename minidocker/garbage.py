@@ -20,7 +20,7 @@ MAX_NOTE = (
 )  # bytes; manifests and configurations are smaller (4 MiB is a registry's limit), layers begin otherwise
 
 
-ROOTS = {"index": "index.json", "cache": "cache/**/*.json", "containers": "containers/*/config.json"}
+ROOTS = {"index": "index.json", "cache": "cache/steps/*.json", "containers": "containers/*/config.json"}
 
 
 def collect(store: Store) -> int:

@@ -19,7 +19,7 @@ def shared_layers(images: Sequence[Image]) -> Figure:
     layers = unique_layers(images)
     users = {digest: [digest in image.diff_ids for image in images] for digest in layers}
     shown, rest = list(layers.items())[:LIMIT], len(layers) - LIMIT
-    width = max(LEFT + COLUMN * len(images) + 120, 640)
+    width = max(LEFT + COLUMN * len(images) + 160, 640)
     drawn = [
         text(LEFT + COLUMN * (index + 0.5), TOP - 12, base_name(image), "md-c", width=COLUMN - 4, text_anchor="middle")
         for index, image in enumerate(images)

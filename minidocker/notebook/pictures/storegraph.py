@@ -67,9 +67,9 @@ class Contents:
         return sum(node.size for node in self.nodes if node.kept in kept)
 
 
-def store_graph(engine: Engine) -> Figure:
+def store_graph(engine: Engine, name: str = "store") -> Figure:
     """Draw what an engine's store holds: each blob once, and what keeps it there."""
-    return graph_figure(contents(engine))
+    return graph_figure(contents(engine), name)
 
 
 def contents(engine: Engine) -> Contents:
@@ -120,7 +120,7 @@ def _kind(path: Path) -> Kind:
     return "manifest" if "layers" in value else "config" if "rootfs" in value else "blob"
 
 
-def graph_figure(found: Contents) -> Figure:
+def graph_figure(found: Contents, name: str = "store") -> Figure:
     """Draw the contents of a store."""
     roots, spots, height = _places(found)
     kept = {node.digest: node.kept for node in found.nodes}
@@ -138,7 +138,7 @@ def graph_figure(found: Contents) -> Figure:
     ]
     images = sum(node.kind == "manifest" and bool(node.parents) for node in found.nodes)
     tags = sum(not name.startswith(BOX) for name, _ in found.names)
-    title = f"store: {count(tags, 'name')}, {count(images, 'image')}, {count(len(found.nodes), 'blob')}"
+    title = f"{name}: {count(tags, 'name')}, {count(images, 'image')}, {count(len(found.nodes), 'blob')}"
     sums = [f"{bytes_text(size)} {what}" for kept_by, what in SUMS.items() if (size := found.size(kept_by))]
     said = f"{bytes_text(sum(node.size for node in found.nodes))} in all" + (
         ": " + ", ".join(sums) if len(sums) > 1 else ""

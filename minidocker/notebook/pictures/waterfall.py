@@ -19,8 +19,8 @@ from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, 
 if TYPE_CHECKING:
     from minidocker.image import Image
 
-WIDTH, TOP, LINE, GAP, LIMIT = 800, 48, 17, 44, 5  # LIMIT: lines in one station
-COLUMNS = [(0, 172), (216, 168), (428, 168), (640, 160)]  # x, width
+WIDTH, TOP, LINE, GAP, LIMIT = 800, 48, 17, 42, 5  # LIMIT: lines in one station
+COLUMNS = [(0, 164), (204, 168), (412, 164), (616, 184)]  # x, width
 
 
 @dataclass(frozen=True)
