@@ -50,7 +50,9 @@ class LifeLab(Faced):
         self.last = life_of(self.container)
         self.picture = Picture()
         self.buttons = {name: self._button(name) for name in BUTTONS}
-        self.anyway = W.Checkbox(value=False, description=ANYWAY, indent=False, layout={"width": "max-content"})
+        self.anyway = W.Checkbox(
+            value=False, description=ANYWAY, indent=False, layout={"width": "max-content", "margin": "0 0 0 12px"}
+        )
         on_change(self.anyway, lambda _: self.refresh())
         row = W.HBox([*self.buttons.values(), self.anyway], layout={"flex_flow": "row wrap", "align_items": "center"})
         super().__init__([row, self.picture])
