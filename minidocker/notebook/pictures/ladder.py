@@ -107,7 +107,7 @@ def _rung(step: Step, first: bool, width: float) -> list[Markup]:
     line = middle + 4 if word == "hit" else middle - 3
     parts = [
         group(_sign(word, word == "miss" and (first or _cause(step))), 0, middle - 12),
-        text(TEXT, line, instruction(step.text), "md-c", width=width - TEXT - (len(size) + 1) * 6),
+        text(TEXT, line, instruction(step.text), "md-c", width=width - TEXT - len(size) * 6 - 20),
         text(width, line, size, "md-dim", "md-s", text_anchor="end"),
     ]
     why = "" if word == "hit" else reason(step).removeprefix("miss because ")
