@@ -2,7 +2,6 @@
 // are asked for by messages, {ask: page, version}, and come as {page, version, rows}. Names are only ever text.
 const HEIGHT = 24, PAGE = 50, MARGIN = 8;
 const WORDS = { A: "added", M: "modified", D: "deleted" };
-let lists = 0;
 
 function make(tag, attributes, text) {
   const node = document.createElement(tag);
@@ -12,7 +11,7 @@ function make(tag, attributes, text) {
 }
 
 function render({ model, el }) {
-  const id = `md-list-${++lists}`;
+  const id = `md-list-${Math.random()}`; // no counter: each widget has this module to itself
   const grid = make("div", { role: "grid", tabindex: "0", class: "md-grid", "data-lm-suppress-shortcuts": "true" });
   const head = make("div", { role: "row", class: "md-row md-head", "aria-rowindex": "1" });
   const body = make("div", { role: "rowgroup", class: "md-body" });

@@ -1,13 +1,12 @@
 // The browser's own slider, with a label: the keyboard moves it, and a screen reader can name it.
 const FONT = "var(--jp-ui-font-size1,13px) var(--jp-ui-font-family,Arial,sans-serif)";
 const ROW = `display:flex;align-items:center;gap:8px;height:28px;color:var(--jp-ui-font-color1,CanvasText);font:${FONT}`;
-let sliders = 0;
 
 function render({ model, el }) {
   const [row, label, input, said] = ["div", "label", "input", "output"].map((tag) => document.createElement(tag));
   row.style.cssText = ROW;
   input.type = "range";
-  input.id = label.htmlFor = `md-slider-${++sliders}`;
+  input.id = label.htmlFor = `md-slider-${Math.random()}`; // no counter: each widget has this module to itself
   input.dataset.lmSuppressShortcuts = "true"; // else JupyterLab takes the arrow keys
   input.style.cssText = "flex:1;min-width:100px;margin:0;accent-color:var(--jp-brand-color1,#1976d2)";
   said.style.cssText = "min-width:2.5em";
