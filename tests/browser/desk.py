@@ -107,12 +107,13 @@ class Lesson:
         self._run("notebook:run-cell", None)
         return self.page.locator(".jp-Notebook .jp-Cell").last.locator(".jp-OutputArea")
 
-    def type(self, field: Locator, words: str) -> None:
-        """Write into a field in place of what is there, with the keyboard, and leave it."""
+    def write(self, field: Locator, words: str, place: Locator, shows: str, inside: str = FIGURE) -> None:
+        """Type into a field, in place of what is there, and wait for the picture; the last key's way there is noted."""
+        press = self.page.keyboard
         field.focus()
-        self.page.keyboard.press("Control+a")
-        self.page.keyboard.type(words)
-        self.page.keyboard.press("Tab")
+        press.press("Control+a")
+        press.type(words[:-1])
+        self.timed(f"key {words[-1]!r}", lambda: press.type(words[-1]), place, shows, inside)
 
     def output(self, source: str) -> Locator:
         """What stands below the cell with this in its source."""

@@ -18,7 +18,7 @@ def predict(lesson: Lesson) -> None:
     """A number is typed into a field; `reveal` shows it beside what was measured, and closes the field."""
     question = "layers that 6 lines of Dockerfile add"
     field = lesson.run("guess = predict(").get_by_label(question)
-    lesson.type(field, "4321")
+    field.fill("4321")
     revealed = lesson.say(f"guess.reveal({{{question!r}: 3}})")
     assert "4321" in lesson.seen(revealed)
     assert field.is_disabled()
@@ -28,7 +28,7 @@ def tar_lab(lesson: Lesson) -> None:
     """Each edit is in the tar, and in its digest; a button brings the first digest back."""
     lab = lesson.output("tar_lab(")
     first = digests(lesson, lab)
-    lesson.timed("content", lambda: lesson.type(lab.get_by_label("content"), "Servus"), lab, "Servus")
+    lesson.write(lab.get_by_label("content"), "Servus", lab, "Servus")
     second = digests(lesson, lab)
     lab.get_by_label("saved later").focus()
     lesson.timed("saved later", lambda: lesson.page.keyboard.press("ArrowRight"), lab, "00:00:01")
@@ -44,11 +44,10 @@ def digests(lesson: Lesson, place: Locator) -> list[str]:
 def hashlab(lesson: Lesson) -> None:
     """A comment changes no digest, a variable five stations; a button puts all back."""
     lab = lesson.output("hashlab()")
-    comment, variable = lab.get_by_label("# comment"), lab.get_by_label("ENV GREETING")
-    lesson.timed("# comment", lambda: lesson.type(comment, "x"), lab, "0 of 8 stations changed")
-    lesson.timed("ENV", lambda: lesson.type(variable, "Servus"), lab, "Env GREETING=Servus")
+    lesson.write(lab.get_by_label("# comment"), "greets", lab, "0 of 8 stations changed")
+    lesson.write(lab.get_by_label("ENV GREETING"), "Servus", lab, "Env GREETING=Servus")
     assert "5 of 8 stations changed" in lesson.seen(lab)
-    lesson.timed("tag", lambda: lesson.type(lab.get_by_label("tag"), "app:9"), lab, "app:9")
+    lesson.write(lab.get_by_label("tag"), "app:9", lab, "app:9")
     lesson.timed("for the CPU", lambda: lab.get_by_label("for the CPU").select_option("arm64"), lab, "arch arm64")
     lesson.timed("start again", lab.get_by_role("button", name="start again").click, lab, "Env GREETING=Hello")
 
@@ -94,10 +93,24 @@ def explorer(lesson: Lesson) -> None:
     """Typing filters the list; a row chosen with the keyboard draws the path's ray and what it holds."""
     place = lesson.output("explorer(")
     grid, filtered = place.get_by_role("grid"), place.get_by_label("filter")
-    lesson.timed("filter", lambda: lesson.type(filtered, "/bin/s"), place, "/bin/sh", inside=".md-body")
+    lesson.write(filtered, "/bin/s", place, "/bin/sh", inside=".md-body")
     assert all("/bin/s" in row for row in grid.locator(".md-body .md-row").all_text_contents())
     grid.focus()
     lesson.timed("row, end", lambda: lesson.page.keyboard.press("End"), place, "/bin/s")
+
+
+def cache_lab(lesson: Lesson) -> None:
+    """What is typed is forecast before it is built; a build stands beside its forecast; all can be put back."""
+    lab = lesson.output("cache_lab(")
+    recipe, file = lab.get_by_label("Dockerfile"), lab.get_by_label("file", exact=True).input_value()
+    assert "nothing is built yet" in lesson.seen(lab)
+    recipe.fill(recipe.input_value().rstrip() + "\nENV MOVED=")
+    recipe.press("Control+End")
+    lesson.timed("Dockerfile, a key", lambda: lesson.page.keyboard.type("1"), lab, "ENV MOVED=1")
+    lesson.timed("build", lab.get_by_role("button", name="build").click, lab, "the forecast")
+    lesson.write(lab.get_by_label("its content"), "new", lab, f"{file} changed")
+    lesson.timed("start again", lab.get_by_role("button", name="start again").click, lab, "nothing is built yet")
+    assert "ENV MOVED=1" not in lesson.seen(lab)
 
 
 MOVES = {  # lesson -> what is done in it, in turn
@@ -107,4 +120,5 @@ MOVES = {  # lesson -> what is done in it, in turn
     "03-stacking": [explorer, copy_lab],
     "04-containers": [life_lab],
     "06-dockerfile": [stepper],
+    "07-build-cache": [cache_lab],
 }
