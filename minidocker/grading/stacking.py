@@ -126,16 +126,16 @@ LISTING = Task(
             "As in 3.1, look at parents(path) too.",
         ),
         Case(
-            "it is opaque",
-            ([ETC, FRESH], "/etc"),
-            ["issue"],
-            f"Opaque: names from below go, those of its own layer stay; and {OPAQUE} is a mark, not a name.",
-        ),
-        Case(
             "a parent of it is opaque",
             ([DEEP, {"/v": DIR, f"/v/{OPAQUE}": WHITEOUT, "/v/log": DIR}], "/v/log"),
             [],
             "An opaque directory hides all that lies below it in lower layers, however deep.",
+        ),
+        Case(
+            "it is opaque",
+            ([ETC, FRESH], "/etc"),
+            ["issue"],
+            f"Opaque: names from below go, those of its own layer stay; and {OPAQUE} is a mark, not a name.",
         ),
     ),
     (
