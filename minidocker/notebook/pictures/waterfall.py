@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from minidocker.image import Image
 
 WIDTH, TOP, LINE, GAP, LIMIT = 800, 48, 17, 42, 5  # LIMIT: lines in one station
-COLUMNS = [(0, 164), (204, 168), (412, 164), (616, 184)]  # x, width
+COLUMNS = [(0, 156), (200, 168), (412, 160), (616, 184)]  # x, width
 
 
 @dataclass(frozen=True)
