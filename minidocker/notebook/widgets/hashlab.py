@@ -74,7 +74,8 @@ class HashLab(Faced):
         self.gzip = W.Dropdown(options={"as a plain tar": False, "gzipped": True}, description="layer stored", **LOOK)
         self.again = W.Button(description="start again", tooltip="put everything back as it was")
         self.message = W.Label("")
-        self.before = self.make(FIRST)
+        self._known: dict[Recipe, tuple[Station, ...]] = {}
+        self.before = self.made(FIRST)
         self.picture = Picture(waterfall_figure(self.before))
         self._moving = False
         self.controls = {name: getattr(self, name) for name in Recipe.__dataclass_fields__}
@@ -99,8 +100,14 @@ class HashLab(Faced):
             self._moving = False
         self._show()
 
-    def make(self, recipe: Recipe) -> tuple[Station, ...]:
-        """Build the image of a recipe and look at its digests. Raises DockerException."""
+    def made(self, recipe: Recipe) -> tuple[Station, ...]:
+        """The digests of a recipe's image; each recipe is built once. Raises DockerException."""
+        if recipe not in self._known:
+            self._known[recipe] = self._make(recipe)
+        return self._known[recipe]
+
+    def _make(self, recipe: Recipe) -> tuple[Station, ...]:
+        """Build the image of a recipe, under this tag alone, and look at its digests."""
         folder = Path(self._home.name) / "folder"
         folder.mkdir(exist_ok=True)
         (folder / "hello.sh").write_text(recipe.file + "\n", encoding="utf-8")
@@ -120,7 +127,7 @@ class HashLab(Faced):
     def face(self) -> Figure:
         """Every edit that the lab offers, and what it changes."""
         flags = [
-            (name, [now.differs(old) for now, old in zip(self.make(edit), self.before, strict=True)])
+            (name, [now.differs(old) for now, old in zip(self.made(edit), self.before, strict=True)])
             for name, edit in EDITS.items()
         ]
         return ripples("one edit, and which digests follow", flags, [station.name for station in self.before])
@@ -130,7 +137,7 @@ class HashLab(Faced):
         if self._moving:
             return
         try:
-            now = self.make(self.recipe)
+            now = self.made(self.recipe)
         except (DockerException, OSError, UnicodeError) as error:
             self.message.value = str(error)[:200]
             return
