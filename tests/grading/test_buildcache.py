@@ -16,8 +16,8 @@ from minidocker.build.copy import contents, select
 from minidocker.dockerignore import Ignore, Pattern
 from minidocker.grading import open_exercise
 from minidocker.grading.buildcache import DOCKERFILE, KEY, TASKS
-from minidocker.grading.exercise import Case
-from minidocker.grading.release import namespace_of, read, source
+from minidocker.grading.exercise import Case, Exercise
+from minidocker.grading.release import read, source
 from minidocker.grading.verdict import Verdict
 from minidocker.tree import Tree
 
@@ -263,12 +263,9 @@ def test_the_engine_leaves_out_the_same(case: Case) -> None:
 
 
 @pytest.fixture
-def solved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def solved(opened: Callable[[Path], Exercise], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
-    notebook = read(SOURCE)
-    return namespace_of(
-        {**notebook, "cells": [cell for cell in notebook["cells"] if "transplant()" not in source(cell)]}
-    )
+    return dict(opened(SOURCE).namespace)
 
 
 def test_the_notebook_shows_the_dockerfile_that_is_built() -> None:

@@ -70,3 +70,9 @@ def test_a_strangers_repr_is_not_asked() -> None:
             raise AssertionError("asked")
 
     assert describe(Loud()) == "a Loud"
+
+
+def test_only_what_is_unusual_of_a_file_is_told() -> None:
+    assert describe(file(b"x")) == "a file b'x' (mode 644)"
+    assert describe(file(b"x", 0o600, uid=7, mtime=9)) == "a file b'x' (mode 600, owner 7:0, mtime 9)"
+    assert describe([(1, "a")]) == "[(1, 'a')]"

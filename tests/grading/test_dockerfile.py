@@ -16,8 +16,8 @@ from minidocker.container import spec
 from minidocker.dockerfile import lines, words
 from minidocker.grading import dockerfile, open_exercise
 from minidocker.grading.dockerfile import DOCKERFILE, TASKS
-from minidocker.grading.exercise import Case
-from minidocker.grading.release import namespace_of, read, source
+from minidocker.grading.exercise import Case, Exercise
+from minidocker.grading.release import read, source
 from minidocker.grading.verdict import Verdict
 
 Judge = Callable[[str, str, Callable[..., Any]], Verdict]
@@ -235,12 +235,9 @@ def test_what_the_task_does_not_tell_of_is_left_to_the_engine(word: str) -> None
 
 
 @pytest.fixture
-def solved(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def solved(opened: Callable[[Path], Exercise], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
-    notebook = read(SOURCE)
-    return namespace_of(
-        {**notebook, "cells": [cell for cell in notebook["cells"] if "transplant()" not in source(cell)]}
-    )
+    return dict(opened(SOURCE).namespace)
 
 
 def test_the_notebook_shows_the_dockerfile_that_is_built() -> None:

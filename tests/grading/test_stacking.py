@@ -11,9 +11,8 @@ import pytest
 
 from minidocker import layer as layering
 from minidocker.grading import open_exercise, stacking
-from minidocker.grading.exercise import Case
+from minidocker.grading.exercise import Case, Exercise
 from minidocker.grading.operation import counted
-from minidocker.grading.release import namespace_of, read, source
 from minidocker.grading.stacking import OPAQUE, TASKS
 from minidocker.grading.transplant import replaced
 from minidocker.grading.verdict import Verdict
@@ -222,11 +221,9 @@ def test_the_engine_sees_the_same_through_the_new_upper_layer(case: Case) -> Non
 
 
 @pytest.fixture
-def solved() -> dict[str, Any]:
-    notebook = read(SOURCE)
-    return namespace_of(
-        {**notebook, "cells": [cell for cell in notebook["cells"] if "transplant()" not in source(cell)]}
-    )
+def solved(opened: Callable[[Path], Exercise], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
+    return dict(opened(SOURCE).namespace)
 
 
 def test_the_adapters_carry_implied_and_opaque_directories_and_hard_links(solved: dict[str, Any]) -> None:
