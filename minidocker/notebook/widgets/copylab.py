@@ -120,9 +120,7 @@ def _held(entry: Entry) -> Entry:
 
 
 def _files(below: Sources) -> list[str]:
-    """The files that are offered: those of the upper layers first, of each the large ones first."""
-    found: dict[str, None] = {}
-    for layer in [one.changes for one in reversed(below.each) if not one.base]:
-        files = [path for path, entry in layer.items() if entry.kind == "file" and path in below.tree]
-        found |= dict.fromkeys(sorted(files, key=lambda path: -layer[path].size))
-    return list(found)[:FILES]
+    """The files that are offered: those of the image's own layers, the large ones first."""
+    own = {path for one in below.each if not one.base for path in one.changes}
+    files = [path for path in own if path in below.tree and below.tree[path].kind == "file"]
+    return sorted(files, key=lambda path: (-below.tree[path].size, path))[:FILES]
