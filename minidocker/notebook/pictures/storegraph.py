@@ -74,39 +74,43 @@ def store_graph(engine: Engine, name: str = "store") -> Figure:
 
 def contents(engine: Engine) -> Contents:
     """Read the store: what `index.json` names, what the manifests list, and whatever else lies there."""
-    store = engine.store
-    entries: list[dict[str, Any]] = read_json(store.root / "index.json")["manifests"]
+    names, order = _listed(engine)
+    known: dict[str, tuple[Kind, str]] = {}
+    parents: dict[str, tuple[str, ...]] = {}
+    for digest in order:
+        for blob, what in _blobs(Image(engine.images, digest)).items():
+            known.setdefault(blob, what)
+            parents[blob] = (*parents.get(blob, ()), digest)
+    cached, alive = reachable(engine.store, "cache"), reachable(engine.store)
+    named = {digest for _, digest in names}
+    for path in sorted((engine.store.root / "blobs" / "sha256").iterdir()):
+        known.setdefault(f"sha256:{path.name}", ("layer" if path.name in cached else _kind(path), ""))
+
+    def node(digest: str, kind: Kind, words: str) -> Node:
+        name, above = digest.partition(":")[2], parents.get(digest, ())
+        rest: Keeper = "cache" if name in cached else "index" if name in alive else "nothing"
+        size = engine.store.path(digest).stat().st_size
+        return Node(digest, kind, words, size, "name" if named & set(above) else rest, above)
+
+    return Contents(tuple(names), tuple(node(digest, *what) for digest, what in known.items()))
+
+
+def _listed(engine: Engine) -> tuple[list[tuple[str, str]], list[str]]:
+    """The names, of tags and of containers, with their manifests; and all manifests, those without a name last."""
+    entries: list[dict[str, Any]] = read_json(engine.store.root / "index.json")["manifests"]
     pairs = [(str((entry.get("annotations") or {}).get(REF_NAME) or ""), entry["digest"]) for entry in entries]
     boxes = [(f"{BOX}{one.name}", one.image.manifest_digest) for one in engine.containers.list(all=True)]
     names = sorted((name, digest) for name, digest in [*pairs, *boxes] if name)
-    named = {digest for _, digest in names}
-    order = [*dict.fromkeys(digest for _, digest in names), *sorted({digest for _, digest in pairs} - named)]
-    found = {digest: Image(engine.images, digest) for digest in order}
-    parents: dict[str, tuple[str, ...]] = {}
-    known: dict[str, tuple[Kind, str]] = {}
-    for digest, image in found.items():
-        known |= {digest: ("manifest", ""), image.id: ("config", "")}
-        for layer in image.layers:
-            known.setdefault(layer.descriptor.digest, ("layer", instruction(layer.created_by)))
-        for blob in dict.fromkeys([digest, image.id, *(layer.descriptor.digest for layer in image.layers)]):
-            parents[blob] = (*parents.get(blob, ()), digest)
-    cached, alive = reachable(store, "cache"), reachable(store)
-    for path in sorted((store.root / "blobs" / "sha256").iterdir()):
-        known.setdefault(f"sha256:{path.name}", ("layer" if path.name in cached else _kind(path), ""))
+    named = dict.fromkeys(digest for _, digest in names)
+    return names, [*named, *sorted({digest for _, digest in pairs} - named.keys())]
 
-    def keeper(digest: str) -> Keeper:
-        if named & set(parents.get(digest, ())):
-            return "name"
-        name = digest.partition(":")[2]
-        return "cache" if name in cached else "index" if name in alive else "nothing"
 
-    return Contents(
-        tuple(names),
-        tuple(
-            Node(digest, kind, words, store.path(digest).stat().st_size, keeper(digest), parents.get(digest, ()))
-            for digest, (kind, words) in known.items()
-        ),
-    )
+def _blobs(image: Image) -> dict[str, tuple[Kind, str]]:
+    """The blobs of an image, each with what it is and says."""
+    blobs: dict[str, tuple[Kind, str]] = {image.manifest_digest: ("manifest", ""), image.id: ("config", "")}
+    for layer in image.layers:
+        blobs.setdefault(layer.descriptor.digest, ("layer", instruction(layer.created_by)))
+    return blobs
 
 
 def _kind(path: Path) -> Kind:
