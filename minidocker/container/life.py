@@ -61,7 +61,7 @@ def lead(verb: str, state: str, name: str, id: str) -> str:
     ...
     minidocker.errors.Conflict: Container 1f2e is not running
     """
-    then = after(state, verb)
+    then = after("exited" if state == "dead" else state, verb)  # dead: Docker's removal of it failed half-way
     if then is None:
         raise refusal(verb, state, name, id)
     return then
