@@ -1,11 +1,12 @@
 """`docker build`: a Dockerfile and a context become an image.
 
-    context.py  what COPY can see              cache.py    what was built before, and why not
-    copy.py     COPY and ADD as a function     run.py      RUN in a container of its own
-    config.py   what CMD, ENV… change          stages.py   which stages a target needs
-    builder.py  one step an instruction        telling.py  what a build says while it goes on
-    draft.py    an image in the making         step.py     what it leaves behind to look at
-    forecast.py what it would do, without doing it
+    builder.py  one build: plan, stages, image    stage.py    a stage, one step an instruction
+    making.py   its layers, the cache asked first draft.py    an image in the making
+    context.py  what COPY can see                 cache.py    what was built before, and why not
+    copy.py     COPY and ADD as a function        run.py      RUN in a container of its own
+    config.py   what CMD, ENV… change             stages.py   which stages a target needs
+    telling.py  what a build says while it goes on
+    step.py     what it leaves behind to look at  forecast.py what it would do, without doing it
 
 `build_image` takes the arguments of Docker's SDK (`images.build`), `build` the parts that they stand for.
 """

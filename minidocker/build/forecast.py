@@ -17,14 +17,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from minidocker.build.builder import Builder, Chosen, Make, Source, label
+from minidocker.build.builder import Builder
 from minidocker.build.cache import Cache, Decision, Facts, Record, key_of, listing_digest
 from minidocker.build.config import DEFAULT_PATH
-from minidocker.build.draft import Draft
+from minidocker.build.making import Make
+from minidocker.build.stage import Chosen, Source, StageBuild
 from minidocker.build.step import Build
 from minidocker.build.telling import Event, Teller
 from minidocker.content import Store
-from minidocker.dockerfile import Instruction, Stage
+from minidocker.dockerfile import Instruction
 from minidocker.image import Image, Layer
 from minidocker.images import Images
 from minidocker.layer import Changeset
@@ -135,49 +136,36 @@ class Foreteller(Teller):
         """Send an event; a step without the layer that it has not made."""
         if step := event.get("step"):
             layer = None if isinstance(step.layer, Planned) else step.layer
-            event = {"step": replace(step, layer=layer, seconds=self.seconds)}
-            self.build.steps[-1], self.seconds = event["step"], 0.0
+            event, self.seconds = {"step": replace(step, layer=layer, seconds=self.seconds)}, 0.0
         super().emit(event)
 
 
-class Forecaster(Builder):
-    """A builder that only looks. `doubts` has the keys that nobody can know yet, each with what it depends on."""
+class StageForecast(StageBuild):
+    """A stage that is only looked at."""
 
-    memory, teller = Peek, Foreteller
+    build: Forecaster
     cache: Peek
     tell: Foreteller
+    doubt = ""  # what the step that goes on depends on
 
-    def build(self) -> Forecast:
-        """Follow the Dockerfile. Raises what the build would raise, as far as that shows before anything runs."""
-        self.doubts: dict[str, str] = {}
-        self.doubt = ""  # what the stage depends on at the step that goes on
-        self.planned: dict[str, Changeset | None] = {}
-        plan = self.plan()
-        with self.telling():
-            for stage in plan:
-                self.draft(stage)
-            self.warn()
-        return self.tell.build
-
-    def find(self, name: str, one: Instruction) -> Image:
-        """An image of the store, or the promise of one of this course's own bases."""
-        return Unmade(self.images, name) if self.images.makes(name) else super().find(name, one)
-
-    def compare(self, stage: Stage, missed: int, key: str) -> Decision:
+    def compare(self, missed: int, key: str) -> Decision:
         """Whether a FROM stands on what it stood on the last time, if that can be known."""
-        base, first = stage.base_image(self.graph.args), not self.trail.before.get(label(stage))
-        doubt = self.doubts.get(key)
-        if self.graph.base(stage) is None and self.images.makes(base) and (self.cache.parents or not first):
-            doubt, self.doubts[key] = f"depends on {base}, which is made first", f"depends on step {self.tell.number}"
-        decision = super().compare(stage, missed, key)
+        base, first = self.stage.base_image(self.graph.args), not self.trail.before.get(self.label)
+        doubts = self.build.doubts
+        doubt = doubts.get(key)
+        if self.graph.base(self.stage) is None and self.build.images.makes(base) and (self.cache.parents or not first):
+            doubt, doubts[key] = f"depends on {base}, which is made first", f"depends on step {self.number}"
+        decision = super().compare(missed, key)
         return Decision(False, doubt, key, depends=True) if doubt and not first else decision
 
-    def step(self, stage: Stage, draft: Draft, written: Instruction) -> None:
+    def step(self, written: Instruction) -> Decision:
         """Follow one instruction. What is below a doubt is in doubt."""
-        self.doubt = self.doubts.get(draft.said, "")
-        super().step(stage, draft, written)
-        if doubt := self.doubt or self.doubts.get(self.tell.build.steps[-1].decision.key):
-            self.doubts[draft.said] = doubt
+        doubts = self.build.doubts
+        self.doubt = doubts.get(self.draft.said, "")
+        decision = super().step(written)
+        if doubt := self.doubt or doubts.get(decision.key):
+            doubts[self.draft.said] = doubt
+        return decision
 
     def gather(self, one: Instruction, source: Source) -> tuple[Chosen, str]:
         """What a COPY takes; of a stage that has to run first, that is a doubt."""
@@ -187,45 +175,66 @@ class Forecaster(Builder):
             stage, name = self.graph.source(one), one.flags["from"]
             what = f"what stage {name} makes this time" if stage else f"{name}, which is made first"
             unknown = f"some files of {source.key}"
-            self.doubts[unknown] = f"depends on {what}"
+            self.build.doubts[unknown] = f"depends on {what}"
             return [], unknown
 
-    def decide(self, stage: Stage, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
+    def decide(self, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
         """Ask the cache, if it can be known what to ask."""
-        decision, record = super().decide(stage, one, facts, missed)
-        again = self.trail.again(label(stage))
+        decision, record = super().decide(one, facts, missed)
+        again = self.trail.again(self.label)
         last = record or (self.cache.find(key_of(again.facts))[0] if again else None)
         self.tell.seconds = last.seconds if last else 0.0
-        doubt = self.doubts.get(facts.get("files", "")) or self.doubt
-        if not doubt or decision.hit or self.options.no_cache or self.certain(stage, facts, missed):
+        doubt = self.build.doubts.get(facts.get("files", "")) or self.doubt
+        if not doubt or decision.hit or self.options.no_cache or self.certain(facts, missed):
             return decision, record
-        self.doubts[decision.key] = self.doubt or f"depends on step {self.tell.number}"
+        self.build.doubts[decision.key] = self.doubt or f"depends on step {self.number}"
         return Decision(False, doubt, decision.key, depends=True), None
 
-    def certain(self, stage: Stage, facts: Facts, missed: int) -> bool:
+    def certain(self, facts: Facts, missed: int) -> bool:
         """Whether a step has to miss whatever it copies, as nothing was ever built on its parent."""
-        first = not self.trail.before.get(label(stage))
+        first = not self.trail.before.get(self.label)
         return not self.doubt and bool(missed or first) and facts["parent"] not in self.cache.parents
 
     def make(self, one: Instruction, facts: Facts, text: str, make: Make) -> Record:
         """Plan a layer: computed where that takes no program, no archive and nothing unknown."""
-        record = self.remember(one, facts)
-        self.planned[record.key] = None
-        if one.keyword in ("COPY", "WORKDIR") and facts.get("files") not in self.doubts:
+        record, planned = self.remember(one, facts), self.build.planned
+        planned[record.key] = None
+        if one.keyword in ("COPY", "WORKDIR") and facts.get("files") not in self.build.doubts:
             try:
                 with make() as changes:
-                    self.planned[record.key] = changes
+                    planned[record.key] = changes
             except Unknown:
                 pass
         return record
 
-    def take(self, stage: Stage, draft: Draft, one: Instruction, record: Record, text: str) -> Decision:
+    def take(self, one: Instruction, record: Record, text: str) -> Decision:
         """A layer that is known to be in the cache."""
         self.tell.seconds = record.seconds
-        return super().take(stage, draft, one, record, text)
+        return super().take(one, record, text)
 
     def stored(self, record: Record, text: str) -> Layer:
         """A record's layer, if only a planned one."""
-        if record.key in self.planned:
-            return Planned(self.store, text, self.planned[record.key])
+        if record.key in self.build.planned:
+            return Planned(self.build.store, text, self.build.planned[record.key])
         return super().stored(record, text)
+
+
+class Forecaster(Builder):
+    """A builder that only looks. `doubts` has the keys that nobody can know yet, each with what it depends on."""
+
+    memory, teller, worker = Peek, Foreteller, StageForecast
+    tell: Foreteller
+
+    def build(self) -> Forecast:
+        """Follow the Dockerfile. Raises what the build would raise, as far as that shows before anything runs."""
+        self.doubts: dict[str, str] = {}
+        self.planned: dict[str, Changeset | None] = {}
+        with self.telling():
+            for stage in self.plan():
+                self.draft(stage)
+            self.warn()
+        return self.tell.build
+
+    def find(self, name: str, one: Instruction) -> Image:
+        """An image of the store, or the promise of one of this course's own bases."""
+        return Unmade(self.images, name) if self.images.makes(name) else super().find(name, one)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from minidocker.build.step import StageNode
@@ -38,20 +38,24 @@ class Graph:
     dockerfile: Dockerfile
     args: Mapping[str, str]
 
-    def plan(self, target: Stage) -> list[Stage]:
-        """The stages that the target needs, itself last, each after those that it needs. Raises for a circle."""
-        done: list[Stage] = []
+    def plan(self, target: Stage, known: Callable[[Stage], Stage] | None = None) -> list[Stage]:
+        """The stages that the target needs, in the order of the file, so itself last. Raises for a circle.
 
-        def visit(stage: Stage, above: tuple[Stage, ...]) -> None:
-            if stage in above:
+        `known` gives a stage as it will be carried out, with the triggers of its base.
+        """
+        done: dict[int, Stage] = {}
+
+        def visit(stage: Stage, above: tuple[int, ...]) -> None:
+            if stage.index in above:
                 raise stage.origin.error(f"circular dependency detected on stage: {stage.name or stage.index}")
-            for needed in self.needs(stage):
-                if needed not in done:
-                    visit(needed, (*above, stage))
-            done.append(stage)
+            whole = known(stage) if known else stage
+            for needed in self.needs(whole):
+                if needed.index not in done:
+                    visit(needed, (*above, stage.index))
+            done[stage.index] = whole
 
         visit(target, ())
-        return done
+        return [done[index] for index in sorted(done)]
 
     def needs(self, stage: Stage) -> Iterator[Stage]:
         """The stages that a stage is based on or copies from, in the order of the file."""

@@ -1,13 +1,16 @@
 """What a build says while it goes on: Docker's build stream, which its clients read, and a `Step` after each step.
 
-{"stream": "Step 1/2 : FROM busybox\\n"}   {"stream": " ---> Using cache\\n"}   {"aux": {"ID": "sha256:…"}}
+{"stream": "Step 1/2 : FROM busybox\\n", "id": "1"}   {"stream": " ---> Using cache\\n", "id": "1"}
+{"aux": {"ID": "sha256:…"}}                            {"stream": "Successfully built 3f2a…\\n"}
 {"errorDetail": {"code": 3, "message": …}, "error": …}                            {"step": Step(…)}
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_right, insort
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 from minidocker.build.cache import Decision, Facts
@@ -22,30 +25,36 @@ Event = dict[str, Any]
 
 
 class Teller:
-    """Tells `on_event` what happens, and keeps it in `build`. `number` of `total` is the step that goes on."""
+    """Tells `on_event` what happens, and keeps it in `build`, in the order of the steps, of which there are `total`."""
 
     def __init__(self, on_event: Callable[[Event], None] | None) -> None:
         self.on_event, self.build = on_event, Build()
-        self.number = self.total = 0
+        self.total = 0
+        self.places: list[float] = []  # of each event in the log, the step
 
     def emit(self, event: Event) -> None:
-        """Send an event, and keep it for the log."""
-        if "step" not in event:
-            self.build.events.append(event)
+        """Send an event, and keep it for the log: with its step, whenever it comes."""
+        if step := event.get("step"):
+            insort(self.build.steps, step, key=lambda one: one.number)
+        else:
+            place = int(event.get("id", 0)) or (inf if self.build.steps else 0)
+            at = bisect_right(self.places, place)
+            self.places.insert(at, place)
+            self.build.events.insert(at, event)
         if self.on_event is not None:
             self.on_event(event)
 
-    def say(self, text: str) -> None:
-        """Send a piece of the build's output."""
-        self.emit({"stream": text})
+    def say(self, text: str, number: int = 0) -> None:
+        """Send a piece of the build's output, or of that of a step."""
+        self.emit({"stream": text} | ({"id": str(number)} if number else {}))
 
-    def announce(self, one: Instruction) -> None:
+    def announce(self, number: int, one: Instruction) -> None:
         """Say which step begins."""
-        self.number += 1
-        self.say(f"Step {self.number}/{self.total} : {one.text}\n")
+        self.say(f"Step {number}/{self.total} : {one.text}\n", number)
 
     def conclude(
         self,
+        number: int,
         stage: Stage,
         one: Instruction,
         decision: Decision,
@@ -57,13 +66,12 @@ class Teller:
         changes: Mapping[str, tuple[Any, Any]] | None = None,
     ) -> None:
         """Say how a step ended, which began at a `time.monotonic()`."""
-        said = (self.number, self.total, stage.name, one.text, one.line)
+        said = (number, self.total, stage.name, one.text, one.line)
         seconds = time.monotonic() - began
         step = Step(*said, decision, layer, history or {}, seconds, changes or {}, facts, draft.copy())
-        self.build.steps.append(step)
         if decision.hit and one.keyword != "FROM":
-            self.say(" ---> Using cache\n")
-        self.say(f" ---> {decision.key[7:19]}\n")
+            self.say(" ---> Using cache\n", number)
+        self.say(f" ---> {decision.key[7:19]}\n", number)
         self.emit({"step": step})
 
     def fail(self, error: APIError | BuildError) -> None:

@@ -71,7 +71,7 @@ def test_a_failed_step_gives_reason_log_and_code(workshop: Any) -> None:
     error = caught.value
     assert error.msg == 'process "/bin/sh -c echo before; exit 3" did not complete successfully: exit code: 3'
     *_, output, last = list(error.build_log)
-    assert output == {"stream": "before\n"}
+    assert output == {"stream": "before\n", "id": "2"}
     assert last["errorDetail"] == {"code": 3, "message": error.msg}
     with pytest.raises(ImageNotFound):
         workshop.images.get("app")

@@ -1,0 +1,237 @@
+"""A stage that is carried out: its FROM, and one step an instruction.
+
+A step asks the cache first; only when that has nothing are trees looked at, files read, programs run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from minidocker.build import config as conf
+from minidocker.build.cache import LOST, NEVER, Decision, Facts, key_of
+from minidocker.build.copy import CONTEXT, Copy, Found, contents, copy, make_folder, select
+from minidocker.build.draft import Draft
+from minidocker.build.making import Made, Maker
+from minidocker.build.run import Command, run
+from minidocker.build.unpack import unpack
+from minidocker.dockerfile import PREDEFINED_ARGS, Instruction
+from minidocker.runtime import Process
+from minidocker.tree import Tree, file
+
+if TYPE_CHECKING:
+    from minidocker.build.builder import Builder
+    from minidocker.dockerfile import Stage
+
+NETWORKS = ("default", "none", "host")
+Chosen = list[tuple[Tree, list[Found]]]  # of each tree that a COPY takes from, what
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a COPY takes its files from: a tree, the key that names it ("" for the context), and what it is called."""
+
+    key: str
+    tree: Callable[[], Tree]
+    where: str = CONTEXT
+
+
+class StageBuild(Maker):
+    """One stage of a build. `carry_out` gives what it becomes; `first` is the number of its FROM."""
+
+    def __init__(self, build: Builder, stage: Stage, first: int) -> None:
+        super().__init__(build, stage, first)
+        self.graph = build.graph
+
+    def carry_out(self) -> Draft:
+        """The FROM, the triggers that wait in the base, and the instructions."""
+        self.origin()
+        triggers = len(self.draft.config.get("OnBuild") or [])
+        self.draft.config = {key: value for key, value in self.draft.config.items() if key != "OnBuild"}
+        if triggers:
+            self.say(f"# Executing {triggers} build trigger{'s' if triggers > 1 else ''}\n")
+        for one in self.stage.instructions:
+            self.number += 1
+            self.step(one)
+        return self.draft
+
+    def say(self, text: str) -> None:
+        """A piece of the output of the step that goes on."""
+        self.tell.say(text, self.number)
+
+    def origin(self) -> None:
+        """The FROM step: what it is based on, and whether that is what it was the last time."""
+        began, stage = time.monotonic(), self.stage
+        self.tell.announce(self.number, stage.origin)
+        self.trail.begin(self.label, [one.text for one in (stage.origin, *stage.instructions)])
+        base, parent = stage.base_image(self.graph.args), self.graph.base(stage)
+        facts: Facts = {"image": base, "epoch": self.options.epoch}
+        if parent is not None:
+            self.draft = self.build.draft(parent).branch()
+            facts = {"parent": self.draft.said}
+        elif base != "scratch":
+            image = self.build.find(base, stage.origin)
+            self.draft = Draft.on(image)
+            facts |= {"id": image.id, "layers": image.diff_ids}
+        draft = self.draft
+        self.note(stage.origin, facts)
+        decision = self.compare(draft.unsaid if parent else 0, draft.said or key_of(facts))
+        if parent is None:
+            draft.key = key_of({"layers": facts.get("layers", []), "epoch": self.options.epoch})
+            draft.said = decision.key
+        if not decision.hit:
+            draft.unsaid = self.number
+            draft.missed = draft.missed if parent else self.number
+        self.tell.conclude(self.number, stage, stage.origin, decision, began, facts, draft)
+
+    def compare(self, missed: int, key: str) -> Decision:
+        """Whether a FROM stands on what it stood on the last time."""
+        why = self.trail.why(self.label, missed)
+        return Decision(True, "hit", key) if why in (NEVER, LOST) else Decision(False, f"miss because {why}", key)
+
+    def step(self, written: Instruction) -> Decision:
+        """Carry out one instruction."""
+        began, draft = time.monotonic(), self.draft
+        self.tell.announce(self.number, written)
+        before, layers, lines = draft.config, len(draft.layers), len(draft.history)
+        carry_out = {"RUN": self.run, "COPY": self.copy, "ADD": self.copy, "WORKDIR": self.workdir, "ARG": self.arg}
+        one = written if written.keyword == "ARG" else written.expand(draft.env)
+        decision = carry_out.get(one.keyword, self.metadata)(one)
+        draft.said = key_of({"parent": draft.said, "step": decision.key})
+        draft.unsaid = draft.unsaid if decision.hit else self.number
+        layer = draft.layers[-1] if len(draft.layers) > layers else None
+        history = draft.history[-1] if len(draft.history) > lines else {}
+        facts, changes = self.trail.now[self.label][-1].facts, conf.changed(before, draft.config)
+        self.tell.conclude(self.number, self.stage, written, decision, began, facts, draft, layer, history, changes)
+        return decision
+
+    # Instructions that change the configuration alone
+
+    def metadata(self, one: Instruction) -> Decision:
+        """CMD, ENV, LABEL… Nothing is built; the cache knows when they were first said."""
+        draft = self.draft
+        draft.config = conf.configure(draft.config, one)
+        if one.keyword == "ENV":
+            draft.env |= {name: value or "" for name, value in one.pairs}
+        elif one.keyword == "MAINTAINER":
+            draft.raw["author"] = one.args[0]
+        elif one.keyword == "ENTRYPOINT" and not draft.own_cmd:
+            draft.config.pop("Cmd", None)  # it came with the base, and was meant for the old entry point
+        draft.own_cmd |= one.keyword == "CMD"
+        text = conf.created_by(one, draft.config)
+        facts = {"parent": draft.said, "instruction": text}
+        decision, record = self.decide(one, facts, draft.unsaid)
+        record = record or self.remember(one, facts)
+        if one.keyword != "ONBUILD":
+            draft.history.append(self.line(text, record, empty_layer=True))
+        return decision
+
+    def arg(self, one: Instruction) -> Decision:
+        """A build argument: seen by what follows in this stage, and no part of the image but for its history line."""
+        draft = self.draft
+        written = tuple((name, None if text is None else one.word(text, draft.env)) for name, text in one.pairs)
+        for name, value in one.arguments(draft.env, self.options.build_args, self.graph.args):
+            draft.args.append(name)
+            if value is not None:
+                draft.env[name] = value
+        return self.metadata(replace(one, pairs=written))
+
+    # Instructions that make a layer
+
+    def workdir(self, one: Instruction) -> Decision:
+        """WORKDIR: a folder that is made where it is missing, which takes a layer."""
+        draft = self.draft
+        config = conf.configure(draft.config, one)
+        path, user = str(config["WorkingDir"]), str(config.get("User") or "")
+        if not path.strip("/"):
+            return self.metadata(one)
+        draft.config = config
+
+        def make() -> Made:
+            tree = draft.tree()
+            owner = conf.owner(tree, user, "USER") if user else None
+            return nullcontext(make_folder(path, owner, self.build.seconds, tree))
+
+        facts = {"parent": draft.key, "workdir": path, "user": user}
+        return self.layer(one, facts, conf.created_by(one, config), make)
+
+    def run(self, one: Instruction) -> Decision:
+        """RUN: what a program changes. It sees the image's variables and the build arguments."""
+        draft = self.draft
+        argv, script = conf.run_command(draft.config, one)
+        args = [(name, draft.env.get(name, "")) for name in draft.args]
+        network = str(one.flags.get("network") or self.options.network)
+        if network not in NETWORKS:
+            raise one.error(f"unsupported network mode {network!r}: default, none or host")
+        process = Process(
+            tuple(argv), self.variables(), draft.config.get("WorkingDir") or "/", draft.config.get("User") or ""
+        )
+        facts = {
+            "parent": draft.key,
+            "run": argv,
+            "args": dict(args),
+            "env": {name: value for name, value in draft.env.items() if name not in draft.args},
+            "user": process.user,
+            "workdir": process.cwd,
+            "network": network,
+            "script": script,
+        }
+        todo = Command(process, "none" if network == "none" else "host", script)
+        folder = self.build.scratch / f"run-{self.number}"
+        make = partial(run, self.build.runtime, folder, tuple(draft.layers), todo, self.say)
+        return self.layer(one, facts, conf.run_text(argv, args), make)
+
+    def variables(self) -> tuple[str, ...]:
+        """What a program of the build sees. Proxies come in without an ARG, and do not count for the cache."""
+        proxies = {name: value for name, value in self.options.build_args.items() if name in PREDEFINED_ARGS}
+        return tuple(f"{name}={value}" for name, value in (proxies | self.draft.env).items())
+
+    def copy(self, one: Instruction) -> Decision:
+        """COPY and ADD: files of the context, of another stage, or of an image."""
+        source, text = self.source(one), conf.copy_text(one)
+        facts: Facts = {
+            "parent": key_of({"epoch": self.options.epoch}) if one.flags.get("link") else self.draft.key,
+            "copy": [*one.args[:-1], *(f"<<{heredoc.name}" for heredoc in one.heredocs)],
+            "to": conf.destination(self.draft.config, one.args[-1]),
+            "owner": str(one.flags.get("chown", "")),
+            "mode": conf.chmod(one),
+            "add": one.keyword == "ADD",
+        }
+        quick = key_of(facts | {"source": source.key}) if source.key and not self.options.no_cache else ""
+        if quick and (record := self.cache.find(self.cache.alias(quick))[0]):
+            return self.take(one, record, text)
+        chosen, facts["files"] = self.gather(one, source)
+        if quick:
+            self.cache.alias(quick, key_of(facts))
+        return self.layer(one, facts, text, partial(self.copied, one, facts, chosen))
+
+    def gather(self, one: Instruction, source: Source) -> tuple[Chosen, str]:
+        """What a COPY takes, out of its source and its here-documents, and the digest that stands for all of it."""
+        tree, docs = source.tree(), Tree({f"/{doc.name}": file(doc.data.encode()) for doc in one.heredocs})
+        chosen = [
+            (tree, select(tree, one.args[:-1], source.where)),
+            (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs])),
+        ]
+        return chosen, self.cache.put_files({k: v for part in chosen for k, v in contents(*part).items()})
+
+    def copied(self, one: Instruction, facts: Facts, chosen: Chosen) -> Made:
+        """The layer of a COPY. With `--link` it does not look at what is below."""
+        lower = Tree() if one.flags.get("link") else self.draft.tree()
+        owner = conf.owner(lower, facts["owner"]) if facts["owner"] else None
+        archives = partial(unpack, scratch=self.build.scratch) if one.keyword == "ADD" else None
+        return nullcontext(copy(chosen, Copy(facts["to"], owner, facts["mode"], archives, self.build.seconds), lower))
+
+    def source(self, one: Instruction) -> Source:
+        """Where a COPY takes its files from."""
+        stage, name = self.graph.source(one), str(one.flags.get("from", ""))
+        if stage is not None:
+            draft = self.build.draft(stage)
+            return Source(draft.key, draft.tree, f"file not found in stage {name}")
+        if name:
+            image = self.build.find(name, one)
+            return Source(key_of({"layers": image.diff_ids}), image.tree, f"file not found in image {name}")
+        return Source("", lambda: self.build.context.tree)
