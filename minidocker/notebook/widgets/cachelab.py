@@ -66,7 +66,7 @@ class CacheLab(Faced):
         self.look()
         row = {"flex_flow": "row wrap"}
         lines = W.HBox([self.line, self.up, self.down], layout=row)
-        note = W.HTML(NOTE.format(escape(printable(folder.name))))
+        note = W.HTML(NOTE.format(escape(printable(str(folder)))))
         buttons = W.HBox([self.start, self.undo, self.times], layout=row)
         super().__init__([self.text, lines, self.file, self.content, note, buttons, self.message, self.picture])
 
@@ -215,13 +215,13 @@ def swapped(text: str, one: int, other: int) -> str:
 
 
 def text_files(folder: Path) -> list[str]:
-    """The small text files below a folder, and `.dockerignore` whether it is there or not."""
+    """The small text files below a folder, hidden ones last; `.dockerignore` whether it is there or not."""
     found = [IGNORE]
     for path in sorted(islice(folder.rglob("*"), 20 * MANY)):
         name = path.relative_to(folder).as_posix()
         if name != IGNORE and len(found) < MANY and _is_text(path):
             found.append(name)
-    return [*found[1:], IGNORE]
+    return sorted(found, key=lambda name: (name.startswith("."), name))
 
 
 def _is_text(path: Path) -> bool:
