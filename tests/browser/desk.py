@@ -90,6 +90,7 @@ class Lesson:
 
     page: Page
     name: str
+    holding: str = ""  # the widget that is being moved
     milliseconds: dict[str, float] = field(default_factory=dict)  # from a control to its picture, as seen
 
     def run_all(self) -> None:
@@ -132,7 +133,7 @@ class Lesson:
         move()
         with contextlib.suppress(TooSlow):
             self.page.wait_for_function(SHOWS, arg=[element, inside, shows], timeout=5000)
-        self.milliseconds[what] = round(1000 * (time.perf_counter() - begun), 1)
+        self.milliseconds[f"{self.holding}: {what}"] = round(1000 * (time.perf_counter() - begun), 1)
         assert shows in self.seen(place, inside), f"{what}: the picture does not show {shows!r}"
 
     def seen(self, place: Locator, inside: str = FIGURE) -> str:

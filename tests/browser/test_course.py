@@ -46,6 +46,7 @@ def test_axe_finds_no_fault_in_either_theme(lesson: Lesson, theme: str) -> None:
 
 def test_pictures_follow_the_hand(lesson: Lesson) -> None:
     for move in MOVES.get(lesson.name, ()):
+        lesson.holding = move.__name__
         move(lesson)
 
 
