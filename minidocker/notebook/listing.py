@@ -80,8 +80,9 @@ def _code(thing: Any) -> str:
 
 def _box(where: str, code: str) -> str:
     title = f'<div style="font-size:.85em;opacity:.85">{escape(where)}</div>'
-    look = "margin:.2em 0 1em;padding:.5em .8em;max-height:32em;overflow:auto;line-height:1.35;"
-    look += "border:1px solid var(--jp-border-color1,#8888)"
+    look = "margin:.2em 0 1em;padding:.5em .8em;max-height:32em;overflow:auto;line-height:1.35;white-space:pre;"
+    look += "border:1px solid var(--jp-border-color1,#8888);"
+    look += "font-family:var(--jp-code-font-family,monospace);font-size:.92em"
     return f'{title}<pre tabindex="0" style="{look}">{_coloured(code)}</pre>'
 
 

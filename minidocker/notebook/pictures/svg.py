@@ -47,7 +47,9 @@ RULES = {  # class -> how it looks; a figure brings only those that it uses
     "dash": "stroke-dasharray:5 3",
     "gone": "text-decoration:line-through",
 }
-TEXT = f".md-fig text{{font:12px var(--jp-ui-font-family,Arial,sans-serif);fill:{INK}}}"
+TEXT = (  # the font is the whole figure's, so that a text may say that it is bold
+    f".md-fig{{font:12px var(--jp-ui-font-family,Arial,sans-serif)}}.md-fig text{{fill:{INK}}}"
+)
 SWITCH = ".md-live{display:block!important}.md-twin{display:none}"
 
 
@@ -134,11 +136,11 @@ def printable(words: str) -> str:
 def bytes_text(size: int) -> str:
     """A size as Docker writes it: powers of 1000. `bytes_text(1234)` -> `1.23kB`.
 
-    >>> bytes_text(0), bytes_text(999), bytes_text(1234), bytes_text(2_100_000)
-    ('0B', '999B', '1.23kB', '2.1MB')
+    >>> bytes_text(0), bytes_text(999), bytes_text(1234), bytes_text(999_999)
+    ('0B', '999B', '1.23kB', '1MB')
     """
     value, units = float(size), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
+    while value >= 999.5 and len(units) > 1:  # what would round to 1000 is one of the next unit
         value, units = value / 1000, units[1:]
     return f"{value:.3g}{units[0]}"
 
