@@ -12,7 +12,10 @@ from tests.browser.desk import Desk
 from tests.browser.lab import HOME, chromium, jupyterlab
 
 HERE = Path(__file__).resolve().parent
-SHOWN = {"start-here": ("00-start-here", "ann.start()")}  # picture -> the lesson, and the cell that is near its top
+SHOWN = {  # picture -> the lesson, and the cell that is near its top
+    "start-here": ("00-start-here", "ann.start()"),
+    "explorer": ("03-stacking", "explorer(image"),
+}
 
 
 def main() -> None:
@@ -22,8 +25,8 @@ def main() -> None:
         jupyterlab(Path(folder), {"notebooks": HOME / "notebooks"}) as address,
         chromium() as browser,
     ):
-        desk = Desk.at(browser, address, height=860)
         for name, (lesson, cell) in SHOWN.items():
+            desk = Desk.at(browser, address + "&reset", height=860)  # without what was open before
             opened = desk.open(f"notebooks/{lesson}.ipynb")
             opened.run_all()
             opened.scroll_to(cell)
