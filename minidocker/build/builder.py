@@ -12,14 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
-from minidocker.build.cache import Cache
+from minidocker.build.cache import Cache, Record
 from minidocker.build.context import Context
 from minidocker.build.draft import Draft
 from minidocker.build.stage import NETWORKS, StageBuild
 from minidocker.build.stages import Graph, architecture_of, platform_args
 from minidocker.build.step import Build, Options
 from minidocker.build.telling import Event, Teller
+from minidocker.build.together import Together
 from minidocker.dockerfile import PLATFORM_ARGS, PREDEFINED_ARGS, Dockerfile, Instruction, Stage, parse_instruction
 from minidocker.errors import APIError, BuildError, ImageNotFound, InvalidArgument
 from minidocker.image import Image
@@ -51,7 +53,10 @@ class Builder:
         self.cache = self.memory(self.store)
         self.trail = self.cache.last(f"{context.name}\0{dockerfile.name}")
         self.tell = self.teller(on_event)
+        self.together = Together(self.tell.hear)
+        self.tell.emit = self.together.post
         self.found: dict[str, Image] = {}
+        self.made: dict[str, Record] = {}
         self.workers: dict[int, StageBuild] = {}
         self.drafts: dict[int, Draft] = {}
         self.scratch = self.store.root / "tmp" / f"build-{os.getpid()}-{os.urandom(4).hex()}"
@@ -116,14 +121,16 @@ class Builder:
     # Stages
 
     def carry_out(self, plan: list[Stage]) -> Draft:
-        """What the target becomes, the last of the plan."""
-        return [self.draft(stage) for stage in plan][-1]
+        """What the target becomes, the last of the plan. All begin at once; one that needs another waits for it."""
+        self.together.run([partial(self.draft, stage) for stage in plan])
+        return self.drafts[plan[-1].index]
 
     def draft(self, stage: Stage) -> Draft:
-        """What a stage becomes; built when it is first asked for."""
-        if stage.index not in self.drafts:
-            self.drafts[stage.index] = self.workers[stage.index].carry_out()
-        return self.drafts[stage.index]
+        """What a stage becomes; built by who first asks for it, and waited for by the others."""
+        with self.together.claim(stage.index):
+            if stage.index not in self.drafts:
+                self.drafts[stage.index] = self.workers[stage.index].carry_out()
+            return self.drafts[stage.index]
 
     def triggered(self, stage: Stage) -> Stage:
         """The stage with the triggers that wait in its base, which come first."""

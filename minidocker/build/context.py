@@ -15,6 +15,7 @@ from __future__ import annotations
 import io
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -121,6 +122,7 @@ class Context:
 
     def __init__(self, read: Callable[[], Tree], name: str = "", digests: Digests | None = None) -> None:
         self._read, self.name = read, name
+        self.lock = threading.RLock()
         self.digests = digests or Digests()
 
     @classmethod
@@ -149,7 +151,7 @@ class Context:
 
     @cached_property
     def tree(self) -> Tree:
-        """The files, walked once, when somebody asks. Raises BuildError where the folder cannot be read."""
+        """The files, walked once, when somebody who has the lock asks. Raises BuildError where that cannot be."""
         return self._read()
 
     def without(self, ignore: Ignore) -> Context:

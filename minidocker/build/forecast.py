@@ -86,20 +86,14 @@ class Peek(Cache):
 
     def __init__(self, store: Store) -> None:
         super().__init__(store)
-        self.records: dict[str, Record] = {}
         self.aliases: dict[str, str] = {}
         self.listings: dict[str, Mapping[str, str]] = {}
-
-    def find(self, key: str) -> tuple[Record | None, str]:
-        """As the build would find it: what it made itself just before is there too."""
-        return (self.records[key], "") if key in self.records else super().find(key)
 
     def used(self, path: Path) -> None:
         """Looking is not using."""
 
     def add(self, record: Record, text: str) -> None:
-        """Remember a step that would be built."""
-        self.records[record.key] = record
+        """Nothing is built."""
 
     def alias(self, key: str, other: str = "") -> str:
         """The key that a cheaper one stands for, or would."""
@@ -132,12 +126,12 @@ class Foreteller(Teller):
         self.build: Forecast = Forecast()
         self.seconds = 0.0
 
-    def emit(self, event: Event) -> None:
-        """Send an event; a step without the layer that it has not made."""
+    def hear(self, event: Event) -> None:
+        """Keep an event, and hand it on; a step without the layer that it has not made."""
         if step := event.get("step"):
             layer = None if isinstance(step.layer, Planned) else step.layer
             event, self.seconds = {"step": replace(step, layer=layer, seconds=self.seconds)}, 0.0
-        super().emit(event)
+        super().hear(event)
 
 
 class StageForecast(StageBuild):
@@ -206,11 +200,6 @@ class StageForecast(StageBuild):
             except Unknown:
                 pass
         return record
-
-    def take(self, one: Instruction, record: Record, text: str) -> Decision:
-        """A layer that is known to be in the cache."""
-        self.tell.seconds = record.seconds
-        return super().take(one, record, text)
 
     def stored(self, record: Record, text: str) -> Layer:
         """A record's layer, if only a planned one."""

@@ -36,8 +36,10 @@ class Maker:
 
     def layer(self, one: Instruction, facts: Facts, text: str, make: Make) -> Decision:
         """A step that makes a layer: taken from the cache, or made and put there."""
-        decision, record = self.decide(one, facts, self.draft.missed)
-        self.push(one, record or self.make(one, facts, text, make), text)
+        with self.build.together.claim(key_of(facts)):  # another stage may want just the same: once is enough
+            decision, record = self.decide(one, facts, self.draft.missed)
+            record = record or self.make(one, facts, text, make)
+        self.push(one, record, text)
         self.draft.missed = self.draft.missed if decision.hit else self.number
         return decision
 
@@ -47,12 +49,6 @@ class Maker:
         with make() as changes:
             made = self.build.images.add_layer(changes, text, self.options.epoch)
         return self.remember(one, facts, made, time.monotonic() - began)
-
-    def take(self, one: Instruction, record: Record, text: str) -> Decision:
-        """A layer that is known to be in the cache."""
-        self.note(one, record.facts)
-        self.push(one, record, text)
-        return Decision(True, "hit", record.key)
 
     def push(self, one: Instruction, record: Record, text: str) -> None:
         """Put a record's layer on the stack. A COPY --link does not know what it lies on; what comes next has to."""
@@ -68,15 +64,18 @@ class Maker:
         return Layer(self.build.store, record.layer, record.layer.digest, text)
 
     def decide(self, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
-        """Ask the cache, and find out why it has nothing."""
-        key = key_of(facts)
+        """Ask the cache, and find out why it has nothing.
+
+        What counts is what was there before this build, whatever other stages have made meanwhile; but that is used.
+        """
+        key, made = key_of(facts), self.build.made
         self.note(one, facts)
         if self.options.no_cache:
-            return Decision(False, "miss because of --no-cache", key), None
+            return Decision(False, "miss because of --no-cache", key), made.get(key)
         record, problem = self.cache.find(key)
-        if record is not None:
+        if record is not None and key not in made:
             return Decision(True, "hit", key), record
-        return Decision(False, f"miss because {problem or self.trail.why(self.label, missed)}", key), None
+        return Decision(False, f"miss because {problem or self.trail.why(self.label, missed)}", key), made.get(key)
 
     def note(self, one: Instruction, facts: Facts) -> None:
         """Write a step into the trail."""
@@ -85,6 +84,7 @@ class Maker:
     def remember(self, one: Instruction, facts: Facts, layer: Layer | None = None, seconds: float = 0.0) -> Record:
         """Enter a step into the cache."""
         record = Record(key_of(facts), layer.descriptor if layer else None, self.build.timestamp(), seconds, facts)
+        record = self.build.made.setdefault(record.key, record)  # before it is in the cache, where others look
         self.cache.add(record, one.text)
         return record
 

@@ -13,8 +13,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from minidocker.build.together import Together
 from minidocker.content import FileLock, read_json
 from minidocker.errors import APIError, BuildError, StartError
 from minidocker.layer import Changeset
@@ -22,6 +25,7 @@ from minidocker.runtime import Bind, Box, LayerLike, Process, Runtime, Stdio
 
 HOSTNAME = "buildkitsandbox"
 LOOK = 0.05  # seconds between two looks at the output of a step that runs
+LONG = 1 << 14  # bytes of a line that are not waited for
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,25 @@ class StepFailed(BuildError):
 
 @contextlib.contextmanager
 def run(
-    runtime: Runtime, folder: Path, layers: Sequence[LayerLike], command: Command, output: Callable[[str], None]
+    runtime: Runtime,
+    folder: Path,
+    layers: Sequence[LayerLike],
+    command: Command,
+    output: Callable[[str], None],
+    together: Together[Any],
 ) -> Iterator[Changeset]:
     """What the command changes; it can be read until the `with` ends, for its bytes lie in the container.
 
-    `folder` must not be there yet. Raises StepFailed.
+    `folder` must not be there yet. Raises StepFailed, and Stopped where something else that is built has failed.
     """
     folder.mkdir(mode=0o700)
     binds = _binds(folder, command)
     box = Box(folder, layers, command.process, HOSTNAME, binds, network=command.network, log=False, throwaway=True)
     failed = f'process "{" ".join(command.process.args)}" did not complete successfully'
     try:
-        code = _run(runtime, box, output)
+        with together.stoppable(partial(_kill, runtime, box)):
+            code = _run(runtime, box, output, together)
+        together.check()
         if code:
             raise StepFailed(f"{failed}: exit code: {code}", code)
         yield runtime.changes(box)
@@ -74,23 +85,28 @@ def _binds(folder: Path, command: Command) -> tuple[Bind, ...]:
     return (Bind(str(path), target, read_only=True),)
 
 
-def _run(runtime: Runtime, box: Box, output: Callable[[str], None]) -> int:
+def _run(runtime: Runtime, box: Box, output: Callable[[str], None], together: Together[Any]) -> int:
     """Run to the end and return the exit code. The output goes through a file, which never makes the program wait."""
     path = box.path / "output"
     with path.open("xb") as out, path.open("rb") as back:
+        rest = b""
         runtime.start(box, Stdio(None, out.fileno(), out.fileno()))
         lock = FileLock(box.path / "monitor.lock", shared=True)
         while not lock.acquire(blocking=False):
+            together.check()
             _doze(box)
-            _pass_on(back.read(), output)
+            rest = _pass_on(rest + back.read(), output)
         lock.release()
-        _pass_on(back.read(), output)
+        _pass_on(rest + back.read(), output, last=True)
     return int(read_json(box.path / "state.json")["ExitCode"])
 
 
-def _pass_on(data: bytes, output: Callable[[str], None]) -> None:
-    if data:
-        output(data.decode(errors="replace"))
+def _pass_on(data: bytes, output: Callable[[str], None], last: bool = False) -> bytes:
+    """Pass on whole lines, since others may speak in between; what is left of the last one is given back."""
+    end = len(data) if last or len(data) > LONG else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+    if end:
+        output(data[:end].decode(errors="replace"))
+    return data[end:]
 
 
 def _doze(box: Box) -> None:
@@ -106,12 +122,16 @@ def _doze(box: Box) -> None:
         os.close(monitor)
 
 
+def _kill(runtime: Runtime, box: Box) -> None:
+    with contextlib.suppress(APIError, OSError, ValueError):  # it may not have begun, or have ended
+        runtime.signal(box, getattr(signal, "SIGKILL", 9))
+
+
 def _clean_up(runtime: Runtime, box: Box) -> None:
     """Nothing runs and nothing stays, whether the step ended or was interrupted."""
     lock = FileLock(box.path / "monitor.lock", shared=True)
     while not lock.acquire(blocking=False):
-        with contextlib.suppress(APIError, OSError):
-            runtime.signal(box, getattr(signal, "SIGKILL", 9))
+        _kill(runtime, box)
         _doze(box)
     lock.release()
     runtime.remove(box)

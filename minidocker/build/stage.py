@@ -65,13 +65,15 @@ class StageBuild(Maker):
 
     def origin(self) -> None:
         """The FROM step: what it is based on, and whether that is what it was the last time."""
-        began, stage = time.monotonic(), self.stage
+        stage = self.stage
+        base, parent = stage.base_image(self.graph.args), self.graph.base(stage)
+        below = self.build.draft(parent) if parent else None
+        began = time.monotonic()
         self.tell.announce(self.number, stage.origin)
         self.trail.begin(self.label, [one.text for one in (stage.origin, *stage.instructions)])
-        base, parent = stage.base_image(self.graph.args), self.graph.base(stage)
         facts: Facts = {"image": base, "epoch": self.options.epoch}
-        if parent is not None:
-            self.draft = self.build.draft(parent).branch()
+        if below is not None:
+            self.draft = below.branch()
             facts = {"parent": self.draft.said}
         elif base != "scratch":
             image = self.build.find(base, stage.origin)
@@ -94,7 +96,10 @@ class StageBuild(Maker):
         return Decision(True, "hit", key) if why in (NEVER, LOST) else Decision(False, f"miss because {why}", key)
 
     def step(self, written: Instruction) -> Decision:
-        """Carry out one instruction."""
+        """Carry out one instruction, once what it copies from is there."""
+        for needed in self.graph.sources(written):
+            self.build.draft(needed)
+        self.build.together.check()
         began, draft = time.monotonic(), self.draft
         self.tell.announce(self.number, written)
         before, layers, lines = draft.config, len(draft.layers), len(draft.history)
@@ -182,7 +187,7 @@ class StageBuild(Maker):
         }
         todo = Command(process, "none" if network == "none" else "host", script)
         folder = self.build.scratch / f"run-{self.number}"
-        make = partial(run, self.build.runtime, folder, tuple(draft.layers), todo, self.say)
+        make = partial(run, self.build.runtime, folder, tuple(draft.layers), todo, self.say, self.build.together)
         return self.layer(one, facts, conf.run_text(argv, args), make)
 
     def variables(self) -> tuple[str, ...]:
@@ -202,8 +207,9 @@ class StageBuild(Maker):
             "add": one.keyword == "ADD",
         }
         quick = key_of(facts | {"source": source.key}) if source.key and not self.options.no_cache else ""
-        if quick and (record := self.cache.find(self.cache.alias(quick))[0]):
-            return self.take(one, record, text)
+        known = self.cache.alias(quick) if quick else ""
+        if known and (record := self.build.made.get(known) or self.cache.find(known)[0]):
+            return self.layer(one, record.facts, text, lambda: self.copied(one, facts, self.gather(one, source)[0]))
         chosen, facts["files"] = self.gather(one, source)
         if quick:
             self.cache.alias(quick, key_of(facts))
@@ -211,12 +217,14 @@ class StageBuild(Maker):
 
     def gather(self, one: Instruction, source: Source) -> tuple[Chosen, str]:
         """What a COPY takes, out of its source and its here-documents, and the digest that stands for all of it."""
-        tree, docs = source.tree(), Tree({f"/{doc.name}": file(doc.data.encode()) for doc in one.heredocs})
-        chosen = [
-            (tree, select(tree, one.args[:-1], source.where)),
-            (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs])),
-        ]
-        return chosen, self.cache.put_files({k: v for part in chosen for k, v in contents(*part).items()})
+        docs = Tree({f"/{doc.name}": file(doc.data.encode()) for doc in one.heredocs})
+        with nullcontext() if source.key else self.build.context.lock:  # so that no file is read twice
+            tree = source.tree()
+            chosen = [
+                (tree, select(tree, one.args[:-1], source.where)),
+                (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs])),
+            ]
+            return chosen, self.cache.put_files({k: v for part in chosen for k, v in contents(*part).items()})
 
     def copied(self, one: Instruction, facts: Facts, chosen: Chosen) -> Made:
         """The layer of a COPY. With `--link` it does not look at what is below."""

@@ -59,8 +59,13 @@ class Graph:
 
     def needs(self, stage: Stage) -> Iterator[Stage]:
         """The stages that a stage is based on or copies from, in the order of the file."""
-        found = [self.base(stage), *(self.source(one) for one in stage.instructions)]
+        found = [self.base(stage), *(source for one in stage.instructions for source in self.sources(one))]
         yield from sorted({one.index: one for one in found if one}.values(), key=lambda one: one.index)
+
+    def sources(self, one: Instruction) -> Iterator[Stage]:
+        """The stages that an instruction takes files from."""
+        if (stage := self.source(one)) is not None:
+            yield stage
 
     def base(self, stage: Stage) -> Stage | None:
         """The earlier stage that this one is based on; None where it is an image."""

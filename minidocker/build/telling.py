@@ -30,10 +30,11 @@ class Teller:
     def __init__(self, on_event: Callable[[Event], None] | None) -> None:
         self.on_event, self.build = on_event, Build()
         self.total = 0
+        self.emit: Callable[[Event], None] = self.hear  # or a way to where it is heard, from another thread
         self.places: list[float] = []  # of each event in the log, the step
 
-    def emit(self, event: Event) -> None:
-        """Send an event, and keep it for the log: with its step, whenever it comes."""
+    def hear(self, event: Event) -> None:
+        """Keep an event for the log, with its step, whenever it comes; and hand it on."""
         if step := event.get("step"):
             insort(self.build.steps, step, key=lambda one: one.number)
         else:
