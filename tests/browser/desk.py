@@ -65,6 +65,7 @@ class Desk:
     def at(cls, browser: Browser, address: str, height: int = TALL) -> Desk:
         """Open JupyterLab, once it answers."""
         desk = cls(browser.new_page(viewport={"width": WIDE, "height": height}), browser)
+        desk.page.set_default_timeout(10_000)
         desk.page.on("request", lambda request: desk._note(request.url))
         desk.page.on("pageerror", lambda error: desk.broken.append(str(error)))
         wait_for(address)

@@ -77,6 +77,12 @@ def test_there_are_lessons() -> None:
     assert NOTEBOOKS and NOTEBOOKS[0].stem == "00-start-here"
 
 
+def test_the_readme_leads_to_every_lesson_and_nowhere_else() -> None:
+    links = re.findall(r"\]\(((?:notebooks|exercises)/[^)]+\.ipynb)\)", (HOME / "README.md").read_text())
+    assert {HOME / link for link in links if link.startswith("notebooks")} == set(NOTEBOOKS)
+    assert all((HOME / link).exists() for link in links)
+
+
 def test_it_is_small_and_more_text_than_code(lesson: Path) -> None:
     assert lesson.stat().st_size < 100_000
     code, prose = cells(lesson, "code"), cells(lesson, "markdown")
