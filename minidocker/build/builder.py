@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 from minidocker.build.cache import Cache, Record
 from minidocker.build.context import Context
@@ -70,7 +71,7 @@ class Builder:
                 self.scratch.mkdir(parents=True)
                 self.tell.build.image = self.finish(self.carry_out(self.plan()))
         finally:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            discard(self.scratch)
             self.context.digests.save()
             self.trail.save()
         return self.tell.build
@@ -198,3 +199,12 @@ class Builder:
         whole, rest = divmod(time.time_ns() if self.options.epoch is None else self.now, SECOND)
         fraction = f".{rest:09d}".rstrip("0") if rest else ""
         return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
+
+
+def discard(folder: Path) -> None:
+    """Delete a folder in which the runtime may be deleting too, behind our back."""
+    for _ in range(200):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.01)
