@@ -438,6 +438,7 @@ def test_build_dry_run_says_what_would_be_built_and_builds_nothing(cli: Any, tmp
     said = cli.ok("build", "--dry-run", "-t", "dry", str(tmp_path))
     assert said.startswith("forecast: nothing is built yet  (3 steps: 1 from the cache, 2 to build)\n  HIT  FROM")
     assert "MISS COPY a.txt /\n       miss because a.txt changed (was sha256:ca97…, now sha256:3e23…)" in said
+    assert re.fullmatch(r"the cache saves \d+\.\ds; the rest took \d+\.\ds the last time", said.splitlines()[-1])
     assert cli.ok("images", "-q", "--no-trunc", "dry") == before
     done = cli("build", "--dry-run", "-f", "-", str(tmp_path), stdin=b"FROM minidocker/base\nCOPY nope /\n")
     assert done.code == 1
