@@ -20,3 +20,14 @@ class Drawn:
         from minidocker.notebook.pictures.objects import text
 
         return text(self)
+
+
+def printable(words: str) -> str:
+    r"""Text with whatever cannot be seen spelled out: a file may be named by a stranger.
+
+    >>> printable("a\x1b[2Jb\u202e")
+    'a\\x1b[2Jb\\u202e'
+    """
+    if words.isprintable():
+        return words
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)

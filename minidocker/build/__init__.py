@@ -7,6 +7,7 @@
     config.py   what CMD, ENV… change             stages.py   which stages a target needs
     telling.py  what a build says while it goes on
     step.py     what it leaves behind to look at  forecast.py what it would do, without doing it
+    plan.py     and what would go on side by side
 
 `build_image` takes the arguments of Docker's SDK (`images.build`), `build` the parts that they stand for.
 """

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from minidocker.build.builder import Builder
 from minidocker.build.cache import Cache, Decision, Facts, Record, key_of, listing_digest
 from minidocker.build.config import DEFAULT_PATH
 from minidocker.build.making import Make
+from minidocker.build.plan import Lane, lanes
 from minidocker.build.stage import Chosen, Source, StageBuild
 from minidocker.build.step import Build
 from minidocker.build.telling import Event, Teller
@@ -39,8 +41,11 @@ class Unknown(Exception):
 class Forecast(Build):
     """What a build would do: its steps with their decisions, but no image and no new layers.
 
-    The `seconds` of a step are those that it took when it was built last, 0 where it never was.
+    The `seconds` of a step are those that it took when it was built last, 0 where it never was. `lanes` are the stages
+    that are needed, and what goes on side by side.
     """
+
+    lanes: tuple[Lane, ...] = ()
 
     @property
     def saved(self) -> float:
@@ -51,6 +56,29 @@ class Forecast(Build):
     def cost(self) -> float:
         """The seconds that it took the last time to build what would be built, or may have to be, again."""
         return sum(step.seconds for step in self.steps if not step.decision.hit)
+
+    @property
+    def seconds(self) -> float:
+        """The same, where stages go on side by side."""
+        return max((lane.ends for lane in self.lanes), default=0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON has it."""
+        steps = [
+            {
+                "number": step.number,
+                "stage": next(lane.name for lane in self.lanes if lane.first <= step.number <= lane.last),
+                "line": step.line,
+                "instruction": step.text,
+                "decision": step.decision.word,
+                "reason": step.decision.reason,
+                "seconds": round(step.seconds, 6),
+            }
+            for step in self.steps
+        ]
+        unused = [stage.title for stage in self.stages if not stage.used]
+        sums = {name: round(getattr(self, name), 6) for name in ("saved", "cost", "seconds")}
+        return {"steps": steps, "stages": [asdict(lane) for lane in self.lanes], "unused": unused, **sums}
 
     def __repr__(self) -> str:
         words = [step.decision.word for step in self.steps]
@@ -219,8 +247,10 @@ class Forecaster(Builder):
         self.doubts: dict[str, str] = {}
         self.planned: dict[str, Changeset | None] = {}
         with self.telling():
-            for stage in self.plan():
+            stages = self.plan()
+            for stage in stages:
                 self.draft(stage)
+            self.tell.build.lanes = lanes(self.graph, stages, self.tell.build.steps)
             self.warn()
         return self.tell.build
 

@@ -71,6 +71,11 @@ class StageNode:
     copies: tuple[str, ...]
     used: bool
 
+    @property
+    def title(self) -> str:
+        """Its name, or `stage-0` and so on."""
+        return self.name or f"stage-{self.index}"
+
 
 @dataclass
 class Build(Drawn):

@@ -3,7 +3,7 @@
     __init__     main(): global options, which command, errors into words and exit codes
     flags        the grammar of options; a command is declared by its help text
     template     --format: Go's templates; pieces cuts them up, values prints what they hold as Go does
-    format       sizes, times, tables
+    format       sizes, times, tables; planning prints the plan of a build
     building  images  containers  running  copying  inspecting  system  tour  doctor     the commands
 
 A module of commands is imported when one of its commands is called, so that `minidocker version` is quick.

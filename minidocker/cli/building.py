@@ -9,6 +9,7 @@ from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import confirm, human_size
+from minidocker.cli.planning import check_format, plan_text
 from minidocker.errors import BuildError, InvalidArgument
 from minidocker.reference import Reference
 
@@ -29,13 +30,14 @@ build [OPTIONS] PATH | URL | -
 Build an image from a Dockerfile
 
       --build-arg list    Set build-time variables
-      --dry-run           Build nothing; print what would be built, and why (minidocker's own)
   -f, --file string       Name of the Dockerfile (Default is "PATH/Dockerfile"); "-" reads it from stdin
       --force-rm          Always remove intermediate containers (they always are)
+      --format string     Format a plan: "table" or "json"
       --iidfile string    Write the image ID to the file
       --label list        Set metadata for an image
       --network string    Set the networking mode for the RUN instructions during build: "default", "none" or "host"
       --no-cache          Do not use cache when building the image
+      --plan              Build nothing; print which steps would run, and why (minidocker's own)
       --progress string   Show the progress as "plain" text, or in place on a "tty"; "quiet" shows none (default "auto")
       --pull              Always attempt to pull a newer version of the image (there is no registry yet)
   -q, --quiet             Suppress the build output and print image ID on success
@@ -71,12 +73,12 @@ def build(call: Call) -> int:
         "tag": call.tag,
         "target": call.target or None,
     }
+    check_format(call.format, call.plan)
     quiet = call.quiet or call.progress == "quiet"
     progress = Silence() if quiet else Ladder() if on_terminal(call.progress) else Plain()
     try:
-        if call.dry_run:
-            found = call.engine.images.forecast(**options)
-            print(found, f"the cache saves {found.saved:.1f}s; the rest took {found.cost:.1f}s the last time", sep="\n")
+        if call.plan:
+            print(plan_text(call.engine.images.forecast(**options), call.format))
             return 0
         with progress:
             image, _ = call.engine.images.build(**options, on_event=progress)

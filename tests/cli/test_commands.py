@@ -430,20 +430,61 @@ def test_build_shows_its_steps(cli: Any, tmp_path: Path) -> None:
     cli.ok("rmi", "steps")
 
 
-def test_build_dry_run_says_what_would_be_built_and_builds_nothing(cli: Any, tmp_path: Path) -> None:
+def test_build_plan_says_which_steps_would_run_and_builds_nothing(cli: Any, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
-    build(cli, tmp_path, "COPY a.txt /\nRUN cat /a.txt", "-t", "dry")
+    text = "FROM minidocker/base AS one\nCOPY a.txt /\nRUN sleep 0.2\nFROM minidocker/base AS two\nRUN sleep 0.1\n"
+    text += "FROM minidocker/base AS other\nRUN false\n"
+    text += "FROM minidocker/base\nCOPY --from=one /a.txt /\nCOPY --from=two /etc /e\n"
+    (tmp_path / "Dockerfile").write_text(text)
+    cli.ok("build", "-t", "planned", str(tmp_path))
     (tmp_path / "a.txt").write_text("b")
-    before = cli.ok("images", "-q", "--no-trunc", "dry")
-    said = cli.ok("build", "--dry-run", "-t", "dry", str(tmp_path))
-    assert said.startswith("forecast: nothing is built yet  (3 steps: 1 from the cache, 2 to build)\n  HIT  FROM")
-    assert "MISS COPY a.txt /\n       miss because a.txt changed (was sha256:ca97…, now sha256:3e23…)" in said
-    assert re.fullmatch(r"the cache saves \d+\.\ds; the rest took \d+\.\ds the last time", said.splitlines()[-1])
-    assert cli.ok("images", "-q", "--no-trunc", "dry") == before
-    done = cli("build", "--dry-run", "-f", "-", str(tmp_path), stdin=b"FROM minidocker/base\nCOPY nope /\n")
-    assert done.code == 1
-    assert done.err.startswith('ERROR: failed to solve: failed to compute cache key: "/nope" not found')
-    cli.ok("rmi", "dry")
+    before = cli.ok("images", "-q", "--no-trunc", "planned")
+    said = cli.ok("build", "--plan", "-t", "planned", str(tmp_path)).splitlines()
+    assert said[0] == "nothing is built yet: 8 steps, 4 from the cache, 2 to build, 2 depending on what is built"
+    assert [re.split(" {2,}", line) for line in said[2:7]] == [
+        ["STAGE", "STEPS", "NEEDS", "SIDE BY SIDE WITH"],
+        ["one", "1-3", "none", "two"],
+        ["two", "4-5", "none", "one"],
+        ["stage-3", "6-8", "one, two", "none"],
+        ["other", "none", "never runs: nothing needs it"],
+    ]
+    rows = [re.split(" {2,}", line) for line in said[8:17]]
+    assert rows[2][:4] == ["2", "2", "COPY a.txt /", "miss"]
+    assert rows[2][5] == "a.txt changed (was sha256:ca97…, now sha256:3e23…)"
+    assert rows[5][:4] == ["5", "5", "RUN sleep 0.1", "hit"] and re.fullmatch(r"\d\.\ds", rows[5][4])
+    assert rows[7][3] == "depends" and rows[7][-1] == "depends on what stage one makes this time"
+    assert re.fullmatch(r"the cache saves \d\.\ds; the rest took \d\.\ds the last time, \d\.\ds side by side", said[-1])
+    assert cli.ok("images", "-q", "--no-trunc", "planned") == before
+    cli.ok("rmi", "planned")
+
+
+def test_a_plan_for_programs(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM minidocker/base\nRUN echo planned for programs\n")
+    plan = json.loads(cli.ok("build", "--plan", "--format", "json", str(tmp_path)))
+    assert plan["steps"][1] | {"reason": ""} == {
+        "number": 2,
+        "stage": "stage-0",
+        "line": 2,
+        "instruction": "RUN echo planned for programs",
+        "decision": "miss",
+        "reason": "",
+        "seconds": 0,
+    }
+    assert (plan["stages"][0]["name"], plan["unused"], plan["saved"], plan["cost"]) == ("stage-0", [], 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "error"),
+    [
+        (["--format", "json"], 125, "minidocker: --format says how a plan is printed: it needs --plan"),
+        (["--plan", "--format", "xml"], 125, 'minidocker: invalid format \'xml\' for a plan: use "table" or "json"'),
+        (["--plan"], 1, 'ERROR: failed to solve: failed to compute cache key: "/nope" not found'),
+    ],
+)
+def test_a_plan_that_cannot_be_made(cli: Any, tmp_path: Path, options: list[str], code: int, error: str) -> None:
+    done = cli("build", *options, "-f", "-", str(tmp_path), stdin=b"FROM minidocker/base\nCOPY nope /\n")
+    assert done.code == code
+    assert done.err.startswith(error)
 
 
 def test_build_on_a_terminal_draws_a_ladder(cli: Any, tmp_path: Path) -> None:

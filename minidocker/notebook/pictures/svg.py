@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from minidocker.drawn import printable as printable  # a figure's text too
+
 MONO = 0.602  # width of one character of a code font, in ems; so that text in it can be measured without a browser
 SANS = 0.53  # the same for a proportional font, on average
 
@@ -120,17 +122,6 @@ def middle(words: str, length: int) -> str:
     """Cut text in the middle, so that a path's end shows: `middle("/usr/share/doc/x.txt", 12)` -> `/usr…c/x.txt`."""
     words, head = printable(words), length // 3
     return words if len(words) <= length else f"{words[:head]}…{words[len(words) - length + head + 1 :]}"
-
-
-def printable(words: str) -> str:
-    r"""Text with whatever cannot be seen spelled out: a file may be named by a stranger.
-
-    >>> printable("a\x1b[2Jb\u202e")
-    'a\\x1b[2Jb\\u202e'
-    """
-    if words.isprintable():
-        return words
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in words)
 
 
 def bytes_text(size: int) -> str:
