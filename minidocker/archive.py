@@ -8,7 +8,6 @@ the index is written last, when all of it is there.
 
 from __future__ import annotations
 
-import gzip
 import io
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from minidocker import layertar
+from minidocker.compression import GZIP, ZSTD, compress, decompress
 from minidocker.content import (
     CONFIG,
     INDEX,
@@ -26,7 +26,6 @@ from minidocker.content import (
     Descriptor,
     Store,
     check_digest,
-    decompress,
     file_digest,
     parse_json,
     temp_path,
@@ -112,10 +111,7 @@ def gzipped(image: Image, level: int = 9) -> Image:
     store, packed = image.store, []
     with store.keep():
         for layer in image.layers:
-            with store.writer(GZIP_LAYER) as blob:
-                with gzip.GzipFile("", "wb", level, cast(BinaryIO, blob), mtime=0) as out:
-                    out.writelines(store.open(layer.diff_id))
-                packed.append(blob.commit())
+            packed.append(store.put(compress(store.open(layer.diff_id), "gzip", level), GZIP_LAYER))
         config = Descriptor.from_json(image.manifest["config"])
         return image.images.add_manifest(manifest_of(config, packed))
 
@@ -233,7 +229,7 @@ class _Loader:
             with BlobWriter(self.store, media_type) as writer:
                 gzipped = False
                 for number, chunk in enumerate(data.chunks()):
-                    gzipped = gzipped or (number == 0 and chunk[:2] == b"\x1f\x8b")
+                    gzipped = gzipped or (number == 0 and chunk.startswith(GZIP))
                     writer.write(chunk)
                 expected = digest or (None if gzipped else diff_id)
                 known = writer.commit(expected)
@@ -276,7 +272,7 @@ def _is_plain(path: Path, source: Any) -> bool:
     """Whether the file can be read where it lies: not compressed, and not read already in part."""
     at = source.tell() if hasattr(source, "tell") else 0
     with path.open("rb") as stream:
-        return at == 0 and stream.read(4)[:2] not in (b"\x1f\x8b", b"\x28\xb5")
+        return at == 0 and not stream.read(4).startswith((GZIP, ZSTD))
 
 
 def _chunks(source: BinaryIO | bytes | Path | Iterable[bytes]) -> Iterator[bytes]:

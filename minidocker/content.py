@@ -28,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from minidocker.compression import decompress
 from minidocker.errors import APIError, CorruptBlob, InvalidArgument, NotFound
 from minidocker.layer import Changeset
 from minidocker.tree import CHUNK, Bytes, Data, Entry
@@ -37,7 +38,6 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 HEX = frozenset("0123456789abcdef")
-PIECE = 32 << 10  # bytes of compressed data at a time
 MAX_JSON = 32 << 20  # bytes; a manifest or configuration larger than this is an attack
 
 
@@ -376,62 +376,6 @@ def file_digest(path: Path) -> str:
     """The digest of a file's bytes."""
     with path.open("rb") as stream:
         return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"
-
-
-def decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Uncompressed bytes of a stream that is plain, gzip (all its members) or zstd, told by its first bytes.
-
-    Raises InvalidArgument where the compressed stream is broken or cut, or has garbage after it.
-    """
-    first = next(chunks, b"")
-    while 0 < len(first) < 4 and (more := next(chunks, b"")):
-        first += more
-    if first[:2] == b"\x1f\x8b":
-        yield from _gunzip(first, chunks)
-    elif first[:4] == b"\x28\xb5\x2f\xfd":
-        yield from _unzstd(first, chunks)
-    else:
-        yield first
-        yield from chunks
-
-
-def _gunzip(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    import zlib
-    from itertools import chain
-
-    # Small pieces: at each member's end what is left of one is copied, and a hostile stream is all ends.
-    pieces = (chunk[at : at + PIECE] for chunk in chain([first], chunks) for at in range(0, len(chunk), PIECE))
-    inflate = zlib.decompressobj(31)
-    data = b""
-    try:
-        while data or (data := next(pieces, b"")):
-            if inflate.eof:
-                inflate = zlib.decompressobj(31)
-            yield inflate.decompress(data, CHUNK)
-            data = inflate.unconsumed_tail or inflate.unused_data
-    except zlib.error as error:
-        raise InvalidArgument(f"the gzip stream is broken: {error}") from error
-    while not inflate.eof and (rest := inflate.decompress(inflate.unconsumed_tail, CHUNK)):
-        yield rest
-    if not inflate.eof:
-        raise InvalidArgument("the gzip stream is cut short")
-
-
-def _unzstd(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    from minidocker.errors import Unsupported
-
-    try:
-        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
-    except ImportError:
-        raise Unsupported(
-            "this image has zstd layers, which need Python 3.14 or newer: save it with gzip ones"
-        ) from None
-    inflate = zstd.ZstdDecompressor()
-    yield inflate.decompress(first)
-    for chunk in chunks:
-        yield inflate.decompress(chunk)
-    if not inflate.eof:
-        raise InvalidArgument("the zstd stream is cut short")
 
 
 def temp_path(path: Path) -> Path:

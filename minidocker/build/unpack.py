@@ -9,15 +9,15 @@ from __future__ import annotations
 import bz2
 import lzma
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
 
 from minidocker import layertar
-from minidocker.content import decompress, temp_path
-from minidocker.errors import APIError, BuildError, InvalidArgument
+from minidocker.compression import decompress, inflate
+from minidocker.content import temp_path
+from minidocker.errors import APIError, BuildError
 from minidocker.layer import Changeset
-from minidocker.tree import CHUNK, Data
+from minidocker.tree import Data
 
 
 def unpack(data: Data, name: str, scratch: Path) -> Changeset | None:
@@ -55,38 +55,10 @@ def expand(chunks: Iterator[bytes]) -> Iterator[bytes]:
         first += more
     whole = _chain(first, chunks)
     if first[:3] == b"BZh":
-        return _inflate(bz2.BZ2Decompressor, whole, "bzip2")
+        return inflate(bz2.BZ2Decompressor, whole, "bzip2")
     if first[:6] == b"\xfd7zXZ\0":
-        return _inflate(lzma.LZMADecompressor, whole, "xz")
+        return inflate(lzma.LZMADecompressor, whole, "xz", lzma.LZMAError)
     return decompress(whole)
-
-
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-
-    @property
-    def needs_input(self) -> bool: ...
-
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
-
-
-def _inflate(make: Callable[[], _Decompressor], chunks: Iterator[bytes], what: str) -> Iterator[bytes]:
-    """Piece by piece, so that a bomb never sits in memory; members may follow each other."""
-    inflate, started = make(), False
-    try:
-        for chunk in chunks:
-            rest = chunk
-            while rest or not (inflate.eof or inflate.needs_input):
-                if inflate.eof:
-                    inflate = make()
-                yield inflate.decompress(rest, CHUNK)
-                rest = getattr(inflate, "unused_data", b"")
-                started = True
-    except (OSError, EOFError, lzma.LZMAError) as error:
-        raise InvalidArgument(f"the {what} stream is broken: {error}") from error
-    if started and not inflate.eof:
-        raise InvalidArgument(f"the {what} stream is cut short")
 
 
 def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,167 @@
+"""Compressed streams: gzip and zstd, of layers and of archives, in both directions.
+
+What is compressed here repeats: no name, no time, one thread, a level that does not depend on the machine. One thing
+stays: zlib's other builds (zlib-ng) and zstd's other versions make other bytes of the same content. A layer's diff id
+does not depend on that, and so neither does an image id; the digests of compressed blobs and of manifests do.
+
+    >>> packed = b"".join(compress([b"hello ", b"hello"], "gzip"))
+    >>> packed[:10].hex(), b"".join(decompress(iter([packed])))
+    ('1f8b08000000000000ff', b'hello hello')
+
+zstd is in Python's library from 3.14 on; before, the package `backports.zstd` or the program `zstd` does it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import Any, Protocol
+
+from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.tree import CHUNK
+
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # how each begins
+LEVELS = {"gzip": (6, 9), "zstd": (3, 22)}  # kind -> the level where none is asked for, and the highest
+PIECE = 32 << 10  # bytes of compressed data at a time
+
+
+def compress(chunks: Iterable[bytes], kind: str, level: int | None = None) -> Iterator[bytes]:
+    """The stream as `gzip` or `zstd`. Raises InvalidArgument for a level that is none, and Unsupported."""
+    usual, highest = LEVELS[kind]
+    level = usual if level is None else level
+    if not 0 <= level <= highest:
+        raise InvalidArgument(f"invalid compression level {level}: {kind} has 0 to {highest}")
+    return _gzip(chunks, level) if kind == "gzip" else _zstd(chunks, level)
+
+
+def decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Uncompressed bytes of a stream that is plain, gzip (all its members) or zstd, told by its first bytes.
+
+    Raises InvalidArgument where the compressed stream is broken or cut, or has garbage after it, and Unsupported.
+    """
+    first = next(chunks, b"")
+    while 0 < len(first) < len(ZSTD) and (more := next(chunks, b"")):
+        first += more
+    whole = chain([first], chunks)
+    return _gunzip(whole) if first.startswith(GZIP) else _unzstd(whole) if first.startswith(ZSTD) else whole
+
+
+def _gzip(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
+    import zlib
+
+    yield GZIP + b"\x08\0\0\0\0\0" + {9: b"\x02", 1: b"\x04"}.get(level, b"\0") + b"\xff"  # no name, no time, no system
+    deflate, sum_, size = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS), 0, 0
+    for chunk in chunks:
+        sum_, size = zlib.crc32(chunk, sum_), size + len(chunk)
+        yield deflate.compress(chunk)
+    yield deflate.flush() + sum_.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    import zlib
+
+    # Small pieces: at each member's end what is left of one is copied, and a hostile stream is all ends.
+    pieces = (chunk[at : at + PIECE] for chunk in chunks for at in range(0, len(chunk), PIECE))
+    inflate = zlib.decompressobj(31)
+    data = b""
+    try:
+        while data or (data := next(pieces, b"")):
+            if inflate.eof:
+                inflate = zlib.decompressobj(31)
+            yield inflate.decompress(data, CHUNK)
+            data = inflate.unconsumed_tail or inflate.unused_data
+    except zlib.error as error:
+        raise InvalidArgument(f"the gzip stream is broken: {error}") from error
+    while not inflate.eof and (rest := inflate.decompress(inflate.unconsumed_tail, CHUNK)):
+        yield rest
+    if not inflate.eof:
+        raise InvalidArgument("the gzip stream is cut short")
+
+
+def _zstd(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
+    if (library := _library()) is None:
+        yield from _through(["--ultra", f"-{level or 3}", "--single-thread", "--no-check"], chunks)
+        return
+    packer = library.ZstdCompressor(level)
+    for chunk in chunks:
+        yield packer.compress(chunk)
+    yield packer.flush()
+
+
+def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    if (library := _library()) is None:
+        return _through(["--decompress"], chunks)
+    return inflate(library.ZstdDecompressor, chunks, "zstd", library.ZstdError)
+
+
+class Decompressor(Protocol):
+    """What Python's decompressors have in common (zlib's has not)."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of a member was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether all that was put in has come out."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """What these bytes stand for, as far as it fits."""
+
+
+def inflate(
+    make: Callable[[], Decompressor], chunks: Iterable[bytes], what: str, broken: type[Exception] = OSError
+) -> Iterator[bytes]:
+    """Piece by piece, so that a bomb never sits in memory; members may follow each other. Raises InvalidArgument.
+
+    `broken` is what such a decompressor raises.
+    """
+    unpacker, started = make(), False
+    try:
+        for chunk in chunks:
+            rest = chunk
+            while rest or not (unpacker.eof or unpacker.needs_input):
+                unpacker = make() if unpacker.eof else unpacker
+                yield unpacker.decompress(rest, CHUNK)
+                rest, started = getattr(unpacker, "unused_data", b""), True
+    except (broken, EOFError) as error:
+        raise InvalidArgument(f"the {what} stream is broken: {error}") from error
+    if started and not unpacker.eof:
+        raise InvalidArgument(f"the {what} stream is cut short")
+
+
+def _library() -> Any:
+    """Python's own zstd, or the package that has it for older versions; None where there is neither."""
+    for name in ("compression.zstd", "backports.zstd"):
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    return None
+
+
+def _through(options: list[str], chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What the program `zstd` makes of a stream, which it reads from a file: so neither waits for the other."""
+    program = shutil.which("zstd")
+    if program is None:
+        raise Unsupported(
+            "zstd needs Python 3.14 or newer, the package backports.zstd, or the program zstd: install one, or use gzip"
+        )
+    with tempfile.TemporaryFile() as given:
+        given.writelines(chunks)
+        given.seek(0)
+        command = [program, *options, "--quiet", "--stdout"]
+        with subprocess.Popen(command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None and process.stderr is not None
+            try:
+                while chunk := process.stdout.read(CHUNK):
+                    yield chunk
+                said = process.stderr.read(500).decode(errors="replace").strip()
+                process.wait()
+            finally:
+                process.kill()
+    if process.returncode:
+        raise InvalidArgument(f"the zstd stream is broken: {said}")
