@@ -1,6 +1,6 @@
 """`make bench`: our speed beside that of others, measured side by side in one run and printed as ratios.
 
-    python -m tests.bench [run] [steps] [copy] [load] [start] [lessons] [explorer] [forecast] [--quick]
+    python -m tests.bench [run] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [--quick]
 
 Each figure is a module here and says what it measured. What is not installed is left out, with the reason.
 """
@@ -16,13 +16,14 @@ from pathlib import Path
 if not __package__:  # `python tests/bench`
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.bench import copy_files, explorer, foresee, lessons, load_root, run_true, start_up, steps
+from tests.bench import copy_files, explorer, foresee, lessons, load_root, run_true, side_by_side, start_up, steps
 from tests.bench.measure import Report
 from tests.bench.rivals import Rivals
 
 FIGURES = {
     "run": run_true,
     "steps": steps,
+    "stages": side_by_side,
     "copy": copy_files,
     "load": load_root,
     "start": start_up,
