@@ -9,7 +9,6 @@ the index is written last, when all of it is there.
 from __future__ import annotations
 
 import io
-import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -18,9 +17,7 @@ from minidocker import layertar
 from minidocker.compression import GZIP, ZSTD, compress, decompress
 from minidocker.content import (
     CONFIG,
-    INDEX,
     LAYER,
-    MANIFEST,
     MAX_JSON,
     BlobWriter,
     Descriptor,
@@ -35,7 +32,8 @@ from minidocker.errors import ImageLoadError, LayerError
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import Changeset
-from minidocker.manifest import FULL_NAME, REF_NAME, architecture, check_config, check_manifest, dump, manifest_of
+from minidocker.layout import Layout, Packing, blob_name
+from minidocker.manifest import FULL_NAME, REF_NAME, architecture, check_config, check_manifest, manifest_of
 from minidocker.reference import Reference
 from minidocker.tree import CHUNK, Data, Tree
 
@@ -43,35 +41,14 @@ GZIP_LAYER = LAYER + "+gzip"
 MAX_DEPTH = 3  # indexes inside indexes
 
 
-def save(images: Images, chosen: Sequence[tuple[Image, Sequence[str]]], chunk_size: int = CHUNK) -> Iterator[bytes]:
+def save(chosen: Sequence[tuple[Image, Sequence[str]]], chunk_size: int = CHUNK) -> Iterator[bytes]:
     """The tar of some images, each with the names that it shall have; piece by piece, the same bytes every time."""
-    store = images.store
-    blobs: dict[str, int] = {}
-    entries, old = [], []
+    layout = Layout()
     for image, names in chosen:
-        manifest = Descriptor(MANIFEST, image.manifest_digest, store.path(image.manifest_digest).stat().st_size)
-        for blob in (manifest, Descriptor.from_json(image.manifest["config"]), *(la.descriptor for la in image.layers)):
-            blobs[blob.digest] = store.path(blob.digest).stat().st_size
-        notes = [{REF_NAME: Reference.parse(name).tag, FULL_NAME: Reference.parse(name).full} for name in names]
-        entries += [manifest.to_json() | {"annotations": note} for note in notes] or [manifest.to_json()]
-        old.append(
-            {
-                "Config": _blob_name(image.id),
-                "RepoTags": [str(Reference.parse(name)) for name in names] or None,
-                "Layers": [_blob_name(layer.descriptor.digest) for layer in image.layers],
-            }
-        )
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
-    for name in ("blobs", "blobs/sha256"):
-        yield _header(name, 0, tarfile.DIRTYPE)
-    for digest, size in sorted(blobs.items()):
-        yield _header(_blob_name(digest), size)
-        yield from _rechunk(store.open(digest), chunk_size)
-        yield bytes(-size % tarfile.BLOCKSIZE)
-    for name, value in (("index.json", index), ("manifest.json", old), ("oci-layout", {"imageLayoutVersion": "1.0.0"})):
-        data = dump(value)
-        yield _header(name, len(data)) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
+        manifest = layout.image(image, Packing())
+        layout.name(manifest.to_json(), names)
+        layout.docker(image, manifest, names)
+    return layout.tar(chunk_size)
 
 
 def load(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes]) -> list[tuple[Image, list[str]]]:
@@ -184,7 +161,7 @@ class _Loader:
         raw = check_config(parse_json(self.blob(config), f"configuration {config.digest}"), len(manifest["layers"]))
         layers = [Descriptor.from_json(layer) for layer in manifest["layers"]]
         for layer, diff_id in zip(layers, raw["rootfs"]["diff_ids"], strict=True):
-            content = self.file("/" + _blob_name(layer.digest))
+            content = self.file("/" + blob_name(layer.digest))
             if content.size != layer.size:
                 raise ImageLoadError(f"cannot load this archive: blob {layer.digest} is not {layer.size} bytes long")
             self.layer(content, layer.media_type, diff_id, layer.digest)
@@ -192,8 +169,8 @@ class _Loader:
         return data if config.media_type == CONFIG else manifest_of(stored, [_as_oci(layer) for layer in layers])
 
     def blob(self, blob: Descriptor) -> bytes:
-        data = self.text("/" + _blob_name(blob.digest))
-        found = self.file("/" + _blob_name(blob.digest)).digest
+        data = self.text("/" + blob_name(blob.digest))
+        found = self.file("/" + blob_name(blob.digest)).digest
         if found != blob.digest or len(data) != blob.size:
             raise ImageLoadError(f"cannot load this archive: blob {blob.digest} has other bytes than its digest says")
         return data
@@ -312,22 +289,6 @@ def _as_oci(layer: Descriptor) -> Descriptor:
     zipped = layer.media_type.endswith(("gzip", "zstd"))
     kind = layer.media_type if ".oci." in layer.media_type else GZIP_LAYER if zipped else LAYER
     return Descriptor(kind, layer.digest, layer.size)
-
-
-def _rechunk(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    for chunk in chunks:
-        for at in range(0, len(chunk), size):
-            yield chunk[at : at + size]
-
-
-def _header(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
-    member = tarfile.TarInfo(name)
-    member.size, member.type, member.mode = size, kind, 0o755 if kind == tarfile.DIRTYPE else 0o644
-    return member.tobuf(tarfile.USTAR_FORMAT)
-
-
-def _blob_name(digest: str) -> str:
-    return f"blobs/sha256/{check_digest(digest).partition(':')[2]}"
 
 
 def _tag(name: str) -> str:

@@ -13,10 +13,6 @@ zstd is in Python's library from 3.14 on; before, the package `backports.zstd` o
 
 from __future__ import annotations
 
-import importlib
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
@@ -137,6 +133,8 @@ def inflate(
 
 def _library() -> Any:
     """Python's own zstd, or the package that has it for older versions; None where there is neither."""
+    import importlib
+
     for name in ("compression.zstd", "backports.zstd"):
         with suppress(ImportError):
             return importlib.import_module(name)
@@ -145,6 +143,10 @@ def _library() -> Any:
 
 def _through(options: list[str], chunks: Iterable[bytes]) -> Iterator[bytes]:
     """What the program `zstd` makes of a stream, which it reads from a file: so neither waits for the other."""
+    import shutil
+    import subprocess
+    import tempfile
+
     program = shutil.which("zstd")
     if program is None:
         raise Unsupported(

@@ -192,7 +192,7 @@ class Image(Drawn):
         if isinstance(named, str) and named not in self.tags:
             raise InvalidArgument(f"{named} is not a valid tag for this image")
         names = self.tags if named is True else [named] if named else []
-        return save(self.images, [(self, names)], chunk_size)
+        return save([(self, names)], chunk_size)
 
     def reload(self) -> None:
         """An image never changes; kept for code written for Docker's SDK."""

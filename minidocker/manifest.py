@@ -7,7 +7,7 @@ container starts with, how the image was made, and the diff id of each layer.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
 
@@ -29,10 +29,13 @@ SHAPES: dict[type, str] = {
 MAX_LAYERS = 127  # as Docker's overlay2
 
 
-def manifest_of(config: Descriptor, layers: Sequence[Descriptor]) -> bytes:
-    """The manifest of an image, as the bytes of its blob."""
-    kinds = {"schemaVersion": 2, "mediaType": MANIFEST}
-    return dump(kinds | {"config": config.to_json(), "layers": [layer.to_json() for layer in layers]})
+def manifest_of(
+    config: Descriptor, layers: Sequence[Descriptor], notes: Mapping[str, str] | None = None, kind: str = MANIFEST
+) -> bytes:
+    """The manifest of an image, with annotations, as the bytes of its blob."""
+    value = {"schemaVersion": 2, "mediaType": kind, "config": config.to_json()}
+    said = {"annotations": dict(notes)} if notes else {}
+    return dump(value | {"layers": [layer.to_json() for layer in layers]} | said)
 
 
 def check_manifest(value: dict[str, Any]) -> dict[str, Any]:

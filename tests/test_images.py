@@ -338,7 +338,7 @@ class TestArchive:
 
     def test_several_at_once_share_their_layers(self, images: Images) -> None:
         pair = [(make(images, "a"), ["a"]), (make(images, "b", Cmd=["b"]), ["b"])]
-        with tarfile.open(fileobj=io.BytesIO(b"".join(save(images, pair)))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(b"".join(save(pair)))) as archive:
             blobs = [name for name in archive.getnames() if name.startswith("blobs/sha256/")]
         assert len(blobs) == len(set(blobs)) == 6
 

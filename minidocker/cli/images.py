@@ -11,6 +11,7 @@ from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import Listing, Row, ago, confirm, each, filters_of, human_size, local_time, rfc3339
 from minidocker.errors import InvalidArgument, NotFound
 from minidocker.image import Image
+from minidocker.layout import write_stream
 from minidocker.reference import Reference
 
 NONE = "<none>"
@@ -231,7 +232,7 @@ def save(call: Call) -> int:
     from minidocker import archive
 
     chosen = [named for name in call.args for named in _named(call.engine, name)]
-    write_out(archive.save(call.engine.images, chosen), call.output)
+    write_out(archive.save(chosen), call.output)
     return 0
 
 
@@ -267,17 +268,7 @@ def write_out(chunks: Iterator[bytes], output: str) -> None:
     path = Path(output)
     if not path.parent.is_dir():
         raise Exit(1, f'invalid output path: directory "{path.parent}" does not exist')
-    if path.exists() and not path.is_file():
-        with path.open("wb") as device:
-            device.writelines(chunks)
-        return
-    half = path.with_name(f".{path.name}.half")
-    try:
-        with half.open("wb") as file:
-            file.writelines(chunks)
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)
+    write_stream(path, chunks)
 
 
 @command("""
