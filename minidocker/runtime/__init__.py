@@ -30,15 +30,6 @@ class Process:
     user: str = ""
 
 
-@dataclass(frozen=True)
-class Bind:
-    """A folder or file of the host that shows up at `target` inside."""
-
-    source: str
-    target: str
-    read_only: bool = False
-
-
 class LayerLike(Protocol):
     """What a runtime needs of an image's layer."""
 
@@ -55,6 +46,62 @@ class LayerLike(Protocol):
 
 
 @dataclass(frozen=True)
+class Bind:
+    """A folder or file of the host that shows up at `target` inside."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Tmpfs:
+    """An empty folder in memory, gone with the container; `size` is its limit in bytes (0: the system's own)."""
+
+    target: str
+    read_only: bool = False
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A file in memory alone, read-only: what it holds is never on a disk."""
+
+    target: str
+    content: bytes = field(repr=False)
+    mode: int = 0o400
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What lies at `source` in a stack of layers. Whatever is written to it goes with the container."""
+
+    layers: Sequence[LayerLike]
+    target: str
+    source: str = "/"
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Volume:
+    """What lies at `source` in a folder that outlives containers, and which `path` holds as the runtime likes to.
+
+    It begins with `first`; several containers may have it at the same time.
+    """
+
+    path: Path
+    target: str
+    source: str = "/"
+    read_only: bool = False
+    first: Changeset = Changeset()  # noqa: RUF009 - it never changes
+
+
+Mount = Bind | Tmpfs | Secret | Snapshot | Volume
+
+
+@dataclass(frozen=True)
 class Box:
     """A container as a runtime sees it: its folder, the layers (bottom first), and what to run how."""
 
@@ -62,7 +109,7 @@ class Box:
     layers: Sequence[LayerLike]
     process: Process
     hostname: str = ""
-    binds: tuple[Bind, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     read_only: bool = False
     network: str = "none"  # "none": a network of its own with loopback up; "host": the host's
     restart: tuple[str, int] = ("no", 0)  # Docker's restart policy and its maximum retry count

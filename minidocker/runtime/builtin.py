@@ -11,8 +11,9 @@ import re
 from collections.abc import Iterable
 
 from minidocker.runtime.expansion import separator
-from minidocker.runtime.files import EXECUTE, failure
+from minidocker.runtime.files import EXECUTE
 from minidocker.runtime.kernel import SIGNALS, CannotRun, Died, Process, Task, signal_number
+from minidocker.runtime.mounted import failure
 from minidocker.runtime.shell import OPTIONS, SHARED, Builtin, Exit, Jump, Return, Shell
 from minidocker.runtime.streams import decode
 from minidocker.runtime.syntax import NAME

@@ -1,146 +1,27 @@
 """A simulated process's file system: the container's view, what is mounted over it, and who is asking.
 
 `Mounts` is what Linux calls a mount namespace: the union view at `/`, `/proc`, `/dev`, `/sys` and Docker's three files
-in `/etc` from memory, and host folders (`-v`). `Files` adds what belongs to a process: working directory, umask, owner;
-its methods are the system calls, and fail as those do.
+in `/etc` from memory, and whatever is mounted (`mounted`). `Files` adds what belongs to a
+process: working directory, umask, owner; its methods are the system calls, and fail as those do.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import posixpath
-import stat as modes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from minidocker.errors import StartError
-from minidocker.runtime import Bind
-from minidocker.tree import Entry, FileData, Tree, directory, file, parents, prefix, resolve, symlink
+from minidocker.runtime import Mount
+from minidocker.runtime.mounted import FileSystem, Held, failure, mounted
+from minidocker.tree import Entry, Tree, directory, file, parents, prefix, resolve, symlink
 from minidocker.union import Union
 
 READ, WRITE, EXECUTE = 4, 2, 1
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-
-
-def failure(number: int, path: str) -> OSError:
-    """The OSError that the kernel's error number stands for."""
-    return OSError(number, os.strerror(number), path)
-
-
-class FileSystem(Protocol):
-    """What can be mounted; `Union` can. All paths are absolute and free of symbolic links."""
-
-    def get(self, path: str) -> Entry | None: ...  # noqa: D102
-    def listdir(self, path: str) -> list[str]: ...  # noqa: D102
-    def write(self, path: str, data: bytes, mode: int, append: bool, uid: int, gid: int) -> None: ...  # noqa: D102
-    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None: ...  # noqa: D102
-    def symlink(self, target: str, path: str, uid: int, gid: int) -> None: ...  # noqa: D102
-    def link(self, src: str, path: str) -> None: ...  # noqa: D102
-    def unlink(self, path: str) -> None: ...  # noqa: D102
-    def rmdir(self, path: str) -> None: ...  # noqa: D102
-    def rename(self, src: str, dst: str) -> None: ...  # noqa: D102
-    def chmod(self, path: str, mode: int) -> None: ...  # noqa: D102
-    def chown(self, path: str, uid: int, gid: int, follow: bool) -> None: ...  # noqa: D102
-    def utime(self, path: str, mtime: int) -> None: ...  # noqa: D102
-
-
-class HostFolder:
-    """A file or folder of the host, mounted at `target`.
-
-    A symbolic link in it is never followed by the host, only inside the container's view, so nothing gets out of it.
-    """
-
-    def __init__(self, source: str, target: str) -> None:
-        self.source, self.target = Path(source).resolve(), target
-
-    def _host(self, path: str) -> Path:
-        inside = path[len(self.target) :].strip("/")
-        if os.name == "nt" and any(char in inside for char in "\\:"):
-            raise failure(errno.EINVAL, path)  # to Windows this would be another folder, or another drive
-        there = self.source
-        for name in inside.split("/")[:-1] if inside else ():
-            there = there / name
-            if there.is_symlink():
-                raise failure(errno.ELOOP, path)
-        return there / inside.rsplit("/", 1)[-1] if inside else there
-
-    def get(self, path: str) -> Entry | None:
-        """What is there, or None."""
-        host = self._host(path)
-        try:
-            found = host.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        meta = {"uid": found.st_uid, "gid": found.st_gid, "mtime": int(found.st_mtime)}
-        if modes.S_ISDIR(found.st_mode):
-            return directory(modes.S_IMODE(found.st_mode), **meta)
-        if modes.S_ISLNK(found.st_mode):
-            return symlink(str(host.readlink()), **meta)
-        if modes.S_ISREG(found.st_mode):
-            return file(FileData(host, found.st_size), modes.S_IMODE(found.st_mode), **meta)
-        return Entry("fifo", 0o600, mtime=meta["mtime"])  # sockets and the like: there, but not to be opened
-
-    def listdir(self, path: str) -> list[str]:
-        """The names in a folder, sorted."""
-        return sorted(found.name for found in self._host(path).iterdir())
-
-    def write(self, path: str, data: bytes, mode: int, append: bool, uid: int, gid: int) -> None:
-        """Create, truncate or append to a file."""
-        host = self._host(path)
-        new = not host.exists()
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_APPEND if append else os.O_TRUNC)
-        descriptor = os.open(host, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), mode)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(data)
-        if new:
-            self._own(host, mode, uid, gid)
-
-    def _own(self, host: Path, mode: int, uid: int, gid: int) -> None:
-        host.chmod(mode)
-        if hasattr(os, "geteuid") and os.geteuid() == 0:  # without that right, the file is the user's own
-            os.chown(host, uid, gid)
-
-    def mkdir(self, path: str, mode: int, uid: int, gid: int) -> None:
-        """Make a folder."""
-        host = self._host(path)
-        host.mkdir(mode)
-        self._own(host, mode, uid, gid)
-
-    def symlink(self, target: str, path: str, uid: int, gid: int) -> None:
-        """Make a symbolic link."""
-        self._host(path).symlink_to(target)
-
-    def link(self, src: str, path: str) -> None:
-        """Make one more name for a file."""
-        self._host(path).hardlink_to(self._host(src))
-
-    def unlink(self, path: str) -> None:
-        """Remove a name."""
-        self._host(path).unlink()
-
-    def rmdir(self, path: str) -> None:
-        """Remove an empty folder."""
-        self._host(path).rmdir()
-
-    def rename(self, src: str, dst: str) -> None:
-        """Move within this mount."""
-        self._host(src).replace(self._host(dst))
-
-    def chmod(self, path: str, mode: int) -> None:
-        """Change the permission bits."""
-        self._host(path).chmod(mode)
-
-    def chown(self, path: str, uid: int, gid: int, follow: bool) -> None:
-        """Change the owner."""
-        if hasattr(os, "chown"):
-            os.chown(self._host(path), uid, gid, follow_symlinks=False)
-
-    def utime(self, path: str, mtime: int) -> None:
-        """Change the modification time."""
-        os.utime(self._host(path), (mtime, mtime))
 
 
 def machine_files(hostname: str) -> Tree:
@@ -165,8 +46,10 @@ class Mounts:
 
     root: Union
     hostname: str = "localhost"
-    binds: Sequence[Bind] = ()
+    mounts: Sequence[Mount] = ()
     read_only: bool = False
+    volumes: Mapping[Path, Held] = field(default_factory=dict)
+    stubs: set[str] = field(default_factory=set)  # what is in the root only for something to be mounted on
     table: dict[str, tuple[FileSystem, bool]] = field(default_factory=dict)  # mount point -> file system, read-only
 
     def __post_init__(self) -> None:
@@ -175,23 +58,45 @@ class Mounts:
         self.table["/proc"] = self.table["/sys"] = (machine, True)
         for name in ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf"):
             self.table[name] = (machine, False)
-        for bind in self.binds:
-            target = posixpath.normpath(bind.target)
-            try:
-                self._mount_point(target, is_dir=not Path(bind.source).is_file())
-            except OSError as error:  # a link to nothing, or a file, on the way there
-                raise StartError(f"cannot mount {bind.source} on {target}: {(error.strerror or '').lower()}") from error
-            self.table[target] = (HostFolder(bind.source, target), bind.read_only)
+        for mount in sorted(self.mounts, key=lambda mount: mount.target.count("/")):
+            self._mount(mount, posixpath.normpath(mount.target))
 
-    def _mount_point(self, target: str, is_dir: bool) -> None:
-        """Make what a bind is mounted on, as the OCI runtimes do; it stays in the writable layer (or in `/dev`)."""
-        for path in [*reversed(list(parents(target))), target]:
-            if self.get(path) is None:
-                system = self.route(path)[0]
-                if path == target and not is_dir:
-                    system.write(path, b"", 0o755, False, 0, 0)
-                else:
-                    system.mkdir(path, 0o755, 0, 0)
+    def _mount(self, mount: Mount, target: str) -> None:
+        """Mount something at the path to which the target leads, through whatever links there are."""
+        try:
+            here = mounted(mount, target, self.volumes).get(target)
+            if here is None:
+                raise failure(errno.ENOENT, target)
+            target = self._mount_point(target, here.is_dir)
+        except OSError as error:  # a link to nothing, or a file, on the way there
+            what = getattr(mount, "source", "") or type(mount).__name__.lower()
+            raise StartError(f"cannot mount {what} on {target}: {(error.strerror or '').lower()}") from error
+        self.table[target] = (mounted(mount, target, self.volumes), getattr(mount, "read_only", True))
+
+    def _mount_point(self, target: str, is_dir: bool) -> str:
+        """Find what is mounted on, or make it, as the OCI runtimes do."""
+        here, names = "/", target.strip("/").split("/")
+        for number, name in enumerate(names, 1):
+            here = resolve(self, prefix(here) + name)  # type: ignore[arg-type]
+            if self.get(here) is None:
+                self._make(here, is_dir or number < len(names))
+        if here == "/" or self.get(here).is_dir != is_dir:  # type: ignore[union-attr]
+            raise failure(errno.ENOTDIR if is_dir else errno.EISDIR, target)
+        return here
+
+    def _make(self, path: str, is_dir: bool) -> None:
+        """Make a place to mount something on; in the root, nobody shall see that it was made."""
+        system, read_only, _ = self.route(path)
+        above = system.get(posixpath.dirname(path))
+        if read_only:
+            raise failure(errno.EROFS, path)
+        if is_dir:
+            system.mkdir(path, 0o755, 0, 0)
+        else:
+            system.write(path, b"", 0o755, False, 0, 0)
+        if system is self.root and above:
+            self.stubs.add(path)
+            self.root.utime(posixpath.dirname(path), above.mtime)
 
     def route(self, path: str) -> tuple[FileSystem, bool, str]:
         """The file system that answers for `path`, whether it is read-only, and where it is mounted."""

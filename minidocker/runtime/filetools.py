@@ -9,8 +9,8 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from minidocker.runtime.files import failure
 from minidocker.runtime.kernel import Command, Process
+from minidocker.runtime.mounted import failure
 from minidocker.runtime.tool import Options, each, human, id_of, moment, name_of, need, raw, tool
 from minidocker.tree import Entry, prefix
 

@@ -11,6 +11,7 @@ holds only while nothing is mounted over the root itself, so everything is in it
 # ruff: noqa: PTH102, PTH110, PTH116, PTH211
 from __future__ import annotations
 
+import base64
 import os
 import posixpath
 import signal
@@ -100,16 +101,16 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None) -> Non
     os.umask(0)
     if box["hostname"]:
         socket.sethostname(box["hostname"])
-    binds = [(bind, open_source(bind["source"])) for bind in (*box["files"], *box["binds"])]
-    mount_overlay(box)
+    mounts = [(wanted, open_source(wanted)) for wanted in (*box["files"], *box["mounts"])]
+    mount_overlay(box["path"], box["layers"])
     root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
     for path, tree in trees.items():
         linux.move_mount(tree, target_of(root, path))
-    for wanted, source in sorted(binds, key=lambda pair: pair[0]["target"].count("/")):
-        mount_bind(root, source, wanted)
+    for wanted, source in sorted(mounts, key=lambda pair: pair[0]["target"].count("/")):
+        attach(root, source, wanted)
     os.umask(0o022)
     make_directories(root, box["process"]["cwd"])
-    if box["binds"]:  # which may show the host's /proc
+    if box["mounts"]:  # which may show the host's /proc
         seal(root, box["network"])
     if box["read_only"]:
         linux.set_read_only(root, recursive=False)
@@ -125,21 +126,21 @@ def loopback_up() -> None:
         linux.interface_flags(any_socket.fileno(), "lo", add=linux.IFF_UP)
 
 
-def mount_overlay(box: Mapping[str, Any]) -> None:
-    """Mount layers and writable layer over the container's folder, where only this mount namespace sees it.
+def mount_overlay(path: str, layers: list[str]) -> None:
+    """Mount layers and the writable layer in a folder over that folder, where only this mount namespace sees it.
 
     The directories are named by their descriptors: 127 layers fit into the one page that mount options may take, and
     no character in a path needs quoting. `volatile` spares a sync of the whole disk at every container's end.
     """
-    layers = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in reversed(box["layers"])]
-    upper, work = (os.open(f"{box['path']}/{name}", os.O_PATH | os.O_DIRECTORY) for name in ("upper", "work"))
+    lower = [os.open(layer, os.O_PATH | os.O_DIRECTORY) for layer in reversed(layers)]
+    upper, work = (os.open(f"{path}/{name}", os.O_PATH | os.O_DIRECTORY) for name in ("upper", "work"))
     with suppress(FileNotFoundError):  # the warning that the last mount left here, as it was volatile
         os.unlink("work/incompat/volatile/dirty", dir_fd=work)
         os.rmdir("work/incompat/volatile", dir_fd=work)
     os.chdir("/proc/self/fd")
-    options = f"lowerdir={':'.join(map(str, layers))},upperdir={upper},workdir={work},userxattr,volatile"
+    options = f"lowerdir={':'.join(map(str, lower))},upperdir={upper},workdir={work},userxattr,volatile"
     try:
-        linux.mount("overlay", box["path"], "overlay", linux.MS_NODEV, options)
+        linux.mount("overlay", path, "overlay", linux.MS_NODEV, options)
     except OSError as error:
         text = f"cannot mount the overlay of {len(layers)} layers: {error.strerror}; see `minidocker doctor`"
         raise Refusal(text) from None
@@ -178,25 +179,55 @@ def mount_devices(root: int, terminal_group: str) -> None:
     linux.mount("mqueue", "mqueue", "mqueue", SAFE)
 
 
-def open_source(path: str) -> int:
-    """Open what a bind mount shows, while the host's file system can still be seen."""
+def open_source(wanted: Mapping[str, Any]) -> int:
+    """Open what a mount shows, while the host's file system can still be seen; -1 for what is made on the spot.
+
+    Layers, and the memory that holds a secret, are mounted over the folder that was made for them.
+    """
+    if wanted["kind"] == "tmpfs":
+        return -1
+    if wanted["kind"] == "snapshot":
+        mount_overlay(wanted["source"], wanted["layers"])
+    elif wanted["kind"] == "secret":
+        linux.mount("tmpfs", wanted["source"], "tmpfs", SAFE, "mode=700")
+        write_secret(f"{wanted['source']}/secret", wanted)
     try:
-        return os.open(path, os.O_PATH)
+        there = os.open(wanted["source"], os.O_PATH)
+        return linux.open_inside(there, wanted["inside"], os.O_PATH) if wanted["inside"] else there
     except FileNotFoundError:
-        text = f'invalid mount config for type "bind": bind source path does not exist: {path}'
-        raise Refusal(text) from None
+        text = f'invalid mount config for type "bind": bind source path does not exist: {wanted["source"]}'
+        raise Refusal(text + wanted["inside"]) from None
 
 
-def mount_bind(root: int, source: int, wanted: Mapping[str, Any]) -> None:
-    """Mount what lies behind the descriptor `source` at a target inside."""
-    is_dir = stat.S_ISDIR(os.fstat(source).st_mode)
-    target = target_of(root, wanted["target"], is_dir)
+def write_secret(path: str, wanted: Mapping[str, Any]) -> None:
+    """Write a secret into memory. In a user namespace with one user, it is that one's."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    os.write(fd, base64.b64decode(wanted["content"]))
+    with suppress(OSError):
+        os.fchown(fd, wanted["uid"], wanted["gid"])
+    os.fchmod(fd, wanted["mode"])
+    os.close(fd)
+
+
+def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
+    """Mount something at its target inside: what lies behind the descriptor `source`, or a new tmpfs."""
+    is_dir = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
+    what = f"error mounting {wanted['source'] or wanted['kind']!r} to rootfs at {wanted['target']!r}"
+    try:
+        target = target_of(root, wanted["target"], is_dir)
+    except OSError as error:
+        raise Refusal(f"{what}: {reason(error)}", 127) from None
     if stat.S_ISDIR(os.fstat(target).st_mode) != is_dir:
-        text = f"error mounting {wanted['source']!r} to rootfs at {wanted['target']!r}: not a directory: "
-        text += "Are you trying to mount a directory onto a file (or vice-versa)? "
+        text = "Are you trying to mount a directory onto a file (or vice-versa)? "
         text += "Check if the specified host path exists and is the expected type"
-        raise Refusal(text, 127)
-    bind(source, target, wanted["read_only"])
+        raise Refusal(f"{what}: not a directory: {text}", 127)
+    if source >= 0:
+        bind(source, target, wanted["read_only"])
+        return
+    os.fchdir(target)
+    size = f"size={wanted['size']}," if wanted["size"] else ""
+    flags = linux.MS_NOSUID | (linux.MS_RDONLY if wanted["read_only"] else 0)
+    linux.mount("tmpfs", ".", "tmpfs", flags, f"{size}mode=1777")
 
 
 def seal(root: int, network: str) -> None:

@@ -18,7 +18,8 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from minidocker.runtime.files import EXECUTE, Files, failure
+from minidocker.runtime.files import EXECUTE, Files
+from minidocker.runtime.mounted import failure
 from minidocker.runtime.streams import Device, FileWriter, Source, Stream, encode
 from minidocker.tree import Entry
 

@@ -13,7 +13,7 @@ import posixpath
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from typing import Any
 from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import StartError
-from minidocker.layer import Changeset
-from minidocker.runtime import Box, Process, Stdio, kernel, monitor
+from minidocker.layer import Changeset, diff
+from minidocker.runtime import Box, Process, Stdio, Volume, kernel, monitor
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
 from minidocker.runtime.jsonlog import pieces
@@ -30,7 +30,7 @@ from minidocker.runtime.kernel import CannotRun, Kernel
 from minidocker.runtime.streams import Source, Stream
 from minidocker.runtime.tool import rows
 from minidocker.times import now
-from minidocker.tree import Bytes, Tree
+from minidocker.tree import Bytes, Tree, prefix
 from minidocker.union import Union
 
 SHORTEST_NAP, LONGEST_NAP, TURN = 0.0005, 0.02, 0.05  # seconds: between two looks; how long to keep the disk
@@ -39,9 +39,10 @@ SHORTEST_NAP, LONGEST_NAP, TURN = 0.0005, 0.02, 0.05  # seconds: between two loo
 class Disk:
     """The writable layer of a container, shared by all engines and monitors: whoever holds the lock may use `view`."""
 
-    def __init__(self, path: Path, lower: Tree) -> None:
-        self.path, self.lower = path, lower
+    def __init__(self, path: Path, lower: Tree, first: Changeset | None = None) -> None:
+        self.path, self.lower, self.first = path, lower, first
         self.view = Union(lower=lower)
+        self.stubs: set[str] = set()  # what was only made for something to be mounted on
         self.saved, self.stamp = (
             self.view.writes,
             (0, 0) if self._stamp() else None,
@@ -66,6 +67,17 @@ class Disk:
             upper = layertar.read(self.path / "upper" / "layer.tar") if stamp else Changeset()
             self.show({path: replace(entry, data=Bytes(entry.data.read())) for path, entry in upper.items()})
             self.saved, self.stamp = self.view.writes, stamp
+        elif self.first and not stamp:
+            self.show(self.first)
+            self.saved = -1
+
+    def changes(self) -> Changeset:
+        """The writable layer, less the places that nobody used but as a place to mount something on."""
+        seen = self.view.tree().entries()
+        for path in sorted(self.stubs & seen.keys(), reverse=True):
+            if not seen[path].size and not any(other.startswith(prefix(path)) for other in seen):
+                del seen[path]
+        return diff(self.lower, Tree.trusted(seen))
 
     def show(self, upper: Mapping[str, Any]) -> None:
         """Start over with this writable layer."""
@@ -103,6 +115,17 @@ class Disk:
             yield self.view
         finally:
             self.release()
+
+
+@contextmanager
+def held_volumes(box: Box) -> Iterator[dict[Path, Disk]]:
+    """The volumes of a container, each for oneself: in the order of their paths, so that no two wait for each other."""
+    wanted = sorted({mount.path: mount for mount in box.mounts if isinstance(mount, Volume)}.items())
+    disks = {path: Disk(path, Tree(), volume.first) for path, volume in wanted}
+    with ExitStack() as stack:
+        for disk in disks.values():
+            stack.enter_context(disk.held())
+        yield disks
 
 
 class Input(Stream):
@@ -171,9 +194,11 @@ class Log:
 class Machine:
     """One kernel over a container's disk: for its first process (`main`), or for one `exec`."""
 
-    def __init__(self, box: Box, disk: Disk, main: bool) -> None:
+    def __init__(self, box: Box, disk: Disk, main: bool, volumes: Mapping[Path, Disk] | None = None) -> None:
         self.box, self.disk, self.main = box, disk, main
-        self.mounts = Mounts(disk.view, box.hostname or "localhost", box.binds, box.read_only)
+        self.disks = [disk, *(volumes or {}).values()]
+        host = box.hostname or "localhost"
+        self.mounts = Mounts(disk.view, host, box.mounts, box.read_only, volumes or {}, disk.stubs)
         self.kernel = Kernel(COMMANDS, self.between)
         self.kernel.outside = self.pass_on
         self.nap, self.taken = SHORTEST_NAP, time.monotonic()
@@ -209,11 +234,13 @@ class Machine:
         """After each round of the kernel: let others at the disk, listen, and sleep if there is nothing to do."""
         if idle or self.paused or time.monotonic() - self.taken > TURN:
             self.report()
-            self.disk.release()
+            for disk in self.disks:
+                disk.release()
             try:
                 time.sleep(self.nap)
             finally:
-                self.disk.acquire()
+                for disk in self.disks:
+                    disk.acquire()
                 self.mounts.root = self.disk.view
             self.taken = time.monotonic()
         self.nap = min(self.nap * 2, LONGEST_NAP) if idle or self.paused else SHORTEST_NAP

@@ -10,10 +10,9 @@ import fcntl
 import os
 import signal as signals
 import socket
-import stat
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -22,8 +21,9 @@ from typing import Any
 
 from minidocker.errors import APIError, Conflict, StartError
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Box, Process, Stdio, freezer, overlay, probe
+from minidocker.runtime import NO_STDIO, Bind, Box, Process, Stdio, freezer, overlay, probe
 from minidocker.runtime.messages import receive, send, with_streams
+from minidocker.runtime.mounting import describe, writable
 from minidocker.runtime.shim import WAKE
 from minidocker.runtime.state import read_state, state_lock, write_state
 
@@ -82,19 +82,21 @@ class Namespaces:
     def _prepare(self, box: Box) -> dict[str, Any]:
         """Make what the container's folder must hold, and describe the container for the launcher."""
         path = box.path.absolute()
-        layers = [layer.path().absolute() for layer in box.layers]
-        prepare(box, layers)
+        layers = writable(path, [layer.path().absolute() for layer in box.layers])
+        prepare(box)
         own = [
-            {"source": str(path / name), "target": target, "read_only": False}
+            describe(Bind(str(path / name), target), path, self.rootless)
             for name, target in FILES.items()
-            if target not in {bind.target for bind in box.binds}
+            if target not in {mount.target for mount in box.mounts}
         ]
         return {
             "path": str(path),
-            "layers": [str(layer) for layer in layers] or [str(path / "empty")],
+            "layers": layers,
             "process": asdict(box.process),
             "hostname": box.hostname,
-            "binds": [asdict(bind) for bind in box.binds],
+            "mounts": [
+                describe(mount, path / "mounts" / str(number), self.rootless) for number, mount in enumerate(box.mounts)
+            ],
             "files": own,
             "read_only": box.read_only,
             "network": box.network,
@@ -193,29 +195,14 @@ def sweep(folder: Path) -> None:
         overlay.discard(folder)
 
 
-def prepare(box: Box, layers: Sequence[Path]) -> None:
-    """Make what a container's folder must hold before its first start: the writable layer, and files of its own."""
+def prepare(box: Box) -> None:
+    """Make the files of its own that a container's folder must hold before its first start."""
     path = box.path
     freezer.clean(path)  # of one that was paused when its monitor was killed
-    if not (path / "upper").exists():
-        (path / "upper").mkdir(parents=True)
-        adopt_root(path / "upper", layers)
-    for name in ("work",) if layers else ("work", "empty"):
-        (path / name).mkdir(exist_ok=True)
     resolver = Path("/etc/resolv.conf")
     write_file(path / "hostname", f"{box.hostname}\n".encode())
     write_file(path / "hosts", (f"{HOSTS}127.0.1.1\t{box.hostname}\n" if box.hostname else HOSTS).encode())
     write_file(path / "resolv.conf", resolver.read_bytes() if resolver.is_file() else b"")
-
-
-def adopt_root(upper: Path, layers: Sequence[Path]) -> None:
-    """Give the writable layer's own folder, which answers for `/` inside, the mode and owner that the image says."""
-    listed = (info for layer in reversed(layers) if (info := layer.stat()).st_mtime_ns != overlay.UNLISTED)
-    if (root := next(listed, None)) is None:
-        upper.chmod(0o755)
-    else:
-        os.chown(upper, root.st_uid, root.st_gid)
-        upper.chmod(stat.S_IMODE(root.st_mode))
 
 
 def write_file(path: Path, content: bytes) -> None:

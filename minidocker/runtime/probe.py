@@ -137,7 +137,7 @@ def _try_all(folder: str) -> dict[str, Any]:
 def _box(place: Path, userns: str) -> dict[str, Any]:
     process = {"args": ["true"], "env": [], "cwd": "/", "user": ""}
     layers = [str(place / "empty")]
-    box = {"path": str(place), "layers": layers, "process": process, "hostname": "probe", "binds": [], "files": []}
+    box = {"path": str(place), "layers": layers, "process": process, "hostname": "probe", "mounts": [], "files": []}
     return box | {"read_only": False, "network": "none", "rootless": userns == "one", "userns": userns}
 
 
@@ -159,7 +159,7 @@ def _try_parts(box: dict[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
     kinds = {"mount": linux.NEWNS, "pid": linux.NEWPID, "uts": linux.NEWUTS, "ipc": linux.NEWIPC}
     for kind, flag in (kinds | {"network": linux.NEWNET, "cgroup": linux.NEWCGROUP}).items():
         yield _part(f"{kind} namespace", _attempt(box, flag, None), "Allow it in the sandbox around this process.")
-    overlay = mounts(lambda: inside.mount_overlay(box))
+    overlay = mounts(lambda: inside.mount_overlay(str(box["path"]), list(box["layers"])))
     home = "Needs Linux 5.12, and MINIDOCKER_ROOT on a file system that is no overlay itself (a volume, or a tmpfs)."
     yield _part("overlay mount", _attempt(box, linux.NEWNS, overlay), home)
     unmasked = "The sandbox around this process hides parts of /proc (Docker: --security-opt systempaths=unconfined)."

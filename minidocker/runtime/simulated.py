@@ -24,7 +24,17 @@ from minidocker.errors import Conflict, StartError
 from minidocker.layer import Changeset, diff, merge, view
 from minidocker.runtime import NO_STDIO, Box, Process, Stdio, monitor
 from minidocker.runtime.files import Mounts
-from minidocker.runtime.machine import LONGEST_NAP, SHORTEST_NAP, Disk, Log, Machine, control, processes, write
+from minidocker.runtime.machine import (
+    LONGEST_NAP,
+    SHORTEST_NAP,
+    Disk,
+    Log,
+    Machine,
+    control,
+    held_volumes,
+    processes,
+    write,
+)
 from minidocker.runtime.policy import restarts
 from minidocker.times import now
 from minidocker.tree import Bytes
@@ -76,8 +86,8 @@ class Monitor:
 
     def once(self) -> int:
         """Run the program to its end; its exit code."""
-        with self.disk.held():
-            machine = Machine(self.box, self.disk, main=True)
+        with self.disk.held(), held_volumes(self.box) as volumes:
+            machine = Machine(self.box, self.disk, main=True, volumes=volumes)
             machine.on_pause = lambda paused: self.write(Paused=paused, Status="paused" if paused else "running")
             machine.read = (self.box.path / "control").stat().st_size if (self.box.path / "control").exists() else 0
             first = machine.boot(self.box.process, self.stdio, self.log)
@@ -220,8 +230,8 @@ class Simulated:
         """Run one more process inside, right here, and return its exit code. What it leaves running ends with it."""
         self._running(box)
         disk = self._disk(box)
-        with disk.held():
-            machine = Machine(box, disk, main=False)
+        with disk.held(), held_volumes(box) as volumes:
+            machine = Machine(box, disk, main=False, volumes=volumes)
             return machine.kernel.run(machine.boot(process, stdio))
 
     def top(self, box: Box) -> list[dict[str, Any]]:
@@ -231,21 +241,22 @@ class Simulated:
 
     def changes(self, box: Box) -> Changeset:
         """The writable layer."""
-        with self._disk(box).held() as disk:
+        disk = self._disk(box)
+        with disk.held():
             return disk.changes()
 
     def apply(self, box: Box, changes: Changeset) -> None:
-        """Write entries into the container's file system as its processes see it, binds included, running or not."""
+        """Write entries into the container's file system as its processes see it, mounts included, running or not."""
         disk = self._disk(box)
         here = {path: replace(entry, data=Bytes(entry.data.read())) for path, entry in changes.items()}
-        with disk.held() as before:
-            mounts = Mounts(before, box.hostname, box.binds, box.read_only)
+        with disk.held() as before, held_volumes(box) as volumes:
+            mounts = Mounts(before, box.hostname, box.mounts, box.read_only, volumes, disk.stubs)
             mounted = {path for path in here if mounts.route(path)[2] != "/"}
             own = {path: entry for path, entry in here.items() if path not in mounted}
             disk.show(diff(disk.lower, merge(before.tree(), Changeset(own, changes.opaque))))
             disk.saved = -1
-        for path in sorted(mounted):
-            mounts.put(path, here[path])
+            for path in sorted(mounted):
+                mounts.put(path, here[path])
 
     def remove(self, box: Box) -> None:
         """Delete the writable layer. Raises Conflict where the container runs."""

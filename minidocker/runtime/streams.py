@@ -6,7 +6,8 @@ import copy
 import errno
 import os
 
-from minidocker.runtime.files import WRITE, Files, failure
+from minidocker.runtime.files import WRITE, Files
+from minidocker.runtime.mounted import failure
 
 PIPE_SIZE = 1 << 16
 

@@ -420,11 +420,11 @@ def test_a_container_that_changes_nothing_has_no_changes_whatever_is_mounted(hou
         house.folder / "bare",
     )
     box = house.start(
-        house.sh("true", layers=[bare], binds=(Bind(str(tmp_path), "/data/deep"), Bind("/etc/passwd", "/etc/x/y")))
+        house.sh("true", layers=[bare], mounts=(Bind(str(tmp_path), "/data/deep"), Bind("/etc/passwd", "/etc/x/y")))
     )
     assert wait(box)["ExitCode"] == 0
     assert dict(house.runtime.changes(box)) == {}
-    again = house.sh("mkdir /data/new; echo x > /etc/mine", layers=[bare], binds=(Bind(str(tmp_path), "/data/deep"),))
+    again = house.sh("mkdir /data/new; echo x > /etc/mine", layers=[bare], mounts=(Bind(str(tmp_path), "/data/deep"),))
     wait(house.start(again))
     assert set(house.runtime.changes(again)) == {"/data", "/data/new", "/etc", "/etc/mine"}
 
@@ -447,7 +447,7 @@ def test_binds(house: House, tmp_path: Path) -> None:
     )
     said = house.run(
         "cat /etc/passwd; echo new > /rw/new; cat /ro/new; touch /ro/x 2>&1 || mount -o remount,rw /ro || echo no",
-        binds=binds,
+        mounts=binds,
     )
     assert said.splitlines()[0].startswith("oursnew") and said.splitlines()[-1] == "no"
     assert (tmp_path / "new").read_text() == "new\n"
@@ -455,9 +455,9 @@ def test_binds(house: House, tmp_path: Path) -> None:
 
 def test_binds_that_cannot_be(house: House, tmp_path: Path) -> None:
     with pytest.raises(StartError, match="bind source path does not exist: /no/such"):
-        house.start(house.sh("true", binds=(Bind("/no/such", "/x"),)))
+        house.start(house.sh("true", mounts=(Bind("/no/such", "/x"),)))
     with pytest.raises(StartError, match="Are you trying to mount a directory onto a file") as error:
-        house.start(house.sh("true", binds=(Bind(str(tmp_path), "/etc/passwd"),)))
+        house.start(house.sh("true", mounts=(Bind(str(tmp_path), "/etc/passwd"),)))
     assert error.value.exit_code == 127
 
 
@@ -466,7 +466,7 @@ def test_no_link_in_the_image_leads_a_mount_or_the_working_directory_out(house: 
     hostile = {"/up": symlink("../../../../.."), "/magic": symlink("/proc/self/fd"), "/root1": symlink("/proc/1/root")}
     layers = [house.base, FolderLayer(Changeset(hostile), house.folder / "hostile")]
     source = Bind(str(tmp_path / "source"), f"/up{tmp_path}/made")
-    assert house.run(f"ls -d {tmp_path}/made 2>&1", layers=layers, binds=(source,)) == f"{tmp_path}/made\n"
+    assert house.run(f"ls -d {tmp_path}/made 2>&1", layers=layers, mounts=(source,)) == f"{tmp_path}/made\n"
     assert not (tmp_path / "made").exists(), "the target was made inside"
     for number in range(3, 24):
         with pytest.raises(StartError):
@@ -478,11 +478,11 @@ def test_nothing_is_mounted_over_the_root_by_another_name(house: House, name: st
     folder = house.folder / f"rooted{name[1:]}"
     layers = [house.base, FolderLayer(Changeset({name: symlink("/../.")}), folder)]
     with pytest.raises(StartError, match="destination can't be '/'"):
-        house.start(house.sh("true", layers=layers, binds=(Bind("/etc", "/mnt"),)))
+        house.start(house.sh("true", layers=layers, mounts=(Bind("/etc", "/mnt"),)))
 
 
 def test_files_are_copied_in_whether_it_runs_or_not(house: House, tmp_path: Path) -> None:
-    box = house.sh("cat /srv/in; cat /data/in; sleep 100", binds=(Bind(str(tmp_path), "/data"),))
+    box = house.sh("cat /srv/in; cat /data/in; sleep 100", mounts=(Bind(str(tmp_path), "/data"),))
     new = Changeset(
         {
             "/srv": directory(),
