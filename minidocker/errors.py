@@ -79,6 +79,8 @@ class DockerfileError(InvalidArgument):
     def __init__(self, message: str, name: str = "Dockerfile", line: int = 0) -> None:
         super().__init__(f"{name}:{line}: {message}" if line else f"{name}: {message}")
         self.message, self.name, self.line = message, name, line
+        self.text = ""  # the whole file, where it is known
+        self.warnings: list[Any] = []  # what was noticed before it
 
 
 class NullResource(InvalidArgument, ValueError):

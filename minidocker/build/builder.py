@@ -92,8 +92,6 @@ class Builder:
         for stage in plan:
             self.workers[stage.index] = self.worker(self, stage, self.tell.total + 1)
             self.tell.total += 1 + len(stage.instructions)
-        for warning in self.dockerfile.warnings:
-            self.tell.say(f"[Warning] {warning}\n")
         return plan
 
     @contextmanager

@@ -70,7 +70,7 @@ class Graph:
     def base(self, stage: Stage) -> Stage | None:
         """The earlier stage that this one is based on; None where it is an image."""
         name = stage.base_image(self.args)
-        return None if name.isdecimal() else self.dockerfile.stage(name, before=stage.index)
+        return self.dockerfile.named(name, before=stage.index)
 
     def source(self, one: Instruction) -> Stage | None:
         """The stage that a COPY copies from; None where it is an image, or the context."""

@@ -18,10 +18,10 @@ each its meaning, `words` replaces variables; nothing here reads a file, an imag
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from ..errors import DockerfileError, InvalidArgument
+from ..errors import DockerfileError, InvalidArgument, Unsupported
 from ..reference import Reference
 from .instruction import Instruction, parse_instruction, parse_line
 from .lines import Heredoc, Source
@@ -38,13 +38,15 @@ __all__ = [
     "parse_instruction",
 ]
 
+FRONTEND = re.compile(r"(docker\.io/)?docker/dockerfile(-upstream)?([:@ ]|$)")
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
 PREDEFINED_ARGS = frozenset(PROXIES) | {name.lower() for name in PROXIES}
 """The build arguments that every RUN sees without an ARG, and that never count for the cache."""
 
-PLATFORM_ARGS = tuple(
-    side + part for side in ("BUILD", "TARGET") for part in ("PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT")
+PLATFORM_ARGS = (
+    *(side + part for side in ("BUILD", "TARGET") for part in ("PLATFORM", "OS", "OSVERSION", "ARCH", "VARIANT")),
+    "TARGETSTAGE",
 )
 """The build arguments that the builder sets by itself; a stage sees one after an ARG with its name."""
 
@@ -80,10 +82,14 @@ class Stage:
     def base_platform(self, args: Mapping[str, str]) -> str:
         """Return `--platform` with global build arguments replaced; empty when there is none."""
         platform = self.origin.word(self.platform, args)
+        names = re.findall(r"\w+", self.platform) if platform != self.platform else []
+        hint = next((hint for name in names if name not in args and (hint := meant(name, args))), "")
+        if self.platform and not platform:
+            raise self.origin.error(f"empty platform value from expression {self.platform}{hint}")
         try:
             check_platform(platform) if self.platform else None
         except ValueError as error:
-            raise self.origin.error(str(error)) from None
+            raise self.origin.error(f"failed to parse platform {self.platform}: {error}{hint}") from None
         return platform
 
 
@@ -96,7 +102,6 @@ class Dockerfile:
     directives: Mapping[str, str]
     args: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
-    warnings: tuple[str, ...] = ()
     text: str = field(default="", repr=False)
 
     @classmethod
@@ -104,28 +109,43 @@ class Dockerfile:
         """Read a Dockerfile, in UTF-8; DockerfileError, with file, line and instruction, for what is wrong in it."""
         data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
         content = data.decode(errors="replace")
-        source = Source.read(content, name)
+        try:
+            return cls._parse(content, name)
+        except DockerfileError as error:
+            error.text = content
+            raise
+
+    @classmethod
+    def _parse(cls, text: str, name: str) -> Dockerfile:
+        source = Source.read(text, name)
+        check_syntax(source.directives.get("syntax", ""))
         args, groups = _grouped([parse_line(line) for line in source.lines])
         stages = tuple(_stage(index, first, rest) for index, (first, *rest) in enumerate(groups))
         if not stages:
             raise DockerfileError("dockerfile contains no stages to build: FROM is missing", name)
-        _check_names(stages)
-        file = cls(name, source.escape, source.directives, tuple(args), stages, _warnings(source), content)
+        file = cls(name, source.escape, source.directives, tuple(args), stages, text)
         for stage in stages:
             for one in stage.instructions:
                 if origin := one.flags.get("from"):
                     file._check_origin(stage, one, str(origin))
         return file
 
+    @property
+    def instructions(self) -> Iterator[Instruction]:
+        """All instructions, in the order of the file."""
+        yield from self.args
+        for stage in self.stages:
+            yield from (stage.origin, *stage.instructions)
+
     def named(self, name: str, before: int | None = None) -> Stage | None:
-        """Return the last stage of that name, in any case, among those before number `before`; or None.
+        """Return the last stage of that name, which is in lower case, among those before number `before`; or None.
 
         This is what FROM looks for before it looks for an image.
         """
-        return next((stage for stage in self.stages[:before][::-1] if stage.name and stage.name == name.lower()), None)
+        return next((stage for stage in self.stages[:before][::-1] if stage.name and stage.name == name), None)
 
     def stage(self, reference: str, before: int | None = None) -> Stage | None:
-        """Return the stage of that name or number, as `COPY --from` and `--target` have it; None: it is an image.
+        """Return the last stage of that name, in any case, or number, as `COPY --from` and `--target` have it; or None.
 
         >>> file = Dockerfile.parse("FROM a AS one\\nFROM b")
         >>> file.stage("ONE").index, file.stage("1").base, file.stage("1", before=1)
@@ -133,11 +153,11 @@ class Dockerfile:
         """
         stages = self.stages[:before]
         number = int(reference) if re.fullmatch(r"[+-]?\d{1,9}", reference, re.ASCII) else -1
-        return self.named(reference, before) or (stages[number] if 0 <= number < len(stages) else None)
+        return self.named(reference.lower(), before) or (stages[number] if 0 <= number < len(stages) else None)
 
     def _check_origin(self, stage: Stage, one: Instruction, origin: str) -> None:
         """Refuse a `--from` of the stage itself, or of a later one, or of what is neither a stage nor an image."""
-        found = self.stage(origin, before=stage.index) or self.stage(origin)
+        found = self.stage(origin)
         if found is stage:
             raise one.error(f"circular dependency detected on stage: {stage.title}")
         if found and found.index > stage.index:
@@ -168,9 +188,8 @@ class Dockerfile:
         build_args = build_args or {}
         values.update({name: build_args[name] for name in values.keys() & build_args.keys()})
         for arg in self.args:
-            for pair in arg.pairs:  # one by one: here, unlike in a stage, a default sees the names to its left
-                [(name, value)] = replace(arg, pairs=(pair,)).arguments(values, build_args, values)
-                values.update({} if value is None else {name: value})
+            pairs = arg.arguments(values, build_args, values)
+            values.update((name, value) for name, value in pairs if value is not None)
         return values
 
     def check_bases(self, args: Mapping[str, str]) -> None:
@@ -189,11 +208,16 @@ def _check_image(one: Instruction, name: str) -> None:
         raise one.error(f"failed to parse stage name {quoted(name)}: {error.explanation}") from None
 
 
-def _warnings(source: Source) -> tuple[str, ...]:
-    syntax = source.directives.get("syntax", "docker/dockerfile")
-    if re.match(r"(docker\.io/)?docker/dockerfile(-upstream)?\b", syntax):
-        return source.warnings
-    return (*source.warnings, f"syntax={syntax} is not used: minidocker reads every Dockerfile by itself")
+def check_syntax(frontend: str) -> None:
+    """Refuse a `# syntax=` that names another language than Docker's. Raises Unsupported.
+
+    >>> check_syntax("docker/dockerfile:1.7-labs")
+    """
+    if frontend and not FRONTEND.match(frontend):
+        raise Unsupported(
+            f"syntax={frontend} is not supported: minidocker reads every Dockerfile by itself, and runs no frontend "
+            "images: use docker/dockerfile:1, or leave the line out"
+        )
 
 
 def _grouped(instructions: Iterable[Instruction]) -> tuple[list[Instruction], list[list[Instruction]]]:
@@ -215,10 +239,3 @@ def _grouped(instructions: Iterable[Instruction]) -> tuple[list[Instruction], li
 def _stage(index: int, origin: Instruction, instructions: list[Instruction]) -> Stage:
     name = origin.args[2].lower() if len(origin.args) == 3 else ""
     return Stage(index, name, origin.args[0], str(origin.flags.get("platform", "")), origin, tuple(instructions))
-
-
-def _check_names(stages: Iterable[Stage]) -> None:
-    seen: dict[str, Stage] = {}
-    for stage in stages:
-        if stage.name and (first := seen.setdefault(stage.name, stage)) is not stage:
-            raise stage.origin.error(f"duplicate name {stage.name}: it is the stage of line {first.line} already")

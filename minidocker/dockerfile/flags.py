@@ -32,11 +32,11 @@ def parse_flags(keyword: str, words: tuple[str, ...]) -> dict[str, Flag]:
         name, equals, value = word[2:].partition("=")
         kind = known.get(name)
         if kind is None:
-            raise ValueError(f"Unknown flag: {name}{meant(name, known)}; {_known(keyword, known)}")
+            raise ValueError(f"unknown flag: --{name}{meant(name, known)}; {_known(keyword, known)}")
         if name in flags and kind is not tuple:
-            raise ValueError(f"Duplicate flag specified: {name}")
+            raise ValueError(f"duplicate flag specified: {name}")
         if not value and (equals if kind is bool else not equals):
-            raise ValueError(f"Missing a value on flag: {name}")
+            raise ValueError(f"missing a value on flag: {name}")
         flags[name] = _flag_value(name, value, kind, flags.get(name))
     return flags
 
@@ -51,5 +51,5 @@ def _flag_value(name: str, value: str, kind: type, before: Flag | None) -> Flag:
     if kind is str:
         return value
     if value.lower() not in ("", "true", "false"):
-        raise ValueError(f"Expecting boolean value for flag {name}, not: {value}")
+        raise ValueError(f"expecting boolean value for flag {name}, not: {value}")
     return value.lower() != "false"

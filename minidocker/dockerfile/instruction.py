@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import DockerfileError
 from .flags import Flag, parse_flags
-from .lines import BLANKS, Heredoc, Line, Source, error_in, first_word, json_list, parse_heredoc, trim
+from .lines import BLANKS, Heredoc, Line, Source, error_in, first_word, json_list, parse_heredoc, split_flags, trim
 from .values import check_signal, duration, exposed_ports, meant
 from .words import expand, expand_text, expand_words, is_space, quoted
 
@@ -44,6 +44,7 @@ class Instruction:
 
     `flags` holds a str, for a boolean flag a bool, for one that may repeat (mount, exclude, device) a tuple. In
     `pairs` the value is None for an ARG without default. `health` is as in the image config, times in nanoseconds.
+    `comments` are those right above it; `gap` is its last line where it goes on over an empty one.
     """
 
     keyword: str
@@ -58,6 +59,13 @@ class Instruction:
     health: Mapping[str, Any] | None = None
     escape: str = "\\"
     name: str = "Dockerfile"
+    comments: tuple[str, ...] = ()
+    gap: int = 0
+
+    @property
+    def typed(self) -> str:
+        """The keyword as it was typed."""
+        return first_word(self.text)[0]
 
     @property
     def script(self) -> str:
@@ -89,21 +97,21 @@ class Instruction:
             raise self.error(str(error)) from None
 
     def arguments(
-        self, env: Mapping[str, str], build_args: Mapping[str, str], inherited: Mapping[str, str]
+        self, env: dict[str, str], build_args: Mapping[str, str], inherited: Mapping[str, str]
     ) -> tuple[Pair, ...]:
         """Return the names of an ARG with their values: a build argument's, else the default, else the inherited one.
 
-        A default is not even looked at when a build argument is given.
+        A default sees the names to its left; it is not even looked at when a build argument is given.
 
-        >>> parse_instruction("ARG a=1$x b c").arguments({"x": "y"}, {"c": "4"}, {})
-        (('a', '1y'), ('b', None), ('c', '4'))
+        >>> parse_instruction("ARG a=1$x b=${a}2 c d").arguments({"x": "y"}, {"d": "4"}, {})
+        (('a', '1y'), ('b', '1y2'), ('c', None), ('d', '4'))
         """
-
         pairs: list[Pair] = []
-        for word, default in self.pairs:
-            name = self.word(word, env)
+        for name, default in self.pairs:
             given = build_args.get(name, inherited.get(name))
-            pairs.append((name, given if name in build_args or default is None else self.word(default, env)))
+            value = given if name in build_args or default is None else self.word(default, env)
+            pairs.append((name, value))
+            env = env if value is None else env | {name: value}
         return tuple(pairs)
 
     def word(self, text: str, env: Mapping[str, str]) -> str:
@@ -122,9 +130,18 @@ def parse_instruction(text: str, name: str = "Dockerfile") -> Instruction:
 def parse_line(line: Line) -> Instruction:
     """Turn a line into the instruction that it is; DockerfileError when it is none."""
     if line.keyword not in PARSERS:
-        raise line.error(f"unknown instruction: {line.word}{meant(line.word, PARSERS)}")
+        hint = meant(line.keyword, PARSERS)
+        raise line.error(f"unknown instruction: {line.word}{hint.lower() if line.word.islower() else hint}")
     bare = Instruction(
-        line.keyword, trim(line.text), line.line, line.end, heredocs=line.heredocs, escape=line.escape, name=line.name
+        line.keyword,
+        trim(line.text),
+        line.line,
+        line.end,
+        heredocs=line.heredocs,
+        escape=line.escape,
+        name=line.name,
+        comments=line.comments,
+        gap=line.gap,
     )
     try:
         return PARSERS[line.keyword](replace(bare, flags=parse_flags(line.keyword, line.flags)), line)
@@ -155,7 +172,7 @@ def _run(bare: Instruction, line: Line) -> Instruction:
 
 def _shell(bare: Instruction, line: Line) -> Instruction:
     shell = _command(bare, line)
-    if not any(shell.args):
+    if not (shell.args if shell.json else line.rest):
         raise ValueError("SHELL requires at least one argument")
     if not shell.json:
         raise ValueError('SHELL requires the arguments to be in JSON form, as in SHELL ["/bin/bash", "-c"]')
@@ -281,9 +298,9 @@ def _times(flags: Mapping[str, Flag]) -> dict[str, int]:
     """Return a health check's times and retries as the image config has them; what is not set is left out."""
     times = {}
     for flag, key in TIMES.items():
-        if text := str(flags.get(flag, "")):
-            times[key] = duration(text)
-            if times[key] < UNIT:
+        if (text := str(flags.get(flag, ""))) and (time := duration(text)):
+            times[key] = time
+            if time < UNIT:
                 raise ValueError(f"Interval {quoted(flag)} cannot be less than 1ms")
     if text := str(flags.get("retries", "")):
         if not re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII):
@@ -292,6 +309,17 @@ def _times(flags: Mapping[str, Flag]) -> dict[str, int]:
             raise ValueError(f"--retries must be at least 1 (not {int(text)})")
         times["Retries"] = int(text)
     return times
+
+
+def _check_trigger(text: str, keyword: str, line: Line) -> None:
+    """Raise for a trigger that cannot even be split into words; for the rest Docker lets a child image stumble."""
+    if keyword not in PARSERS:
+        return
+    rest = split_flags(first_word(text)[1])[1]
+    if keyword in ("ENV", "LABEL") and rest:
+        _pairs(Instruction(keyword, text), replace(line, rest=rest))
+    elif keyword in ("RUN", "CMD", "ENTRYPOINT", "SHELL", "COPY", "ADD", "VOLUME"):
+        json_list(rest)
 
 
 UNIT = 1_000_000  # a millisecond, the shortest time of a health check
@@ -307,10 +335,7 @@ def _onbuild(bare: Instruction, line: Line) -> Instruction:
         raise ValueError(f"{trigger} isn't allowed as an ONBUILD trigger")
     bodies = "".join(f"\n{heredoc.content}{heredoc.name}" for heredoc in line.heredocs)
     text = re.sub(r"(?i)^\s*ONBUILD\s*", "", line.text) + bodies
-    try:
-        parse_instruction(text, line.name)  # Docker waits for a child image to stumble over it
-    except DockerfileError as error:
-        raise ValueError(f"ONBUILD: {error.message}") from None
+    _check_trigger(text, trigger, line)
     return replace(bare, args=(text,), heredocs=())
 
 
@@ -389,7 +414,8 @@ def _expand_expose(one: Instruction, env: Mapping[str, str]) -> Instruction:
 
 def _expand_volume(one: Instruction, env: Mapping[str, str]) -> Instruction:
     volumes = _expand_args(one, env)
-    return replace(volumes, args=_not_blank(volumes.args))
+    _not_blank(volumes.args)
+    return volumes
 
 
 def _expand_signal(one: Instruction, env: Mapping[str, str]) -> Instruction:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import DockerfileError
 from .words import expand_words, is_space, split_words
@@ -62,6 +62,8 @@ class Line:
     heredocs: tuple[Heredoc, ...] = ()
     escape: str = "\\"
     name: str = "Dockerfile"
+    comments: tuple[str, ...] = ()  # those right above it
+    gap: int = 0  # the line on which it ends, if there is an empty one among those that it was joined of
 
     @property
     def keyword(self) -> str:
@@ -81,11 +83,10 @@ def error_in(keyword: str, message: str, name: str, line: int) -> DockerfileErro
 
 @dataclass(frozen=True)
 class Source:
-    """A Dockerfile as text: its instructions' lines, the parser directives at its top, the reader's warnings."""
+    """A Dockerfile as text: its instructions' lines, and the parser directives at its top."""
 
     lines: tuple[Line, ...]
     directives: dict[str, str]
-    warnings: tuple[str, ...]
 
     @classmethod
     def read(cls, text: str, name: str = "Dockerfile") -> Source:
@@ -101,7 +102,7 @@ class Source:
         lines = tuple(reader.instructions())
         if not lines:
             raise DockerfileError("file with no instructions", name, reader.number)
-        return cls(lines, reader.directives, tuple(reader.warnings))
+        return cls(lines, reader.directives)
 
     @property
     def escape(self) -> str:
@@ -117,7 +118,6 @@ class _Reader:
         self.name, self.number = name, 0
         self.directives: dict[str, str] = {}
         self.at_top = True
-        self.warnings: list[str] = []
 
     def error(self, message: str, line: int = 0) -> DockerfileError:
         return DockerfileError(message, self.name, line or self.number)
@@ -131,41 +131,45 @@ class _Reader:
             yield raw
 
     def instructions(self) -> Iterator[Line]:
+        comments: list[str] = []
         for raw in self.physical():
             text = trim_left(raw.rstrip("\r\n"))
-            self.directive(text)
-            if not text or text.startswith("#"):
+            if self.directive(text):
                 continue
-            start = self.number
-            yield self.instruction(self.joined(text, start), start)
+            comment = trim(text[1:]) if text.startswith("#") else None
+            if text and comment is None:
+                yield self.instruction(text, tuple(comments))
+            comments = [*comments, comment] if comment else []  # an empty line, or comment, parts it from what follows
 
-    def directive(self, text: str) -> None:
-        """Take a parser directive, as long as nothing else has come before it."""
+    def directive(self, text: str) -> bool:
+        """Take a parser directive, as long as nothing else has come before it; whether it was one."""
         match = DIRECTIVE.fullmatch(text) if self.at_top else None
         key = match[1].lower() if match else ""
         self.at_top = key in DIRECTIVES
         if not match or not self.at_top:
-            return
+            return False
         if key in self.directives:
             raise self.error(f"only one {key} parser directive can be used")
         if key == "escape" and match[2] not in ("`", "\\"):
             raise self.error(f"invalid escape token '{match[2]}' does not match ` or \\")
         self.directives[key] = match[2]
+        return True
 
-    def joined(self, text: str, start: int) -> str:
-        """Return the line with those that continue it; comments among them vanish, and so do empty lines."""
+    def joined(self, text: str) -> tuple[str, int]:
+        """Return the line with those that continue it; comments among them vanish, and so do empty lines.
+
+        With an empty line among them comes the number of the last.
+        """
         text, more = self.continued(text)
-        empty = False
+        pieces, empty = [text], False
         while more and (raw := next(self.physical(), None)) is not None:
             following = raw.rstrip("\r\n")
             if not trim_left(following):
                 empty = True
             elif not trim_left(following).startswith("#"):
                 following, more = self.continued(following)
-                text += following
-        if empty:
-            self.warnings.append(f"Empty continuation line found in: {text} (line {start})")
-        return text
+                pieces.append(following)
+        return "".join(pieces), self.number if empty else 0
 
     @property
     def escape(self) -> str:
@@ -177,21 +181,23 @@ class _Reader:
         more = body.endswith(self.escape) and not body.endswith(self.escape * 2)
         return (body[:-1], True) if more else (text, False)
 
-    def instruction(self, text: str, start: int) -> Line:
+    def instruction(self, text: str, comments: tuple[str, ...]) -> Line:
+        start = self.number
+        text, gap = self.joined(text)
         word, rest = first_word(text)
         flags, rest = split_flags(rest)
         names = heredoc_names(text) if holds_heredocs(word, rest) else []
         heredocs = tuple(self.heredoc(heredoc, start) for heredoc in names)
-        return Line(text, start, self.number, word, flags, rest, heredocs, self.escape, self.name)
+        return Line(text, start, self.number, word, flags, rest, heredocs, self.escape, self.name, comments, gap)
 
     def heredoc(self, heredoc: Heredoc, start: int) -> Heredoc:
         """Read the here-document's lines."""
-        content = ""
+        content: list[str] = []
         for raw in self.physical():
             end = raw.rstrip("\r\n")
             if (end.lstrip("\t") if heredoc.chomp else end) == heredoc.name:
-                return Heredoc(heredoc.name, content, heredoc.expand, heredoc.chomp, heredoc.descriptor)
-            content += raw
+                return replace(heredoc, content="".join(content))
+            content.append(raw)
         raise self.error(f"unterminated heredoc: no line is {heredoc.name!r}", start)
 
 
@@ -254,17 +260,16 @@ def _flag(text: str) -> tuple[str, str]:
 def json_list(text: str) -> list[str] | None:
     """Return the list when `text` is a JSON array of strings (the exec form); None: it is not JSON.
 
-    Raises ValueError for an array with anything but strings in it. What follows the array does not count, as in
-    Docker 20.10; the newest BuildKit would take such a line for the shell form.
+    Raises ValueError for an array with anything but strings in it.
 
-    >>> json_list('["echo", "hi"] # said'), json_list("[ -f /x ] && echo hi")
-    (['echo', 'hi'], None)
+    >>> json_list(' ["echo", "hi"]'), json_list("[ -f /x ] && echo hi"), json_list('["echo", "hi"] # said')
+    (['echo', 'hi'], None, None)
     """
     text = trim_left(text)
     if not text.startswith("["):
         return None
     try:
-        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
+        value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
     if not all(isinstance(item, str) for item in value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 from .words import quoted
 
@@ -28,25 +29,45 @@ def exposed_ports(spec: str) -> list[str]:
     >>> exposed_ports("80"), exposed_ports("8000-8002/udp"), exposed_ports("127.0.0.1:5000:50/TCP")
     (['80/tcp'], ['8000/udp', '8001/udp', '8002/udp'], ['50/tcp'])
     """
-    whole, protocol, *_ = [*spec.split("/"), "", ""]
-    host, _, ports = whole.rpartition(":")
+    address, published, ports, protocol = split_port(spec)
     if not ports:
-        raise ValueError(f"No port specified: {spec}<empty>")
+        raise ValueError(f"invalid port: {quoted(spec)}: no port specified")
+    if protocol.lower() not in ("", *PROTOCOLS):
+        raise ValueError(f"invalid port: {quoted(spec)}: invalid proto: {protocol}")
+    if address and not _is_address(address):
+        raise ValueError(f"invalid IP address: {address}")
     first, last = _port_range(ports, "containerPort")
-    published = host.rpartition(":")[2]
     low, high = _port_range(published, "hostPort") if published else (first, last)
     if first != last and high - low != last - first:
-        raise ValueError(f"Invalid ranges specified for container and host Ports: {ports} and {published}")
-    if protocol.lower() not in ("", *PROTOCOLS):
-        raise ValueError(f"Invalid proto: {protocol}")
+        raise ValueError(f"invalid ranges specified for container and host Ports: {ports} and {published}")
     return [f"{port}/{protocol.lower() or 'tcp'}" for port in range(first, last + 1)]
 
 
+def split_port(spec: str) -> tuple[str, str, str, str]:
+    """The parts of `address:published:port/protocol`, each as it is written, or empty.
+
+    >>> split_port("[::1]:8080:80/TCP"), split_port("80")
+    (('[::1]', '8080', '80', 'TCP'), ('', '', '80', ''))
+    """
+    host, _, container = spec.rpartition(":")
+    address, _, published = host.rpartition(":")
+    ports, _, protocol = container.partition("/")
+    return address, published, ports, protocol
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
 def _port_range(text: str, what: str) -> tuple[int, int]:
-    match = re.fullmatch(r"0*(\d{1,5})(?:-0*(\d{1,5}))?", text, re.ASCII)
+    match = re.fullmatch(r"\+?0*(\d{1,5})(?:-\+?0*(\d{1,5}))?", text, re.ASCII)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     if not first <= last <= 65535:
-        raise ValueError(f"Invalid {what}: {text}; a port is a number up to 65535, or a range such as 8000-8010")
+        raise ValueError(f"invalid {what}: {text}; a port is a number up to 65535, or a range such as 8000-8010")
     return first, last
 
 
@@ -87,14 +108,15 @@ def check_platform(text: str) -> None:
     """Raise ValueError unless `text` is a platform: `linux/arm64/v8`, or an operating system or architecture alone."""
     problem, parts = "", text.split("/")
     for part in parts[:3]:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", part):
-            problem = f'{quoted(part)} is an invalid component of {quoted(text)}; it must match "^[A-Za-z0-9_-]+$"'
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+(\([A-Za-z0-9_.-]*\))?", part):
+            must = 'platform specifier component must match "^[A-Za-z0-9_.-]+$"'
+            problem = f"{quoted(part)} is an invalid component of {quoted(text)}: {must}"
     if len(parts) > 3:
         problem = f"{quoted(text)}: cannot parse platform specifier, which is os/architecture/variant"
     elif len(parts) == 1 and not problem and not PLATFORM_PARTS.fullmatch(text.lower()):
         problem = f"{quoted(text)}: unknown operating system or architecture"
     if problem:
-        raise ValueError(f"failed to parse platform {text}: {problem}")
+        raise ValueError(problem)
 
 
 def meant(word: str, known: Iterable[str]) -> str:
@@ -103,8 +125,15 @@ def meant(word: str, known: Iterable[str]) -> str:
     >>> meant("RUNN", ["RUN", "COPY"])
     ' (did you mean RUN?)'
     """
-    distances = sorted((_distance(word.lower(), other.lower()), other) for other in known)
-    return f" (did you mean {distances[0][1]}?)" if distances and 0 < distances[0][0] <= 2 else ""
+    match = nearest(word, known)
+    return f" (did you mean {match}?)" if match else ""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is one or two typing errors away, the first of the nearest; or nothing."""
+    distances = [(_distance(word, other), other) for other in known]
+    distance, match = min(distances, key=lambda pair: pair[0], default=(0, ""))
+    return match if 0 < distance <= 2 else ""
 
 
 def _distance(one: str, other: str) -> int:

@@ -47,8 +47,14 @@ def test_a_line_knows_where_it_began_and_ended() -> None:
     ]
 
 
-def test_an_empty_continuation_line_is_warned_of() -> None:
-    assert Source.read("RUN a \\\n\n b\n").warnings == ("Empty continuation line found in: RUN a  b (line 1)",)
+def test_an_empty_continuation_line_is_noted_with_the_line_where_the_instruction_ends() -> None:
+    lines = Source.read("RUN a \\\n\n b\nRUN a \\\n# \n b\nRUN <<E \\\n\n cat\nx\nE\n").lines
+    assert [line.gap for line in lines] == [3, 0, 9]
+
+
+def test_comments_belong_to_what_they_stand_right_above() -> None:
+    text = "# syntax=docker/dockerfile:1\n# one\n#two \nRUN a\n# three\n\nRUN b\n# four\n#\nRUN c\n##\nRUN d"
+    assert [line.comments for line in Source.read(text).lines] == [("one", "two"), (), (), ("#",)]
 
 
 @pytest.mark.parametrize(
@@ -124,8 +130,8 @@ def test_flags_come_first(text: str, flags: tuple[str, ...], rest: str) -> None:
         ('["a",]', None),
         ('["a\\x"]', None),
         ('["a\tb"]', None),
-        ('["a"] # comment', ["a"]),
-        ('["a"]]', ["a"]),
+        ('["a"] # comment', None),
+        ('["a"]]', None),
         ('[ "$a" = b ] && c', None),
         ("[NaN]", None),
         ('{"a": 1}', None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from minidocker.dockerfile import PLATFORM_ARGS, PREDEFINED_ARGS, Dockerfile
-from minidocker.errors import DockerfileError
+from minidocker.errors import DockerfileError, Unsupported
 
 TWO = """\
 ARG version=3.19
@@ -79,8 +79,8 @@ def test_the_target_is_a_name_a_number_or_the_last() -> None:
         ("FROM a AS b c", 1, "FROM requires either one or three arguments"),
         ("FROM a AS 1b", 1, 'invalid name for build stage: "1b", name can\'t start with a number or contain symbols'),
         ("FROM a AS b!", 1, 'invalid name for build stage: "b!", name can\'t start with a number or contain symbols'),
-        ("FROM --foo=x a", 1, "Unknown flag: foo"),
-        ("FROM a AS x\nFROM b AS X", 2, "duplicate name x: it is the stage of line 1 already"),
+        ("FROM --foo=x a", 1, "unknown flag: --foo"),
+        ("FROM a AS x\nFROM x AS y\nCOPY --from=x / /\nFROM b AS X", 3, 'cannot copy from stage "x"'),
         ("RUN x\nFROM a", 1, "no build stage in current context"),
         ("ENV a=b\nFROM a", 1, "no build stage in current context"),
         ("ARG a\nCOPY a b", 2, "no build stage in current context"),
@@ -91,7 +91,7 @@ def test_the_target_is_a_name_a_number_or_the_last() -> None:
         ("FROM ${x:?missing}", 1, "x: missing"),
         ("FROM --platform=foo a", 1, 'failed to parse platform foo: "foo": unknown operating system or architecture'),
         ("FROM --platform=a/b/c/d a", 1, "failed to parse platform a/b/c/d"),
-        ("FROM --platform=$x a", 1, 'failed to parse platform : "" is an invalid component of ""'),
+        ("FROM --platform=$x a", 1, "empty platform value from expression $x"),
         ("FROM --platform=linux/ a", 1, 'failed to parse platform linux/: "" is an invalid component'),
         ("FROM a\nCOPY --from=A! b c", 2, 'failed to parse stage name "A!": invalid reference format'),
         ("FROM a AS x\nCOPY --from=X b c", 2, "circular dependency detected on stage: x"),
@@ -144,11 +144,23 @@ def test_a_text_that_is_no_text_does_no_harm() -> None:
     assert Dockerfile.parse("FROM scratch\nENV a=\udcff\ud800").stages[0].instructions[0].pairs[0][1]
 
 
-def test_another_frontend_is_warned_of() -> None:
-    assert Dockerfile.parse("# syntax=docker/dockerfile:1.4-labs\nFROM a").warnings == ()
-    assert Dockerfile.parse("# syntax=my/frontend\nFROM a").warnings == (
-        "syntax=my/frontend is not used: minidocker reads every Dockerfile by itself",
-    )
+@pytest.mark.parametrize(
+    "frontend", ["docker/dockerfile:1", "docker/dockerfile:1.4-labs", "docker.io/docker/dockerfile@sha256:0"]
+)
+def test_dockers_frontend_is_ours(frontend: str) -> None:
+    assert Dockerfile.parse(f"# syntax={frontend}\nFROM a").directives["syntax"] == frontend
+
+
+@pytest.mark.parametrize("frontend", ["my/frontend", "docker/dockerfile-next:1"])
+def test_another_frontend_is_refused_by_name(frontend: str) -> None:
+    with pytest.raises(Unsupported, match=f"syntax={frontend} is not supported"):
+        Dockerfile.parse(f"# syntax={frontend}\nFROM a")
+
+
+def test_of_two_stages_with_one_name_from_sees_the_last_before_it_and_copy_the_last_of_all() -> None:
+    file = Dockerfile.parse("FROM a AS x\nFROM x AS X\nFROM x")
+    assert [stage.index for stage in (file.named("x", 1), file.named("x", 2), file.stage("X")) if stage] == [0, 1, 1]
+    assert file.named("X") is None, "to FROM, the case matters: an image cannot be called X"
 
 
 def test_the_arguments_that_docker_knows_by_itself() -> None:
