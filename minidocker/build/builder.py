@@ -18,6 +18,7 @@ from pathlib import Path
 from minidocker.build.cache import Cache, Record
 from minidocker.build.context import Context
 from minidocker.build.draft import Draft
+from minidocker.build.remotes import Remotes
 from minidocker.build.stage import NETWORKS, StageBuild
 from minidocker.build.stages import Graph, architecture_of, platform_args
 from minidocker.build.step import Build, Options
@@ -39,6 +40,7 @@ class Builder:
     memory: type[Cache] = Cache
     teller: type[Teller] = Teller
     worker: type[StageBuild] = StageBuild
+    remote: type[Remotes] = Remotes
 
     def __init__(
         self,
@@ -61,6 +63,7 @@ class Builder:
         self.workers: dict[int, StageBuild] = {}
         self.drafts: dict[int, Draft] = {}
         self.scratch = self.store.root / "tmp" / f"build-{os.getpid()}-{os.urandom(4).hex()}"
+        self.remotes = self.remote(self.store.root / "cache" / "remote", self.scratch, self.together.stoppable)
         self.now = time.time_ns() if options.epoch is None else options.epoch * SECOND
         self.graph = Graph(dockerfile, dockerfile.global_args(options.build_args, platform_args(options.platform)))
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from minidocker.build.chmod import Mode, parse
 from minidocker.dockerfile import Instruction, parse_instruction
 from minidocker.dockerfile.words import quoted
 from minidocker.errors import BuildError, InvalidArgument
@@ -84,14 +85,15 @@ def destination(config: Config, to: str) -> str:
     return path.rstrip("/") + "/" if posixpath.basename(to) in ("", ".", "..") else path
 
 
-def chmod(one: Instruction) -> int | None:
+def chmod(one: Instruction) -> Mode | None:
     """The mode that `--chmod` asks for. Raises DockerfileError."""
     text = str(one.flags.get("chmod", ""))
     if not text:
         return None
-    if not text.isascii() or not text.isdigit() or set(text) & set("89") or int(text, 8) > 0o7777:
-        raise one.error(f"invalid chmod parameter: {text!r}. it should be octal string and between 0 and 07777")
-    return int(text, 8) & 0o777  # as BuildKit: the permissions, and no set-user-id bit
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise one.error(str(error)) from None
 
 
 def changed(before: Config, after: Config) -> dict[str, tuple[Any, Any]]:
@@ -160,9 +162,11 @@ def run_text(argv: Sequence[str], args: Sequence[tuple[str, str]]) -> str:
 
 
 def copy_text(one: Instruction) -> str:
-    """The `created_by` of COPY and ADD: the sources and the destination, without the flags."""
+    """The `created_by` of COPY and ADD: of the flags it has those that change how the files look."""
     *sources, to = one.args
-    return " ".join([one.keyword, *sources, *(f"<<{doc.name}" for doc in one.heredocs), to, "# buildkit"])
+    flags = ["--parents"] * bool(one.flags.get("parents"))
+    flags += [f"--{flag}={one.flags[flag]}" for flag in ("chown", "chmod") if one.flags.get(flag)]
+    return " ".join([one.keyword, *flags, *sources, *(f"<<{doc.name}" for doc in one.heredocs), to, "# buildkit"])
 
 
 def _list(words: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 Nothing is mounted and nothing of the image is unpacked. The rules are BuildKit's: of a directory the contents are
 copied; a destination is a directory when it ends in a slash or is one; it is found through the symbolic links of the
-image; parents that are missing are made.
+image; parents that are missing are made. What is copied is told by `selecting.py`.
 
     >>> context = Tree({"/app/main.py": file(b"print(1)")})
     >>> layer = copy([(context, select(context, ["app"]))], Copy("/srv/"), Tree())
@@ -13,20 +13,18 @@ image; parents that are missing are made.
 from __future__ import annotations
 
 import posixpath
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
-from minidocker.dockerignore import match
+from minidocker.build.chmod import Mode, changed
+from minidocker.build.selecting import CONTEXT, Found, contents, select
 from minidocker.errors import BuildError
 from minidocker.layer import Changeset
-from minidocker.tree import MAX_SYMLINKS, Data, Entry, Tree, clean, directory, file, parents, prefix, slice_below
+from minidocker.tree import MAX_SYMLINKS, Data, Entry, Tree, directory, file, parents, prefix, slice_below
 
-__all__ = ["Copy", "Found", "contents", "copy", "file", "select"]
+__all__ = ["CONTEXT", "Copy", "Found", "contents", "copy", "file", "select"]
 
 Owner = tuple[int, int]
-CONTEXT = "file not found in build context or excluded by .dockerignore"
 
 
 @dataclass(frozen=True)
@@ -39,45 +37,9 @@ class Copy:
 
     to: str
     owner: Owner | None = None
-    mode: int | None = None
+    mode: Mode | None = None
     unpack: Callable[[Data, str], Changeset | None] | None = None
     now: int = 0  # the time of the directories that are made on the way
-
-
-class Found(NamedTuple):
-    """A source: the path that was asked for, and the one that it leads to in the tree."""
-
-    asked: str
-    path: str
-
-
-def select(tree: Tree, sources: Sequence[str], where: str = CONTEXT) -> list[Found]:
-    """What the sources name: through links, which stay inside the tree, and for wildcards in sorted order.
-
-    Raises BuildError where one names nothing; `where` says in what it was looked for.
-
-    >>> tree = Tree({"/a.txt": file(), "/b.txt": file(), "/c.md": file()})
-    >>> [found.path for found in select(tree, ["*.txt", "./x/../c.md"])]
-    ['/a.txt', '/b.txt', '/c.md']
-    """
-    found = [one for source in sources for one in _select(tree, source, where)]
-    if sources and not found:
-        raise BuildError(f"COPY failed: no source files were specified: nothing matches {' '.join(sources)}")
-    return found
-
-
-def contents(tree: Tree, selected: list[Found]) -> dict[str, str]:
-    """What a copy of these would take: path -> kind, mode, owner and digest; no times. This is the cache's evidence."""
-    rows: dict[str, str] = {}
-    for found in selected:
-        entry = tree[found.path]
-        if not entry.is_dir:
-            rows[found.asked[1:]] = _evidence(entry)
-            continue
-        rows[prefix(found.asked)[1:] or "."] = "dir"
-        skip, start = len(prefix(found.path)), prefix(found.asked)[1:]
-        rows.update((start + path[skip:], _evidence(tree[path])) for path in tree.below(found.path))
-    return rows
 
 
 def copy(sources: Sequence[tuple[Tree, list[Found]]], request: Copy, lower: Mapping[str, Entry]) -> Changeset:
@@ -87,10 +49,6 @@ def copy(sources: Sequence[tuple[Tree, list[Found]]], request: Copy, lower: Mapp
     """
     target = Target(lower, request)
     every = [(tree, found) for tree, selected in sources for found in selected]
-    if len(every) > 1 and not request.to.endswith("/") and not target.is_dir(request.to):
-        raise BuildError(
-            "When using COPY with more than one source file, the destination must be a directory and end with a /"
-        )
     for number, (tree, found) in enumerate(every):
         target.add(tree, found, str(number))
     return target.changeset()
@@ -143,9 +101,9 @@ class Target:
         """Copy one source: a directory's contents, an archive's, or a file."""
         to, entry = self.request.to, source[found.path]
         if entry.is_dir:
-            self.below(source, found.path, self.folder(to, "cannot copy to non-directory: {}"), group)
+            self.below(source, found, self.folder(to, "cannot copy to non-directory: {}"), group)
             return
-        unpack = self.request.unpack if entry.kind == "file" else None
+        unpack = self.request.unpack if entry.kind == "file" and found.archive else None
         if unpack and (archive := unpack(entry.data, found.asked)) is not None:
             self.archive(archive, self.folder(to))
         else:
@@ -173,11 +131,19 @@ class Target:
                 raise BuildError(message.format(up))
         return there
 
-    def below(self, source: Tree, top: str, to: str, group: str) -> None:
-        """Everything below a directory; directories that are there already get the mode and owner of the source."""
-        skip, to = len(prefix(top)), prefix(to)
-        for path in source.below(top):
-            self.put(to + path[skip:], source[path], group)
+    def below(self, source: Tree, found: Found, to: str, group: str) -> None:
+        """Everything below a directory; directories that are there already get the mode and owner of the source.
+
+        With `--parents` they keep their owner.
+        """
+        skip, to = len(prefix(found.path)), prefix(to)
+        for path in found.below(source):
+            entry, there = source[path], to + path[skip:]
+            old = self.get(there) if found.parents and entry.is_dir else None
+            if old is not None and old.is_dir:
+                self.entries[there] = replace(old, mode=self.as_asked(entry, "").mode)
+            else:
+                self.put(there, entry, group)
 
     def put(self, path: str, entry: Entry, group: str) -> None:
         """One entry at a path whose parent is there."""
@@ -191,7 +157,9 @@ class Target:
     def as_asked(self, entry: Entry, group: str) -> Entry:
         """The entry with the owner and mode of the request, and hard links among the files of one source only."""
         uid, gid = self.request.owner or (entry.uid, entry.gid)
-        mode = entry.mode if self.request.mode is None or entry.kind == "symlink" else self.request.mode
+        mode = entry.mode
+        if self.request.mode is not None and entry.kind != "symlink":
+            mode = changed(self.request.mode, mode, entry.is_dir)
         link = f"{group}:{entry.link}" if entry.link else ""
         if (uid, gid, mode, link) == (entry.uid, entry.gid, entry.mode, entry.link):
             return entry
@@ -227,49 +195,6 @@ class Target:
         return Changeset(self.entries)
 
 
-def _select(tree: Tree, source: str, where: str) -> Iterator[Found]:
-    path = clean(source)
-    if not _is_pattern(path):
-        yield Found(path, _lead(tree, path, source, where))
-        return
-    parts = path.split("/")
-    first = next(number for number, part in enumerate(parts) if _is_pattern(part))
-    above, pattern = "/".join(parts[:first]) or "/", "/".join(parts[first:])
-    try:
-        top = tree.resolve(above)
-        names = [path[len(prefix(top)) :] for path in tree.below(top)]
-        matching = [name for name in names if name.count("/") == pattern.count("/") and match(pattern, name)]
-    except OSError:
-        return
-    except ValueError as error:
-        raise BuildError(f"COPY failed: {source}: {error}") from None
-    for name in matching:
-        yield Found(prefix(above) + name, _lead(tree, prefix(above) + name, source, where))
-
-
-def _lead(tree: Tree, path: str, source: str, where: str) -> str:
-    """Where a source leads to, or the error that says that it leads nowhere."""
-    why = "no such file or directory"
-    try:
-        if (there := tree.resolve(path)) in tree:
-            return there
-    except OSError as error:
-        why = (error.strerror or why).lower()
-    missing = f'failed to compute cache key: "{path}" not found'
-    if posixpath.normpath(source.lstrip("/") or ".").split("/")[0] == "..":
-        raise BuildError(f"{missing}: forbidden path outside the build context: {source} ()")
-    raise BuildError(f"{missing}: {where}: stat {source}: {why}")
-
-
 def _check_name(path: str) -> None:
     if posixpath.basename(path).startswith(".wh."):
         raise BuildError(f"{path}: a name that begins with .wh. means a removed file in a layer; rename the file")
-
-
-def _is_pattern(path: str) -> bool:
-    return bool(re.search(r"[*?\[]", re.sub(r"\\.", "", path)))
-
-
-def _evidence(entry: Entry) -> str:
-    what = entry.data.digest if entry.kind == "file" else entry.target
-    return f"{entry.kind} {entry.mode:o} {entry.uid}:{entry.gid} {what}"

@@ -21,9 +21,12 @@ from typing import Any
 from minidocker.build.builder import Builder
 from minidocker.build.cache import Cache, Decision, Facts, Record, key_of, listing_digest
 from minidocker.build.config import DEFAULT_PATH
+from minidocker.build.copying import Chosen, Source
+from minidocker.build.gitref import COMMIT, parse, redacted
 from minidocker.build.making import Make
 from minidocker.build.plan import Lane, lanes
-from minidocker.build.stage import Chosen, Source, StageBuild
+from minidocker.build.remotes import Remote, Remotes
+from minidocker.build.stage import StageBuild
 from minidocker.build.step import Build
 from minidocker.build.telling import Event, Teller
 from minidocker.content import Store
@@ -34,7 +37,7 @@ from minidocker.layer import Changeset
 
 
 class Unknown(Exception):
-    """What only shows when it is made."""
+    """What only shows when it is made, or asked for."""
 
 
 @dataclass
@@ -190,15 +193,15 @@ class StageForecast(StageBuild):
         return decision
 
     def gather(self, one: Instruction, source: Source) -> tuple[Chosen, str]:
-        """What a COPY takes; of a stage that has to run first, that is a doubt."""
+        """What a COPY takes; of a stage that has to run first, and of a URL, that is a doubt."""
         try:
             return super().gather(one, source)
-        except Unknown:
-            stage, name = self.graph.source(one), one.flags["from"]
+        except Unknown as unknown:
+            stage, name = self.graph.source(one), one.flags.get("from")
             what = f"what stage {name} makes this time" if stage else f"{name}, which is made first"
-            unknown = f"some files of {source.key}"
-            self.build.doubts[unknown] = f"depends on {what}"
-            return [], unknown
+            doubt = f"some files of {source.key or unknown}"
+            self.build.doubts[doubt] = f"depends on {str(unknown) or what}"
+            return [], doubt
 
     def decide(self, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
         """Ask the cache, if it can be known what to ask."""
@@ -236,10 +239,21 @@ class StageForecast(StageBuild):
         return super().stored(record, text)
 
 
+class Unasked(Remotes):
+    """Remote sources that nobody asks: known are a file whose `--checksum` is given, and a commit that is named."""
+
+    def ask(self, source: str, checksum: str = "", keep: bool | None = None) -> Remote:
+        """What the source gives, if that is known. Raises Unknown."""
+        git = parse(source)
+        if not (COMMIT.fullmatch(git.ref) if git else checksum):
+            raise Unknown(f"what {git.shown if git else redacted(source)} gives this time")
+        return super().ask(source, checksum, keep)
+
+
 class Forecaster(Builder):
     """A builder that only looks. `doubts` has the keys that nobody can know yet, each with what it depends on."""
 
-    memory, teller, worker = Peek, Foreteller, StageForecast
+    memory, teller, worker, remote = Peek, Foreteller, StageForecast, Unasked
     tell: Foreteller
 
     def build(self) -> Forecast:

@@ -6,41 +6,29 @@ A step asks the cache first; only when that has nothing are trees looked at, fil
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from minidocker.build import config as conf
 from minidocker.build.cache import LOST, NEVER, Decision, Facts, key_of
-from minidocker.build.copy import CONTEXT, Copy, Found, contents, copy, make_folder, select
+from minidocker.build.copy import make_folder
+from minidocker.build.copying import Copying
 from minidocker.build.draft import Draft
-from minidocker.build.making import Made, Maker
+from minidocker.build.making import Made
 from minidocker.build.run import Command, run
-from minidocker.build.unpack import unpack
 from minidocker.dockerfile import PREDEFINED_ARGS, Instruction
 from minidocker.runtime import Process
-from minidocker.tree import Tree, file
 
 if TYPE_CHECKING:
     from minidocker.build.builder import Builder
     from minidocker.dockerfile import Stage
 
 NETWORKS = ("default", "none", "host")
-Chosen = list[tuple[Tree, list[Found]]]  # of each tree that a COPY takes from, what
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where a COPY takes its files from: a tree, the key that names it ("" for the context), and what it is called."""
-
-    key: str
-    tree: Callable[[], Tree]
-    where: str = CONTEXT
-
-
-class StageBuild(Maker):
+class StageBuild(Copying):
     """One stage of a build. `carry_out` gives what it becomes; `first` is the number of its FROM."""
 
     def __init__(self, build: Builder, stage: Stage, first: int) -> None:
@@ -194,52 +182,3 @@ class StageBuild(Maker):
         """What a program of the build sees. Proxies come in without an ARG, and do not count for the cache."""
         proxies = {name: value for name, value in self.options.build_args.items() if name in PREDEFINED_ARGS}
         return tuple(f"{name}={value}" for name, value in (proxies | self.draft.env).items())
-
-    def copy(self, one: Instruction) -> Decision:
-        """COPY and ADD: files of the context, of another stage, or of an image."""
-        source, text = self.source(one), conf.copy_text(one)
-        facts: Facts = {
-            "parent": key_of({"epoch": self.options.epoch}) if one.flags.get("link") else self.draft.key,
-            "copy": [*one.args[:-1], *(f"<<{heredoc.name}" for heredoc in one.heredocs)],
-            "to": conf.destination(self.draft.config, one.args[-1]),
-            "owner": str(one.flags.get("chown", "")),
-            "mode": conf.chmod(one),
-            "add": one.keyword == "ADD",
-        }
-        quick = key_of(facts | {"source": source.key}) if source.key and not self.options.no_cache else ""
-        known = self.cache.alias(quick) if quick else ""
-        if known and (record := self.build.made.get(known) or self.cache.find(known)[0]):
-            return self.layer(one, record.facts, text, lambda: self.copied(one, facts, self.gather(one, source)[0]))
-        chosen, facts["files"] = self.gather(one, source)
-        if quick:
-            self.cache.alias(quick, key_of(facts))
-        return self.layer(one, facts, text, partial(self.copied, one, facts, chosen))
-
-    def gather(self, one: Instruction, source: Source) -> tuple[Chosen, str]:
-        """What a COPY takes, out of its source and its here-documents, and the digest that stands for all of it."""
-        docs = Tree({f"/{doc.name}": file(doc.data.encode()) for doc in one.heredocs})
-        with nullcontext() if source.key else self.build.context.lock:  # so that no file is read twice
-            tree = source.tree()
-            chosen = [
-                (tree, select(tree, one.args[:-1], source.where)),
-                (docs, select(docs, [f"/{doc.name}" for doc in one.heredocs])),
-            ]
-            return chosen, self.cache.put_files({k: v for part in chosen for k, v in contents(*part).items()})
-
-    def copied(self, one: Instruction, facts: Facts, chosen: Chosen) -> Made:
-        """The layer of a COPY. With `--link` it does not look at what is below."""
-        lower = Tree() if one.flags.get("link") else self.draft.tree()
-        owner = conf.owner(lower, facts["owner"]) if facts["owner"] else None
-        archives = partial(unpack, scratch=self.build.scratch) if one.keyword == "ADD" else None
-        return nullcontext(copy(chosen, Copy(facts["to"], owner, facts["mode"], archives, self.build.seconds), lower))
-
-    def source(self, one: Instruction) -> Source:
-        """Where a COPY takes its files from."""
-        stage, name = self.graph.source(one), str(one.flags.get("from", ""))
-        if stage is not None:
-            draft = self.build.draft(stage)
-            return Source(draft.key, draft.tree, f"file not found in stage {name}")
-        if name:
-            image = self.build.find(name, one)
-            return Source(key_of({"layers": image.diff_ids}), image.tree, f"file not found in image {name}")
-        return Source("", lambda: self.build.context.tree)

@@ -17,17 +17,10 @@ from minidocker.errors import Unsupported
 from minidocker.manifest import architecture
 
 FOREIGN = re.compile(r"linux/[a-z0-9]+")  # a platform without a variant
-REMOTE = ("http://", "https://", "git://", "git@", "ssh://")
-DOWNLOAD = "minidocker does not download during a build: fetch it yourself, and COPY it"
 LATER = {  # flag -> the way out
     "mount": "minidocker does not mount anything into a RUN yet: COPY what it needs, and remove it in the same RUN",
     "security": "minidocker runs every step in the same sandbox",
     "device": "minidocker gives no devices to a build",
-    "parents": "copy each directory to its own place instead",
-    "exclude": "name it in .dockerignore instead",
-    "checksum": DOWNLOAD,
-    "keep-git-dir": DOWNLOAD,
-    "unpack": "COPY leaves an archive as it is, and ADD unpacks it",
 }
 
 
@@ -103,8 +96,6 @@ class Graph:
         for one in stage.instructions:
             for flag in LATER.keys() & one.flags.keys():
                 raise Unsupported(f"line {one.line}: {one.keyword} --{flag} is not supported: {LATER[flag]}")
-            for remote in [arg for arg in one.args[:-1] if one.keyword == "ADD" and arg.startswith(REMOTE)]:
-                raise Unsupported(f"line {one.line}: ADD {remote} is not supported: {DOWNLOAD}")
 
 
 def platform_args(platform: str = "") -> dict[str, str]:

@@ -251,7 +251,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "FROM busybox\nRUN mkdir /d && echo 1 > /d/l\nCOPY . /d/\n", {"f": "real\n", "l": {"link": "f"}}
     ),
     "copy_chmod_dir": case(
-        "FROM busybox\nCOPY --chmod=700 app /2/\nCOPY --chmod=4711 a.txt /new/x\nCOPY --chmod=600 . /3/\n",
+        "FROM busybox\nCOPY --chmod=700 app /2/\nCOPY --chmod=711 a.txt /new/x\nCOPY --chmod=600 . /3/\n",
         APP | {"l": {"link": "a.txt"}},
     ),
     "copy_dir_own_mode": case(

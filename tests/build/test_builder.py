@@ -182,11 +182,6 @@ def test_a_dockerfile_alone_and_one_from_elsewhere(workshop: Any, tmp_path: Path
     [
         ("RUN --mount=type=cache,target=/x true", "RUN --mount is not supported"),
         ("RUN --security=insecure true", "RUN --security is not supported"),
-        ("COPY --parents a /x/", "COPY --parents is not supported"),
-        ("COPY --exclude=b . /x/", "COPY --exclude is not supported"),
-        ("ADD --checksum=sha256:aa http://x/y /x", "ADD --checksum is not supported"),
-        ("ADD http://example.org/y /x", "ADD http://example.org/y is not supported"),
-        ("ADD git@example.org:y.git /x", "ADD git@example.org:y.git is not supported"),
     ],
 )
 def test_what_is_not_done_is_refused_by_name_before_anything_is_built(workshop: Any, line: str, words: str) -> None:
