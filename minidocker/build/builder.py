@@ -18,9 +18,10 @@ from pathlib import Path
 from minidocker.build.cache import Cache, Record
 from minidocker.build.context import Context
 from minidocker.build.draft import Draft
+from minidocker.build.platforms import Platform, platform_args
 from minidocker.build.remotes import Remotes
 from minidocker.build.stage import NETWORKS, StageBuild
-from minidocker.build.stages import Graph, architecture_of, platform_args
+from minidocker.build.stages import Graph
 from minidocker.build.step import Build, Options
 from minidocker.build.telling import Event, Teller
 from minidocker.build.together import Together
@@ -169,7 +170,7 @@ class Builder:
         config = {key: value for key, value in config.items() if value not in (None, "", [], {})}
         created = draft.history[-1].get("created") if draft.history and self.options.epoch is None else None
         made = {"created": created or self.timestamp(), "config": config, "history": draft.history}
-        platform = {"architecture": architecture_of(self.options.platform)}
+        platform = Platform.parse(self.options.platform).config
         image = self.images.create(platform | draft.raw | made, draft.layers)
         for tag in self.options.tags:
             self.images.tag(image, tag)

@@ -7,16 +7,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from minidocker.build.platforms import Platform
 from minidocker.build.step import StageNode
 from minidocker.dockerfile import Dockerfile, Instruction, Stage
 from minidocker.errors import Unsupported
-from minidocker.manifest import architecture
 
-FOREIGN = re.compile(r"linux/[a-z0-9]+")  # a platform without a variant
 LATER = {  # flag -> the way out
     "mount": "minidocker does not mount anything into a RUN yet: COPY what it needs, and remove it in the same RUN",
     "security": "minidocker runs every step in the same sandbox",
@@ -79,6 +77,11 @@ class Graph:
         base = stage.base_image(self.args) if used else stage.base
         return StageNode(stage.index, stage.name, base, tuple(copies), used)
 
+    def platform(self, stage: Stage, target: str) -> Platform:
+        """What a stage is built for: the target, unless it, or the stage that it is based on, says otherwise."""
+        parent = self.base(stage)
+        return self.platform(parent, target) if parent else Platform.parse(stage.base_platform(self.args) or target)
+
     def copies_only(self, stage: Stage) -> bool:
         """Whether no program of a stage is run, nor of an image that it is based on: so any machine can build it."""
         grounded = self.base(stage) is not None or stage.base_image(self.args) == "scratch"
@@ -86,28 +89,12 @@ class Graph:
 
     def check(self, stage: Stage, platform: str) -> None:
         """Refuse what is not done, before anything is built. Raises Unsupported."""
-        wanted = stage.base_platform(self.args) or platform
-        copies_only = wanted == platform and FOREIGN.fullmatch(platform) and self.copies_only(stage)
-        if wanted not in ("", "linux", architecture(), f"linux/{architecture()}") and not copies_only:
+        wanted, ours = self.platform(stage, platform), Platform.parse("")
+        if wanted != ours and not (wanted == ("linux", *Platform.parse(platform)[1:]) and self.copies_only(stage)):
             raise Unsupported(
-                f"--platform={wanted}: only this machine's linux/{architecture()} can be built for, "
+                f"--platform={wanted}: only this machine's {ours} can be built for, "
                 "unless nothing is run: FROM scratch, without a RUN"
             )
         for one in stage.instructions:
             for flag in LATER.keys() & one.flags.keys():
                 raise Unsupported(f"line {one.line}: {one.keyword} --{flag} is not supported: {LATER[flag]}")
-
-
-def platform_args(platform: str = "") -> dict[str, str]:
-    """The build arguments that the builder sets by itself: TARGETPLATFORM, BUILDARCH…"""
-    sides = {"BUILD": architecture(), "TARGET": architecture_of(platform)}
-    return {
-        side + name: value
-        for side, arch in sides.items()
-        for name, value in {"PLATFORM": f"linux/{arch}", "OS": "linux", "ARCH": arch, "VARIANT": ""}.items()
-    }
-
-
-def architecture_of(platform: str) -> str:
-    """The architecture of `--platform`; where it names none, this machine's. `linux/arm64` -> `arm64`."""
-    return platform.removeprefix("linux").lstrip("/") or architecture()

@@ -213,6 +213,11 @@ def test_where_nothing_is_run_any_platform_can_be_built_for(workshop: Any) -> No
     assert [image.raw["architecture"] for image in (ours, theirs)] == ["amd64", "s390x"]
     assert "ARCH=s390x" in theirs.config["Env"]
     assert ours.diff_ids == theirs.diff_ids and ours.id != theirs.id
+    arm = workshop.image(copies, platform="linux/arm").raw
+    assert (arm["architecture"], arm["variant"]) == ("arm", "v7")
+    native = "FROM --platform=$BUILDPLATFORM busybox AS tools\nRUN echo x > /x\nFROM tools AS more\nRUN echo y >> /x\n"
+    crossed = workshop.image(native + "FROM scratch\nCOPY --from=more /x /\n", platform="linux/arm64")
+    assert (crossed.raw["architecture"], crossed.cat("/x")) == ("arm64", b"x\ny\n")
     for refused in ("FROM scratch\nRUN true\n", "FROM --platform=linux/s390x scratch\n"):
         with pytest.raises(Unsupported, match="unless nothing is run"):
             workshop.build(refused, platform="linux/s390x" if "RUN" in refused else "")
