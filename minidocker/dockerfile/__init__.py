@@ -128,6 +128,8 @@ class Dockerfile:
             for one in stage.instructions:
                 if origin := one.flags.get("from"):
                     file._check_origin(stage, one, str(origin))
+                for origin, target in one.mounts_from:
+                    file._check_mount(stage, one, origin, target)
         return file
 
     @property
@@ -165,6 +167,17 @@ class Dockerfile:
             raise one.error(f"cannot copy from stage {quoted(found.title)}, {where}")
         if not found and re.fullmatch(r"[+-]?\d+", origin, re.ASCII):
             raise one.error(f"invalid stage index {origin}: the file has {len(self.stages)} stages, from 0 on")
+        if not found:
+            _check_image(one, origin)
+
+    def _check_mount(self, stage: Stage, one: Instruction, origin: str, target: str) -> None:
+        """Refuse a mount of the stage itself, or of a later one; a number is no stage here."""
+        found = self.named(origin.lower())
+        if found is stage:
+            raise one.error(f"circular dependency detected on stage: {stage.title}")
+        if found and found.index > stage.index:
+            where = f"to {quoted(target)}, stage needs to be defined before current command"
+            raise one.error(f"cannot mount from stage {quoted(origin)} {where}")
         if not found:
             _check_image(one, origin)
 

@@ -21,6 +21,8 @@ from typing import Any
 from ..errors import DockerfileError
 from .flags import Flag, parse_flags
 from .lines import BLANKS, Heredoc, Line, Source, error_in, first_word, json_list, parse_heredoc, split_flags, trim
+from .mounts import RunMount
+from .mounts import origin as mount_origin
 from .values import check_signal, duration, exposed_ports, meant
 from .words import expand, expand_text, expand_words, is_space, quoted
 
@@ -114,6 +116,28 @@ class Instruction:
             env = env if value is None else env | {name: value}
         return tuple(pairs)
 
+    def texts(self, flag: str) -> tuple[str, ...]:
+        """Return all values of a flag that may repeat."""
+        values = self.flags.get(flag, ())
+        return values if isinstance(values, tuple) else ()
+
+    @property
+    def mounts_from(self) -> tuple[tuple[str, str], ...]:
+        """The stage or image, and the target, of each mount of a RUN that has a `from`; as written."""
+        found = (mount_origin(text) for text in self.texts("mount"))
+        return tuple((name, target) for name, target in found if name)
+
+    def mounts(self, env: Mapping[str, str]) -> tuple[RunMount, ...]:
+        """Return the mounts of a RUN, with their variables replaced; DockerfileError for what cannot be.
+
+        >>> parse_instruction("RUN --mount=type=tmpfs,target=$dir true").mounts({"dir": "/t"})
+        (RunMount(type='tmpfs', target='/t'),)
+        """
+        try:
+            return tuple(RunMount.parse(text, lambda word: self.word(word, env)) for text in self.texts("mount"))
+        except ValueError as error:
+            raise self.error(str(error)) from None
+
     def word(self, text: str, env: Mapping[str, str]) -> str:
         """Expand one word by this file's escape character; DockerfileError when it is malformed."""
         try:
@@ -167,6 +191,8 @@ def _run(bare: Instruction, line: Line) -> Instruction:
     for flag, modes in (("network", ("default", "none", "host")), ("security", ("sandbox", "insecure"))):
         if (mode := str(run.flags.get(flag, modes[0]))) not in modes:
             raise ValueError(f"{flag} mode {quoted(mode)} is not valid, it can be {' or '.join(modes)}")
+    for text in run.texts("mount"):
+        mount_origin(text)
     return run
 
 
