@@ -162,8 +162,9 @@ def one_plus_one(count: int | None, stored: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def shell() -> Iterator[Any]:
+def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """An IPython without a kernel: quick, and the notebook's own process."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", lessons.EPOCH)  # a lesson sets it; here it has to go again
     interactive = pytest.importorskip("IPython.core.interactiveshell")
     shell = interactive.InteractiveShell.instance()
     shell.reset()
