@@ -21,13 +21,13 @@ On the wire a layer is a tar (`minidocker.layertar`), named by its digest, the *
 from __future__ import annotations
 
 import hashlib
-from collections.abc import ItemsView, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import cached_property, reduce
 
 from minidocker.tree import Entry, Tree, clean, directory, file, link_groups, parents, relink, slice_below
 
-__all__ = ["WHITEOUT", "Changeset", "chain_ids", "diff", "directory", "file", "merge", "stack", "view"]
+__all__ = ["WHITEOUT", "Changeset", "chain_ids", "diff", "directory", "file", "merge", "settle", "stack", "view"]
 
 WHITEOUT = Entry("whiteout", 0)
 
@@ -83,24 +83,32 @@ class Changeset(Mapping[str, Entry]):
         return f"Changeset({len(self) - gone} entries, {gone} whiteouts, {len(self.opaque)} opaque, {self.size} bytes)"
 
 
-def diff(lower: Tree, upper: Tree) -> Changeset:
+def diff(lower: Tree, upper: Tree, among: set[str] | None = None) -> Changeset:
     """The layer that turns `lower` into `upper`: `merge(lower, diff(lower, upper)) == upper`.
 
     The result is canonical, so that equal changes have equal digests: removals are explicit whiteouts (never opaque
     directories), every parent of a change is listed but `/`, and a hard-linked file comes with all of its names.
+    `among` are the only paths that can have changed, for who knows them.
     """
     changed = {
-        path for path, entry in upper.items() if lower.get(path) is not entry and not _same(lower.get(path), entry)
+        path
+        for path in (upper.keys() if among is None else among)
+        if path in upper and lower.get(path) is not upper[path] and not _same(lower.get(path), upper[path])
     }
     changed |= _regrouped(lower, upper, changed)
     gone = {
         path
-        for path in lower
+        for path in (lower.keys() if among is None else among & lower.keys())
         if path not in upper and (up := next(parents(path))) in upper and upper[up].is_dir and lower[up].is_dir
     }
     above = {up for path in changed | gone for up in parents(path) if up != "/"}
     entries = {path: upper[path] for path in changed | above}
     return Changeset(entries | dict.fromkeys(gone, WHITEOUT))
+
+
+def settle(lower: Tree, layer: Changeset) -> Changeset:
+    """The canonical form of a layer: `diff(lower, merge(lower, layer))`, at the cost of the layer alone."""
+    return diff(lower, merge(lower, layer), _hidden(lower, layer) | layer.keys() | directories(layer))
 
 
 def merge(lower: Tree, *layers: Changeset) -> Tree:
@@ -130,7 +138,7 @@ _views: dict[tuple[int, ...], tuple[tuple[Changeset, ...], Tree]] = {}  # keeps 
 def stack(first: Changeset, second: Changeset) -> Changeset:
     """Both layers as one: `merge(tree, stack(a, b)) == merge(merge(tree, a), b)` for every tree."""
     entries, opaque = dict(first.items()), set(first.opaque)
-    hidden = hidden_by(second, first.paths)
+    hidden = hidden_by(second, lambda: first.paths)
     fresh = {  # directories that come new in `second` where `first` hid whatever was below
         path for path in directories(second) if (old := first.get(path)) is not None and not old.is_dir
     }
@@ -139,7 +147,7 @@ def stack(first: Changeset, second: Changeset) -> Changeset:
         opaque.discard(path)
     for path in fresh:
         entries[path] = directory()
-    _ungroup(first, entries, hidden | second._entries.keys() | fresh)
+    _ungroup(link_groups(first), entries, hidden | second._entries.keys() | fresh)
     entries.update(second.items())
     replaced = {path for path, entry in second.items() if not entry.is_dir}
     return Changeset(entries, (opaque - replaced) | second.opaque | fresh)
@@ -168,11 +176,20 @@ def directories(layer: Changeset) -> set[str]:
     return found
 
 
-def hidden_by(layer: Changeset, paths: list[str]) -> set[str]:
-    """Which of the sorted lower `paths` vanish under `layer`, unless it lists them again; and all its whiteouts."""
-    tops = {path for path, entry in layer.items() if not entry.is_dir} | layer.opaque if paths else set()
-    hidden = {path for top in tops for path in slice_below(paths, top)}
+def hidden_by(layer: Changeset, paths: Callable[[], list[str]], holds: Callable[[str], object] = bool) -> set[str]:
+    """Which of the lower paths vanish under `layer`, unless it lists them again; and all its whiteouts.
+
+    `paths` gives them, sorted; it is asked only if something may lie below what the layer puts there: if it `holds`.
+    """
+    tops = {path for path, entry in layer.items() if not entry.is_dir and holds(path)} | layer.opaque
+    below = paths() if tops else []
+    hidden = {path for top in tops for path in slice_below(below, top)}
     return hidden | {path for path, entry in layer.items() if entry.kind == "whiteout"}
+
+
+def _hidden(lower: Tree, layer: Changeset) -> set[str]:
+    """`hidden_by` over a whole tree."""
+    return hidden_by(layer, lambda: lower.paths, lambda path: path in lower and lower[path].is_dir)
 
 
 def _same(a: Entry | None, b: Entry) -> bool:
@@ -183,7 +200,7 @@ def _same(a: Entry | None, b: Entry) -> bool:
 def _regrouped(lower: Tree, upper: Tree, changed: set[str]) -> set[str]:
     """Paths to list again because the set of names of their file is not what `merge` would leave of the lower one."""
     again: set[str] = set()
-    old, new = link_groups(lower), link_groups(upper)
+    old, new = lower.links, upper.links
     alone = {path: [path] for group in old.values() for path in group if path in upper and not upper[path].link}
     for group in [*new.values(), *alone.values()]:
         labels = {lower[path].link if path in lower else "" for path in group}
@@ -193,21 +210,25 @@ def _regrouped(lower: Tree, upper: Tree, changed: set[str]) -> set[str]:
     return again
 
 
-def _ungroup(lower: Mapping[str, Entry], entries: dict[str, Entry], touched: set[str]) -> None:
-    """Relabel what is left of lower hard-link groups that lost names."""
-    groups = link_groups(lower).items()
-    left = [(label, [path for path in group if path not in touched]) for label, group in groups]
+def _ungroup(groups: Mapping[str, list[str]], entries: dict[str, Entry], touched: Set[str]) -> bool:
+    """Relabel what is left of lower hard-link groups that lost names; whether there are any."""
+    hit = [(label, group) for label, group in groups.items() if not touched.isdisjoint(group)]
+    left = [(label, [path for path in group if path not in touched]) for label, group in hit]
     relink(entries, [(label, group) for label, group in left if group])
+    return bool(hit)
 
 
 def _merge(lower: Tree, layer: Changeset) -> Tree:
     entries = lower.entries()
-    hidden = hidden_by(layer, lower.paths)
+    hidden = _hidden(lower, layer)
     for path in hidden:
         entries.pop(path, None)
     implied = directories(layer) - layer.keys()
     new = {up for up in implied if up not in entries or not entries[up].is_dir}
     entries.update((up, directory()) for up in new)
-    _ungroup(lower, entries, hidden | layer.keys() | new)
+    regrouped = _ungroup(lower.links, entries, hidden | layer.keys() | new)
     entries.update((path, entry) for path, entry in layer.items() if entry.kind != "whiteout")
-    return Tree.trusted(entries)
+    tree = Tree.trusted(entries)
+    if not regrouped and not any(entry.link for entry in layer.values()):
+        tree.__dict__["links"] = lower.links  # what the cached property would find
+    return tree

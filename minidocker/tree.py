@@ -192,6 +192,11 @@ class Tree(Mapping[str, Entry]):
         """All paths, sorted; so that what lies below a directory is one slice."""
         return sorted(self._entries)
 
+    @cached_property
+    def links(self) -> dict[str, list[str]]:
+        """The groups of hard links: label -> the sorted paths that share one file."""
+        return link_groups(self._entries)
+
     def __getitem__(self, path: str) -> Entry:
         return self._entries[path]
 

@@ -121,10 +121,12 @@ def blame(layers: Sequence[Changeset], under: str = "/") -> list[Blame]:
     /key layer 1 deleted 6
     """
     seen: _Seen = {}
+    folders: set[str] = set()  # whatever was one, so that something may have lain below
     for number, layer in enumerate(layers):
-        for path in hidden_by(layer, sorted(seen)):
+        for path in hidden_by(layer, lambda: sorted(seen), folders.__contains__):
             seen[path] = None, number, _in_vain(seen.get(path))
-        for up in directories(layer) - layer.keys() - {"/"}:
+        folders |= (found := directories(layer))
+        for up in found - layer.keys() - {"/"}:
             old = seen.get(up)
             if old is None or old[0] is None or not old[0].is_dir:
                 seen[up] = directory(), number, _in_vain(old)

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from minidocker import layertar
 from minidocker.errors import LayerError
-from minidocker.layer import WHITEOUT, Changeset, chain_ids, diff, merge, stack
+from minidocker.layer import WHITEOUT, Changeset, chain_ids, diff, merge, settle, stack
 from minidocker.tree import Entry, FileData, Tree, directory, file, link_groups, parents, symlink
 
 NAMES = ["a", "b", "a.", "a0"]  # "." sorts before "/", "0" after it
@@ -146,6 +146,14 @@ class TestProperties:
         again = diff(tree, merged)
         assert again == diff(tree, merge(tree, again))
         assert not again.opaque
+
+    @given(trees(), changesets(), changesets())
+    def test_settling_a_layer_costs_the_layer_and_finds_all(
+        self, tree: Tree, below: Changeset, layer: Changeset
+    ) -> None:
+        lower = merge(tree, below)
+        assert settle(lower, layer) == diff(lower, merge(lower, layer))
+        assert merge(lower, layer).links == link_groups(merge(lower, layer))
 
     @given(trees(), trees())
     def test_a_diff_lists_parents_and_whole_hard_link_groups(self, lower: Tree, upper: Tree) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minidocker.errors import LayerError
-from minidocker.layer import WHITEOUT, Changeset, diff, merge
+from minidocker.layer import WHITEOUT, Changeset, settle
 from minidocker.runtime.inside import PLACEHOLDER
 from minidocker.tree import Bytes, Data, Entry, Kind, Tree, directory, parents, prefix
 
@@ -271,7 +271,7 @@ def scan(upper: Path, lower: Tree, *, rootless: bool | None = None) -> Changeset
         entries["/"] = replace(entries["/"], mtime=lower["/"].mtime)
     if rootless:
         entries = {path: _owned(entry, lower.get(path)) for path, entry in entries.items()}
-    return diff(lower, merge(lower, Changeset(entries, opaque)))
+    return settle(lower, Changeset(entries, opaque))
 
 
 def _owned(entry: Entry, before: Entry | None) -> Entry:
