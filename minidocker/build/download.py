@@ -123,7 +123,7 @@ def fetch(url: str, folder: Path, known: Answer | None = None, guard: Guard = un
             if error.code == http.client.NOT_MODIFIED and known:
                 return known
         raise BuildError(
-            f"{shown}: invalid response status {error.code} {http.client.responses.get(error.code, '')}"
+            f"failed to load cache key: {shown}: invalid response status {error.code} {http.client.responses.get(error.code, '')}"
         ) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise BuildError(unreachable(shown, error)) from error
@@ -134,7 +134,7 @@ def unreachable(shown: str, error: Exception) -> str:
     why = error.reason if isinstance(error, URLError) else error
     host = urlsplit(shown).hostname
     hint = "is this machine online? Else fetch it yourself, and COPY it"
-    return f"{shown}: cannot be fetched from {host}: {why or type(error).__name__}: {hint}"
+    return f"failed to load cache key: {shown} cannot be fetched from {host}: {why or type(error).__name__}: {hint}"
 
 
 def name_of(url: str) -> str:

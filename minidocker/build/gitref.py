@@ -54,6 +54,16 @@ def parse(text: str) -> GitRef | None:
     return _queried(GitRef(remote, ref, subdir), query)
 
 
+def parse_context(text: str) -> GitRef | None:
+    """The repository that a build context means: `github.com/me/app` is one too. Raises ValueError.
+
+    >>> parse_context("github.com/me/app#v1").remote
+    'https://github.com/me/app.git'
+    """
+    found = re.fullmatch(r"(github\.com/[^#?]*?)(?:\.git)?([#?].*)?", text)
+    return parse(f"https://{found[1]}.git{found[2] or ''}" if found else text)
+
+
 def redacted(url: str) -> str:
     """A URL without the password in it, for logs and records. `https://me:secret@host/x` -> `https://xxxxx@host/x`."""
     return re.sub(r"^([a-zA-Z][\w+.-]*://)[^/@?#]*@", r"\1xxxxx@", url)

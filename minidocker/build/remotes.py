@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minidocker.build.gitref import parse
+from minidocker.build.gitref import GitRef, parse
 from minidocker.errors import BuildError
 from minidocker.tree import Tree
 
@@ -61,15 +61,19 @@ class Remotes:
 
     def ask(self, source: str, checksum: str = "", keep: bool | None = None) -> Remote:
         """What a remote source gives now; `keep` is `--keep-git-dir`. Raises BuildError, ValueError, Unsupported."""
-        git, (downloads, repositories) = parse(source), self.clients()
+        git = parse(source)
         if git is None:
-            return downloads.ask(source, checksum)
+            return self.clients()[0].ask(source, checksum)
         if keep is not None and git.keep not in (None, keep):
             raise BuildError("inconsistent keep-git-dir configuration")
         if checksum and git.commit not in ("", checksum):
             raise BuildError(f'checksum mismatch "{checksum}" != "{git.commit}"')
         kept = git.keep if keep is None else keep
-        return repositories.ask(replace(git, commit=checksum or git.commit, keep=kept))
+        return self.repository(replace(git, commit=checksum or git.commit, keep=kept))
+
+    def repository(self, git: GitRef) -> Remote:
+        """What a git repository gives now. Raises BuildError, Unsupported."""
+        return self.clients()[1].ask(git)
 
     def clients(self) -> tuple[Downloads, Repositories]:
         """Who fetches: loaded when something is, as most builds fetch nothing."""

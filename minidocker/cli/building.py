@@ -94,10 +94,17 @@ def build(call: Call) -> int:
 
 
 def source(call: Call) -> dict[str, Any]:
-    """Where context and Dockerfile come from, in the SDK's words: a folder, or a tar or a Dockerfile on stdin."""
+    """Where context and Dockerfile come from, in the SDK's words: a folder, a URL, a tar or a Dockerfile on stdin."""
+    from minidocker.build.opening import is_remote
+
     where = call.args[0]
-    if where.startswith(("http://", "https://", "git://", "git@", "github.com/")):
-        raise Exit(1, f"minidocker: building from a URL is not supported: fetch {where} and build the folder")
+    if call.file.startswith(("http://", "https://")):
+        raise Exit(1, f"unable to prepare context: the Dockerfile cannot come from a URL alone: build {call.file}")
+    if where != "-" and is_remote(where):
+        local = Path(call.file) if call.file not in ("", "-") and Path(call.file).is_absolute() else None
+        data = sys.stdin.buffer.read() if call.file == "-" else local.read_bytes() if local else None
+        text = None if data is None else data.decode(errors="surrogateescape")
+        return {"path": where, "dockerfile": None if local or text else call.file or None, "text": text}
     if where != "-":
         if not Path(where).is_dir():
             raise Exit(
