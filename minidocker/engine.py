@@ -30,6 +30,7 @@ from minidocker.runtime import Runtime
 if TYPE_CHECKING:
     from minidocker.build import Build
     from minidocker.build.forecast import Forecast
+    from minidocker.dockerfile.lint import LintWarning
 
 API_VERSION = "1.41"
 
@@ -167,6 +168,15 @@ class ImageCollection(Images):
         forecast = build_image(self.engine, **options, builder=Forecaster)
         assert isinstance(forecast, Forecast)
         return forecast
+
+    def check(self, **options: Any) -> list[LintWarning]:
+        """What Docker warns about in a Dockerfile, as `docker build --check`; the arguments are those of `build`.
+
+        Raises DockerfileError, with the `warnings` so far, for a Dockerfile that cannot be built.
+        """
+        from minidocker.build.checking import check
+
+        return check(self.engine, **options).warnings
 
     def in_use(self) -> dict[str, tuple[str, bool]]:
         """Container id -> (image id, whether it runs)."""

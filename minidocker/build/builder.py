@@ -8,13 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+from minidocker.build.arguments import check_arguments, target_stage
 from minidocker.build.cache import Cache, Record
 from minidocker.build.context import Context
 from minidocker.build.draft import Draft
@@ -26,7 +28,8 @@ from minidocker.build.step import Build, Options
 from minidocker.build.telling import Event, Teller
 from minidocker.build.together import Together
 from minidocker.dockerfile import PLATFORM_ARGS, PREDEFINED_ARGS, Dockerfile, Instruction, Stage, parse_instruction
-from minidocker.errors import APIError, BuildError, ImageNotFound, InvalidArgument
+from minidocker.dockerfile.lint import Choice, check, summary, violation
+from minidocker.errors import APIError, BuildError, DockerfileError, ImageNotFound, InvalidArgument
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.reference import Reference
@@ -66,7 +69,9 @@ class Builder:
         self.scratch = self.store.root / "tmp" / f"build-{os.getpid()}-{os.urandom(4).hex()}"
         self.remotes = self.remote(self.store.root / "cache" / "remote", self.scratch, self.together.stoppable)
         self.now = time.time_ns() if options.epoch is None else options.epoch * SECOND
-        self.graph = Graph(dockerfile, dockerfile.global_args(options.build_args, platform_args(options.platform)))
+        stage = {"TARGETSTAGE": target_stage(dockerfile, options.target)}
+        self.platform_args = platform_args(options.platform) | stage
+        self.graph = Graph(dockerfile, dockerfile.global_args(options.build_args, self.platform_args))
 
     def build(self) -> Build:
         """Build the target stage and what it needs, and make the image of it."""
@@ -96,7 +101,23 @@ class Builder:
         for stage in plan:
             self.workers[stage.index] = self.worker(self, stage, self.tell.total + 1)
             self.tell.total += 1 + len(stage.instructions)
+        self.lint([stage for stage in self.dockerfile.stages if stage.index in used])
         return plan
+
+    def lint(self, stages: list[Stage]) -> None:
+        """Note what Docker warns about. Raises DockerfileError where the Dockerfile makes an error of that."""
+        given, ignore = self.options.build_args, self.context.ignore
+        warnings = check(self.dockerfile, given, self.platform_args, stages, ignore, self.raw)
+        self.tell.build.dockerfile, self.tell.build.warnings = self.dockerfile, warnings
+        if warnings and Choice.of(self.dockerfile, given).error:
+            error = DockerfileError(violation(warnings), self.dockerfile.name)
+            error.text, error.warnings = self.dockerfile.text, warnings
+            raise error
+
+    def raw(self, name: str) -> Mapping[str, Any] | None:
+        """The configuration of an image, or None where it is not here."""
+        found = None if self.images.makes(name) else self.images.find(name)
+        return self.images.get(name).raw if found else None
 
     @contextmanager
     def telling(self) -> Iterator[None]:
@@ -118,6 +139,7 @@ class Builder:
                 raise InvalidArgument(f"invalid tag {tag!r}: a digest names one image for ever")
         if self.options.network not in NETWORKS:
             raise InvalidArgument(f"unsupported network mode {self.options.network!r}: default, none or host")
+        check_arguments(self.options.build_args)
         if any(not name for name in self.options.labels):
             raise InvalidArgument("invalid label: its name is empty")
 
@@ -179,6 +201,8 @@ class Builder:
         self.tell.say(f"Successfully built {image.id[7:19]}\n")
         for tag in self.options.tags:
             self.tell.say(f"Successfully tagged {Reference.parse(tag)}\n")
+        if self.tell.build.warnings:
+            self.tell.say(summary(self.tell.build.warnings))
         return image
 
     def warn(self) -> None:
@@ -186,7 +210,8 @@ class Builder:
         every = (*self.dockerfile.args, *(one for stage in self.dockerfile.stages for one in stage.instructions))
         asked = {name for one in every if one.keyword == "ARG" for name, _ in one.pairs}
         known = asked | PREDEFINED_ARGS | {*PLATFORM_ARGS, "SOURCE_DATE_EPOCH"}
-        if unused := sorted(self.options.build_args.keys() - known):
+        given = {name for name in self.options.build_args if not name.startswith("BUILDKIT_")}
+        if unused := sorted(given - known):
             self.tell.say(f"[Warning] One or more build-args [{' '.join(unused)}] were not consumed\n")
 
     # Time

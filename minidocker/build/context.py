@@ -118,10 +118,12 @@ class ContextFile(Data):
 
 
 class Context:
-    """What COPY and ADD can see. `name` tells one context from another from build to build."""
+    """What COPY and ADD can see, without what `ignore` names. `name` tells one from another from build to build."""
 
-    def __init__(self, read: Callable[[], Tree], name: str = "", digests: Digests | None = None) -> None:
-        self._read, self.name = read, name
+    def __init__(
+        self, read: Callable[[], Tree], name: str = "", digests: Digests | None = None, ignore: Ignore | None = None
+    ) -> None:
+        self._read, self.name, self.ignore = read, name, ignore or Ignore()
         self.lock = threading.RLock()
         self.digests = digests or Digests()
 
@@ -134,7 +136,7 @@ class Context:
     ) -> Context:
         """A folder, without what `ignore` leaves out; `cache` is where the digests of its files are kept."""
         digests = Digests(cache)
-        return cls(lambda: _walk(str(path), ignore or Ignore(), digests), str(path), digests)
+        return cls(lambda: _walk(str(path), ignore or Ignore(), digests), str(path), digests, ignore)
 
     @classmethod
     def tar(cls, stream: BinaryIO, scratch: Path, name: str = "-") -> Context:
@@ -158,7 +160,7 @@ class Context:
         """The same context less what `ignore` names; for tars, which come whole."""
         if not ignore.patterns:
             return self
-        return Context(lambda: _filtered(self.tree, ignore), self.name, self.digests)
+        return Context(lambda: _filtered(self.tree, ignore), self.name, self.digests, ignore)
 
 
 def seal_of(found: os.stat_result) -> Seal:

@@ -9,6 +9,7 @@ from typing import Any
 from minidocker.build.cache import Cache, Decision, Facts
 from minidocker.build.draft import Draft
 from minidocker.dockerfile import Dockerfile
+from minidocker.dockerfile.lint import LintWarning
 from minidocker.drawn import Drawn
 from minidocker.image import Image, Layer
 
@@ -81,7 +82,8 @@ class StageNode:
 class Build(Drawn):
     """A build: the image, the steps, the stages. Iterating gives the events, as the log that Docker's SDK returns.
 
-    `dockerfile` is what was built, `args` the build arguments that its FROM lines see.
+    `dockerfile` is what was built, `args` the build arguments that its FROM lines see, `warnings` what Docker warns
+    about in it.
     """
 
     image: Image | None = None
@@ -90,6 +92,7 @@ class Build(Drawn):
     events: list[dict[str, Any]] = field(default_factory=list)
     dockerfile: Dockerfile | None = None
     args: Mapping[str, str] = field(default_factory=dict)
+    warnings: list[LintWarning] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter(self.events)

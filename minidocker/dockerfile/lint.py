@@ -13,7 +13,7 @@ with the build argument BUILDKIT_DOCKERFILE_CHECK, an instruction with such a co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..dockerignore import Ignore
@@ -148,6 +148,31 @@ def violation(warnings: Iterable[LintWarning]) -> str:
     'lint violation found for rules: FromAsCasing'
     """
     return f"lint violation found for rules: {', '.join(dict.fromkeys(warning.rule for warning in warnings))}"
+
+
+def summary(warnings: Sequence[LintWarning]) -> str:
+    """What a build says of its warnings when it is done.
+
+    >>> print(summary(check(Dockerfile.parse("FROM scratch as app"))), end="")
+    <BLANKLINE>
+     1 warning found (use build --check to expand):
+     - FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)
+    """
+    count = f"{len(warnings)} warning{'s' if len(warnings) > 1 else ''}"
+    return "\n".join(["", f" {count} found (use build --check to expand):", *(f" - {one}" for one in warnings), ""])
+
+
+def report(file: Dockerfile, warnings: Sequence[LintWarning]) -> str:
+    """What `docker build --check` prints.
+
+    >>> file = Dockerfile.parse("FROM scratch\\nCOPY a /")
+    >>> print(report(file, check(file)), end="")
+    Check complete, no warnings found.
+    """
+    if not warnings:
+        return "Check complete, no warnings found.\n"
+    count = "1 warning has" if len(warnings) == 1 else f"{len(warnings)} warnings have"
+    return f"Check complete, {count} been found!\n" + "".join(f"\n{one.shown(file)}" for one in warnings)
 
 
 def _seen(walk: Walk, visits: list[Visit], ignore: Ignore | None) -> Seen:

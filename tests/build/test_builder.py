@@ -148,7 +148,12 @@ def test_arguments_that_nobody_asked_for(workshop: Any) -> None:
 
 
 def test_a_dockerfiles_warnings_are_shown(workshop: Any) -> None:
-    assert "[Warning] " in workshop.build("FROM busybox\nRUN echo a \\\n\n  b\n").log
+    build = workshop.build("FROM busybox\nRUN echo a \\\n\n  b\nMAINTAINER me\n")
+    assert [(warning.rule, warning.line) for warning in build.warnings] == [
+        ("NoEmptyContinuation", 4),
+        ("MaintainerDeprecated", 5),
+    ]
+    assert "2 warnings found (use build --check to expand):\n - NoEmptyContinuation: Empty cont" in build.log
 
 
 def test_a_tar_as_context(workshop: Any) -> None:

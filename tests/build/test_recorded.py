@@ -26,8 +26,6 @@ STRICTER = {  # BuildKit 0.8 built these; we refuse, with the classic builder or
     "chown_unknown": "unable to find user nosuch",
     "chown_unknown_group": "unable to find group nosuch",
     "chmod_word": "invalid chmod parameter",
-    "stage_dup": "duplicate name a",
-    "onbuild_unknown": "unknown instruction: FOO",
 }
 OTHERWISE = {
     "heredoc_like": "there were no here-documents yet",
