@@ -122,9 +122,8 @@ def fetch(url: str, folder: Path, known: Answer | None = None, guard: Guard = un
         with error:
             if error.code == http.client.NOT_MODIFIED and known:
                 return known
-        raise BuildError(
-            f"failed to load cache key: {shown}: invalid response status {error.code} {http.client.responses.get(error.code, '')}"
-        ) from None
+        status = f"{error.code} {http.client.responses.get(error.code, '')}"
+        raise BuildError(f"failed to load cache key: {shown}: invalid response status {status}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise BuildError(unreachable(shown, error)) from error
 
