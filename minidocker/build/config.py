@@ -175,7 +175,8 @@ def _list(words: Sequence[str]) -> str:
 
 def _health(one: Instruction, _config: Config) -> str:
     health = one.health or {}
-    times = " ".join(quoted(duration(health.get(key, 0))) for key in ("Interval", "Timeout", "StartPeriod"))
+    keys = ("Interval", "Timeout", "StartPeriod", "StartInterval")
+    times = " ".join(quoted(duration(health.get(key, 0))) for key in keys)
     return f"&{{{_list(health.get('Test', []))} {times} {_rune(health.get('Retries', 0))}}}"
 
 

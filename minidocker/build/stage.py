@@ -126,12 +126,10 @@ class StageBuild(Copying):
     def arg(self, one: Instruction) -> Decision:
         """A build argument: seen by what follows in this stage, and no part of the image but for its history line."""
         draft = self.draft
-        written = tuple((name, None if text is None else one.word(text, draft.env)) for name, text in one.pairs)
-        for name, value in one.arguments(draft.env, self.options.build_args, self.graph.args):
-            draft.args.append(name)
-            if value is not None:
-                draft.env[name] = value
-        return self.metadata(replace(one, pairs=written))
+        pairs = one.arguments(draft.env, self.options.build_args, self.graph.args)
+        draft.args += [name for name, _ in pairs]
+        draft.env |= {name: value for name, value in pairs if value is not None}
+        return self.metadata(replace(one, pairs=pairs))
 
     # Instructions that make a layer
 
