@@ -76,6 +76,6 @@ def _bars(guess: Any, truth: Any) -> list[Markup]:
         return []
     said, real = (BAR * max(number, 0) / most for number in (guess, truth))
     return [
-        rect(BARS, 5, float(max(said, 1.5)), 8, "md-thin", "md-dash", rx=1),
-        rect(BARS, 17, float(max(real, 1.5)), 8, "md-slab", rx=1),
+        rect(BARS, 5, float(max(said, 2)), 8, "md-thin", *(["md-dash"] if said > 8 else []), rx=1),
+        rect(BARS, 17, float(max(real, 2)), 8, "md-slab", rx=1),
     ]
