@@ -9,6 +9,8 @@
     telling.py  what a build says while it goes on
     step.py     what it leaves behind to look at  forecast.py what it would do, without doing it
     plan.py     and what would go on side by side
+    running.py  RUN as a step                     mounts.py   what is mounted for it
+    mountcache.py  what cache mounts keep         secrets.py  --secret and --ssh; agent.py
 
 `build_image` takes the arguments of Docker's SDK (`images.build`), `build` the parts that they stand for.
 """
@@ -24,6 +26,8 @@ from minidocker.build.builder import Builder
 from minidocker.build.cache import Decision
 from minidocker.build.context import Context
 from minidocker.build.opening import MAX_DOCKERFILE, dockerignore, open_context
+from minidocker.build.secrets import agents as ssh_agents
+from minidocker.build.secrets import values as secret_values
 from minidocker.build.step import Build, Options, StageNode, Step
 from minidocker.content import temp_path
 from minidocker.dockerfile import Dockerfile
@@ -86,9 +90,15 @@ def build_image(
     text: str | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     builder: type[Builder] = Builder,
+    secrets: Mapping[str, Any] | Sequence[str] | None = None,
+    ssh: Mapping[str, Any] | Sequence[str] | None = None,
     **others: Any,
 ) -> Build:
-    """Build as `images.build` of Docker's SDK. `text` is ours: the Dockerfile itself, for a context in `path`."""
+    """Build as `images.build` of Docker's SDK. `text` is ours: the Dockerfile itself, for a context in `path`.
+
+    So are `secrets`, by id a text, bytes or the `Path` of a file, and `ssh`, by id the socket of an agent; or both as
+    texts, as `docker build` takes them.
+    """
     for name, value in others.items():
         if name not in MEANINGLESS and value:
             raise Unsupported(f"build option {name} is not supported: leave it out")
@@ -103,6 +113,8 @@ def build_image(
         network_mode or "default",
         platform or "",
         epoch,
+        secret_values(secrets),
+        ssh_agents(ssh),
     )
     if fileobj is not None and not custom_context:
         text, fileobj = _read_text(fileobj), None

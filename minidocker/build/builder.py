@@ -22,7 +22,8 @@ from minidocker.build.context import Context
 from minidocker.build.draft import Draft
 from minidocker.build.platforms import Platform, platform_args
 from minidocker.build.remotes import Remotes
-from minidocker.build.stage import NETWORKS, StageBuild
+from minidocker.build.running import NETWORKS
+from minidocker.build.stage import StageBuild
 from minidocker.build.stages import Graph
 from minidocker.build.step import Build, Options
 from minidocker.build.telling import Event, Teller

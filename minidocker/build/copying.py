@@ -21,7 +21,8 @@ from minidocker.build.remotes import Remote, kind
 from minidocker.build.selecting import CONTEXT, Found, contents, narrowed, select
 from minidocker.build.stages import Graph
 from minidocker.build.unpack import unpack
-from minidocker.dockerfile import Instruction
+from minidocker.dockerfile import Instruction, Stage
+from minidocker.image import Layer
 from minidocker.tree import Tree, file
 
 Part = tuple[Tree, list[Found]]  # of one tree that a COPY takes from, what
@@ -30,11 +31,15 @@ Chosen = list[Callable[[], Part]]  # what is far away is fetched when it is aske
 
 @dataclass(frozen=True)
 class Source:
-    """Where a COPY takes its files from: a tree, the key that names it ("" for the context), and what it is called."""
+    """Where files are taken from: a tree, the key that names it ("" for the context), and what it is called.
+
+    `layers` are those of which it consists, where it does.
+    """
 
     key: str
     tree: Callable[[], Tree]
     where: str = CONTEXT
+    layers: Sequence[Layer] | None = None
 
 
 class Copying(Maker):
@@ -114,13 +119,17 @@ class Copying(Maker):
 
     def source(self, one: Instruction) -> Source:
         """Where a COPY takes its files from."""
-        stage, name = self.graph.source(one), str(one.flags.get("from", ""))
+        return self.taken_from(one, self.graph.source(one), str(one.flags.get("from", "")))
+
+    def taken_from(self, one: Instruction, stage: Stage | None, name: str) -> Source:
+        """A stage, or the image of that name, or the context where there is no name."""
         if stage is not None:
             draft = self.build.draft(stage)
-            return Source(draft.key, draft.tree, f"file not found in stage {name}")
+            return Source(draft.key, draft.tree, f"file not found in stage {name}", draft.layers)
         if name:
             image = self.build.find(name, one)
-            return Source(key_of({"layers": image.diff_ids}), image.tree, f"file not found in image {name}")
+            key = key_of({"layers": image.diff_ids})
+            return Source(key, image.tree, f"file not found in image {name}", image.layers)
         return Source("", lambda: self.build.context.tree)
 
 

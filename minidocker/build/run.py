@@ -21,7 +21,7 @@ from minidocker.build.together import Together
 from minidocker.content import FileLock, read_json
 from minidocker.errors import APIError, BuildError, StartError
 from minidocker.layer import Changeset
-from minidocker.runtime import Bind, Box, LayerLike, Process, Runtime, Stdio
+from minidocker.runtime import Bind, Box, LayerLike, Mount, Process, Runtime, Stdio
 
 HOSTNAME = "buildkitsandbox"
 LOOK = 0.05  # seconds between two looks at the output of a step that runs
@@ -30,11 +30,15 @@ LONG = 1 << 14  # bytes of a line that are not waited for
 
 @dataclass(frozen=True)
 class Command:
-    """What a RUN starts: a process, its network (`none` or `host`), and the script of a here-document with a `#!`."""
+    """What a RUN starts: a process, its network (`none` or `host`), and the script of a here-document with a `#!`.
+
+    It finds `mounts` there, but not in what it has changed.
+    """
 
     process: Process
     network: str
     script: tuple[str, str] | None = None  # the path inside, and the text
+    mounts: tuple[Mount, ...] = ()
 
 
 class StepFailed(BuildError):
@@ -59,8 +63,8 @@ def run(
     `folder` must not be there yet. Raises StepFailed, and Stopped where something else that is built has failed.
     """
     folder.mkdir(mode=0o700)
-    binds = _binds(folder, command)
-    box = Box(folder, layers, command.process, HOSTNAME, binds, network=command.network, log=False, throwaway=True)
+    mounts = (*_binds(folder, command), *command.mounts)
+    box = Box(folder, layers, command.process, HOSTNAME, mounts, network=command.network, log=False, throwaway=True)
     failed = f'process "{" ".join(command.process.args)}" did not complete successfully'
     try:
         with together.stoppable(partial(_kill, runtime, box)):

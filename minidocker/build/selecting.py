@@ -20,7 +20,7 @@ from minidocker.dockerignore import Ignore, Pattern, match
 from minidocker.errors import BuildError
 from minidocker.tree import Entry, Tree, clean, file, parents, prefix
 
-__all__ = ["CONTEXT", "Found", "contents", "file", "narrowed", "select"]
+__all__ = ["CONTEXT", "Found", "contents", "file", "lead", "narrowed", "select"]
 
 CONTEXT = "file not found in build context or excluded by .dockerignore"
 
@@ -98,19 +98,19 @@ def is_pattern(path: str) -> bool:
 def _select(tree: Tree, source: str, where: str) -> Iterator[Found]:
     path = clean(source)
     if not is_pattern(path):
-        yield Found(path, _lead(tree, path, source, where))
+        yield Found(path, lead(tree, path, source, where))
         return
     parts = path.split("/")
     first = next(number for number, part in enumerate(parts) if is_pattern(part))
     above, pattern = "/".join(parts[:first]) or "/", "/".join(parts[first:])
-    top = _lead(tree, above, above, where)
+    top = lead(tree, above, above, where)
     try:
         names = [path[len(prefix(top)) :] for path in tree.below(top)]
         matching = [name for name in names if name.count("/") == pattern.count("/") and match(pattern, name)]
     except ValueError as error:
         raise BuildError(f"COPY failed: {source}: {error}") from None
     for name in matching:
-        yield Found(prefix(above) + name, _lead(tree, prefix(above) + name, source, where))
+        yield Found(prefix(above) + name, lead(tree, prefix(above) + name, source, where))
 
 
 def _pivoted(tree: Tree, source: str, where: str) -> Iterator[Found]:
@@ -120,7 +120,7 @@ def _pivoted(tree: Tree, source: str, where: str) -> Iterator[Found]:
     pattern = clean(pattern)[1:]
     exact = not is_pattern(above) and not is_pattern(pattern)
     if exact:
-        _lead(tree, clean(f"{above}/{pattern}"), source, where)
+        lead(tree, clean(f"{above}/{pattern}"), source, where)
     wanted = _patterns([pattern])
     for found in _select(tree, above, where):
         if not pattern or not tree[found.path].is_dir:
@@ -156,7 +156,7 @@ def _patterns(texts: Sequence[str]) -> Ignore:
         raise BuildError(f"invalid excludepatterns: [{' '.join(texts)}]: {error}") from None
 
 
-def _lead(tree: Tree, path: str, source: str, where: str) -> str:
+def lead(tree: Tree, path: str, source: str, where: str) -> str:
     """Where a source leads to, or the error that says that it leads nowhere."""
     why = "no such file or directory"
     try:

@@ -8,27 +8,22 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING
 
 from minidocker.build import config as conf
 from minidocker.build.cache import LOST, NEVER, Decision, Facts, key_of
 from minidocker.build.copy import make_folder
-from minidocker.build.copying import Copying
 from minidocker.build.draft import Draft
 from minidocker.build.making import Made
-from minidocker.build.run import Command, run
-from minidocker.dockerfile import PREDEFINED_ARGS, Instruction
-from minidocker.runtime import Process
+from minidocker.build.running import Running
+from minidocker.dockerfile import Instruction
 
 if TYPE_CHECKING:
     from minidocker.build.builder import Builder
     from minidocker.dockerfile import Stage
 
-NETWORKS = ("default", "none", "host")
 
-
-class StageBuild(Copying):
+class StageBuild(Running):
     """One stage of a build. `carry_out` gives what it becomes; `first` is the number of its FROM."""
 
     def __init__(self, build: Builder, stage: Stage, first: int) -> None:
@@ -46,10 +41,6 @@ class StageBuild(Copying):
             self.number += 1
             self.step(one)
         return self.draft
-
-    def say(self, text: str) -> None:
-        """A piece of the output of the step that goes on."""
-        self.tell.say(text, self.number)
 
     def origin(self) -> None:
         """The FROM step: what it is based on, and whether that is what it was the last time."""
@@ -149,34 +140,3 @@ class StageBuild(Copying):
 
         facts = {"parent": draft.key, "workdir": path, "user": user}
         return self.layer(one, facts, conf.created_by(one, config), make)
-
-    def run(self, one: Instruction) -> Decision:
-        """RUN: what a program changes. It sees the image's variables and the build arguments."""
-        draft = self.draft
-        argv, script = conf.run_command(draft.config, one)
-        args = [(name, draft.env.get(name, "")) for name in draft.args]
-        network = str(one.flags.get("network") or self.options.network)
-        if network not in NETWORKS:
-            raise one.error(f"unsupported network mode {network!r}: default, none or host")
-        process = Process(
-            tuple(argv), self.variables(), draft.config.get("WorkingDir") or "/", draft.config.get("User") or ""
-        )
-        facts = {
-            "parent": draft.key,
-            "run": argv,
-            "args": dict(args),
-            "env": {name: value for name, value in draft.env.items() if name not in draft.args},
-            "user": process.user,
-            "workdir": process.cwd,
-            "network": network,
-            "script": script,
-        }
-        todo = Command(process, "none" if network == "none" else "host", script)
-        folder = self.build.scratch / f"run-{self.number}"
-        make = partial(run, self.build.runtime, folder, tuple(draft.layers), todo, self.say, self.build.together)
-        return self.layer(one, facts, conf.run_text(argv, args), make)
-
-    def variables(self) -> tuple[str, ...]:
-        """What a program of the build sees. Proxies come in without an ARG, and do not count for the cache."""
-        proxies = {name: value for name, value in self.options.build_args.items() if name in PREDEFINED_ARGS}
-        return tuple(f"{name}={value}" for name, value in (proxies | self.draft.env).items())

@@ -15,10 +15,9 @@ from minidocker.build.step import StageNode
 from minidocker.dockerfile import Dockerfile, Instruction, Stage
 from minidocker.errors import Unsupported
 
-LATER = {  # flag -> the way out
-    "mount": "minidocker does not mount anything into a RUN yet: COPY what it needs, and remove it in the same RUN",
-    "security": "minidocker runs every step in the same sandbox",
-    "device": "minidocker gives no devices to a build",
+REFUSED = {  # flag -> the way out
+    "security": "security.insecure is not allowed: minidocker runs every step in the same sandbox",
+    "device": "minidocker gives no CDI devices, such as GPUs, to a build: leave the flag out",
 }
 
 
@@ -55,13 +54,18 @@ class Graph:
 
     def sources(self, one: Instruction) -> Iterator[Stage]:
         """The stages that an instruction takes files from."""
-        if (stage := self.source(one)) is not None:
-            yield stage
+        for stage in (self.source(one), *(self.named(name) for name, _ in one.mounts_from)):
+            if stage is not None:
+                yield stage
 
     def base(self, stage: Stage) -> Stage | None:
         """The earlier stage that this one is based on; None where it is an image."""
         name = stage.base_image(self.args)
         return self.dockerfile.named(name, before=stage.index)
+
+    def named(self, name: str) -> Stage | None:
+        """The stage that a mount is from; None where it is an image, or the context."""
+        return self.dockerfile.named(name.lower()) if name else None
 
     def source(self, one: Instruction) -> Stage | None:
         """The stage that a COPY copies from; None where it is an image, or the context."""
@@ -73,7 +77,12 @@ class Graph:
 
     def node(self, stage: Stage, used: bool) -> StageNode:
         """The stage as a node of the picture."""
-        copies = dict.fromkeys(str(one.flags["from"]) for one in stage.instructions if one.flags.get("from"))
+        copies = dict.fromkeys(
+            name
+            for one in stage.instructions
+            for name in (str(one.flags.get("from", "")), *(name for name, _ in one.mounts_from))
+            if name
+        )
         base = stage.base_image(self.args) if used else stage.base
         return StageNode(stage.index, stage.name, base, tuple(copies), used)
 
@@ -96,5 +105,5 @@ class Graph:
                 "unless nothing is run: FROM scratch, without a RUN"
             )
         for one in stage.instructions:
-            for flag in LATER.keys() & one.flags.keys():
-                raise Unsupported(f"line {one.line}: {one.keyword} --{flag} is not supported: {LATER[flag]}")
+            for flag in [flag for flag in REFUSED if one.flags.get(flag, "sandbox") != "sandbox"]:
+                raise Unsupported(f"line {one.line}: {one.keyword} --{flag} is not supported: {REFUSED[flag]}")

@@ -16,7 +16,10 @@ from minidocker.image import Image, Layer
 
 @dataclass(frozen=True)
 class Options:
-    """What `docker build` was asked for. `epoch` is SOURCE_DATE_EPOCH: then every time in the image is that one."""
+    """What `docker build` was asked for. `epoch` is SOURCE_DATE_EPOCH: then every time in the image is that one.
+
+    `secrets` holds them by id, `ssh` the sockets of agents by id.
+    """
 
     tags: tuple[str, ...] = ()
     build_args: Mapping[str, str] = field(default_factory=dict)
@@ -26,6 +29,8 @@ class Options:
     network: str = "default"
     platform: str = ""
     epoch: int | None = None
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    ssh: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
