@@ -165,6 +165,8 @@ class ImageCollection(Images):
         from minidocker.build import build_image
         from minidocker.build.forecast import Forecast, Forecaster
 
+        if "," in (options.get("platform") or ""):
+            raise Unsupported("a plan is of one platform: ask for each")
         forecast = build_image(self.engine, **options, builder=Forecaster)
         assert isinstance(forecast, Forecast)
         return forecast

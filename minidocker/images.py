@@ -99,14 +99,19 @@ class Images:
         blob = self.store.put(layertar.chunks(changes, clamp), LAYER)
         return Layer(self.store, blob, blob.digest, created_by)
 
-    def create(self, config: Mapping[str, Any], layers: Sequence[Layer]) -> Image:
-        """Make an image of a configuration (its `rootfs` is filled in here) and a stack of layers, without a name."""
+    def create(
+        self, config: Mapping[str, Any], layers: Sequence[Layer], notes: Mapping[str, str] | None = None
+    ) -> Image:
+        """Make an image of a configuration (its `rootfs` is filled in here) and a stack of layers, without a name.
+
+        `notes` are annotations of its manifest.
+        """
         if len(layers) > MAX_LAYERS:
             raise InvalidArgument(f"max depth exceeded: {len(layers)} layers, but overlay takes at most {MAX_LAYERS}")
         raw = {"architecture": architecture(), "os": "linux", **config}
         raw["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
         blob = self.store.put(dump(raw), CONFIG)
-        return self.add_manifest(manifest_of(blob, [layer.descriptor for layer in layers]))
+        return self.add_manifest(manifest_of(blob, [layer.descriptor for layer in layers], notes))
 
     def add_manifest(self, manifest: bytes) -> Image:
         """Enter an image whose blobs are all there; it has no name yet."""

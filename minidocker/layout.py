@@ -161,13 +161,13 @@ class Layout:
         yield bytes(2 * tarfile.BLOCKSIZE)
 
     def folder(self, path: Path) -> None:
-        """The layout as a folder: a new or empty one appears as a whole; a layout that is there gets what is new.
+        """The layout as a folder: a new one appears as a whole; an empty one, or a layout, gets what is new in it.
 
         Raises InvalidArgument where the folder holds anything else, which is left alone.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir() and any(path.iterdir()):
-            old = entries_of(path)
+        if path.is_dir():
+            old = entries_of(path) if any(path.iterdir()) else []
             with FileLock(path / "index.json.lock"):
                 self._fill(path, [*self._without_ours(old), *self.entries])
             return
@@ -175,8 +175,6 @@ class Layout:
         half.mkdir()
         try:
             self._fill(half, self.entries)
-            if path.exists():
-                path.rmdir()  # it is empty; Windows does not rename over it
             half.rename(path)
         finally:
             shutil.rmtree(half, ignore_errors=True)

@@ -9,6 +9,7 @@
     telling.py  what a build says while it goes on
     step.py     what it leaves behind to look at  forecast.py what it would do, without doing it
     plan.py     and what would go on side by side
+    output.py   -o, and where all of it goes: delivery.py, spread.py, annotations.py, provenance.py
     running.py  RUN as a step                     mounts.py   what is mounted for it
     mountcache.py  what cache mounts keep         secrets.py  --secret and --ssh; agent.py
 
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.build.builder import Builder
 from minidocker.build.cache import Decision
 from minidocker.build.context import Context
+from minidocker.build.delivery import Delivery
 from minidocker.build.opening import MAX_DOCKERFILE, dockerignore, open_context
 from minidocker.build.secrets import agents as ssh_agents
 from minidocker.build.secrets import values as secret_values
@@ -99,11 +101,12 @@ def build_image(
     So are `secrets`, by id a text, bytes or the `Path` of a file, and `ssh`, by id the socket of an agent; or both as
     texts, as `docker build` takes them.
     """
+    tags = (tag,) if isinstance(tag, str) else tuple(tag or ())
+    delivery = Delivery.of(tags, platform or "", buildargs or {}, others)
     for name, value in others.items():
         if name not in MEANINGLESS and value:
             raise Unsupported(f"build option {name} is not supported: leave it out")
     epoch, buildargs = _epoch(dict(buildargs or {}))
-    tags = (tag,) if isinstance(tag, str) else tuple(tag or ())
     options = Options(
         tuple(name for name in tags if name),
         buildargs,
@@ -125,7 +128,10 @@ def build_image(
         context, parsed = open_context(engine.store, scratch, path, fileobj, dockerfile, text, keep=keep)
         if text is not None and options.tags:  # one folder may stand behind many cells of a notebook
             context.name += f" {Reference.parse(options.tags[0]).name}"
-        return build(engine.images, engine.runtime, context, parsed, options, on_event, builder)
+        asked = delivery.options(options)
+        builds = [build(engine.images, engine.runtime, context, parsed, one, on_event, builder) for one in asked]
+        delivery.deliver(engine.store, builds)
+        return builds[0]
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 

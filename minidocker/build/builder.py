@@ -61,6 +61,8 @@ class Builder:
         self.cache = self.memory(self.store)
         self.trail = self.cache.last(f"{context.name}\0{dockerfile.name}")
         self.tell = self.teller(on_event)
+        said = Options(options.tags, options.build_args, options.target, options.labels, epoch=options.epoch)
+        self.tell.build.options, self.tell.build.began = said, time.time_ns()
         self.together = Together(self.tell.hear)
         self.tell.emit = self.together.post
         self.found: dict[str, Image] = {}
@@ -194,7 +196,8 @@ class Builder:
         created = draft.history[-1].get("created") if draft.history and self.options.epoch is None else None
         made = {"created": created or self.timestamp(), "config": config, "history": draft.history}
         platform = Platform.parse(self.options.platform).config
-        image = self.images.create(platform | draft.raw | made, draft.layers)
+        image = self.images.create(platform | draft.raw | made, draft.layers, self.options.annotations)
+        self.tell.build.bases, self.tell.build.ended = self.found, time.time_ns()
         for tag in self.options.tags:
             self.images.tag(image, tag)
         self.tell.emit({"aux": {"ID": image.id}})

@@ -31,6 +31,7 @@ class Options:
     epoch: int | None = None
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ class StageNode:
 class Build(Drawn):
     """A build: the image, the steps, the stages. Iterating gives the events, as the log that Docker's SDK returns.
 
-    `dockerfile` is what was built, `args` the build arguments that its FROM lines see, `warnings` what Docker warns
+    `dockerfile` is what was built, `args` the build arguments that its FROM lines see, `options` what was asked for,
+    `bases` the images that it took anything from, `began` and `ended` when (ns),
+    `platforms` the image of each platform, `warnings` what Docker warns
     about in it.
     """
 
@@ -97,6 +100,11 @@ class Build(Drawn):
     events: list[dict[str, Any]] = field(default_factory=list)
     dockerfile: Dockerfile | None = None
     args: Mapping[str, str] = field(default_factory=dict)
+    options: Options | None = None
+    bases: Mapping[str, Image] = field(default_factory=dict)
+    began: int = 0
+    ended: int = 0
+    platforms: Mapping[str, Image] = field(default_factory=dict)
     warnings: list[LintWarning] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

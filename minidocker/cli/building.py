@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from minidocker.build.output import Output
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import confirm, human_size
 from minidocker.cli.planning import check_format, plan_text
@@ -29,16 +31,25 @@ build [OPTIONS] PATH | URL | -
 
 Build an image from a Dockerfile
 
+      --annotation list   Add annotation to the image
+      --attest list       Attestation parameters (format: "type=provenance,mode=max")
       --build-arg list    Set build-time variables
   -f, --file string       Name of the Dockerfile (Default is "PATH/Dockerfile"); "-" reads it from stdin
       --force-rm          Always remove intermediate containers (they always are)
       --format string     Format a plan: "table" or "json"
       --iidfile string    Write the image ID to the file
       --label list        Set metadata for an image
+      --load              Shorthand for "--output=type=docker" (every image is kept in this engine anyway)
+      --metadata-file string
+                          Write build result metadata to a file
       --network string    Set the networking mode for the RUN instructions during build: "default", "none" or "host"
       --no-cache          Do not use cache when building the image
+  -o, --output list       Output destination (format: "type=local,dest=path"; also type=tar, oci, docker)
       --plan              Build nothing; print which steps would run, and why (minidocker's own)
+      --platform list     Set target platform for build; others than this machine's where nothing is run for them
       --progress string   Show the progress as "plain" text, or in place on a "tty"; "quiet" shows none (default "auto")
+      --provenance string
+                          Shorthand for "--attest=type=provenance": "true", "false" or "mode=max" (default "false")
       --pull              Always attempt to pull a newer version of the image (there is no registry yet)
   -q, --quiet             Suppress the build output and print image ID on success
       --rm                Remove intermediate containers after a successful build (default true)
@@ -53,12 +64,12 @@ Build an image from a Dockerfile
             shm-size= ulimit=""",
         "the context is not sent anywhere": "compress",
         "this is for Windows containers": "isolation=",
-        "images are built for this machine's platform": "platform=",
         "security options are not here yet": "security-opt=",
         "layers stay what they are; `export` and `import` make one of them": "squash",
         "secrets are not here yet": "secret= ssh=",
         "the context is one folder": "build-context=",
-        "an image is always kept in this engine: use `minidocker save`, or create and cp": "o/output= load push",
+        "there is no registry yet; `--output type=oci,dest=FILE` makes a tar that skopeo can push": "push",
+        "minidocker does not scan what is in an image": "sbom=",
     },
     checks={"tag": _tag},
 )
@@ -72,7 +83,24 @@ def build(call: Call) -> int:
         "pull": call.pull,
         "tag": call.tag,
         "target": call.target or None,
+        "platform": ",".join(call.platform) or None,
+        "iidfile": call.iidfile,
+        "metadata_file": call.metadata_file,
+        "output": call.output,
+        "load": call.load,
+        "annotations": call.annotation,
+        "provenance": call.provenance if "provenance" in call.given else None,
+        "attest": call.attest,
     }
+    if any(Output.parse(text).to_stdout for text in call.output):
+        options["stdout"] = sys.stdout.buffer
+        with redirect_stdout(sys.stderr):
+            return carry_out(call, options)
+    return carry_out(call, options)
+
+
+def carry_out(call: Call, options: dict[str, Any]) -> int:
+    """Build, and show how that goes; or say what would be built."""
     check_format(call.format, call.plan)
     quiet = call.quiet or call.progress == "quiet"
     progress = Silence() if quiet else Ladder() if on_terminal(call.progress) else Plain()
@@ -86,8 +114,6 @@ def build(call: Call) -> int:
         raise Exit(
             getattr(error, "exit_code", 1) or 1, f"{progress.failure()}ERROR: failed to solve: {error.msg}"
         ) from None
-    if call.iidfile:
-        Path(call.iidfile).write_text(image.id)
     if quiet:
         print(image.id)
     return 0
