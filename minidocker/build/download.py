@@ -122,10 +122,19 @@ def fetch(url: str, folder: Path, known: Answer | None = None, guard: Guard = un
         with error:
             if error.code == http.client.NOT_MODIFIED and known:
                 return known
-        status = f"{error.code} {http.client.responses.get(error.code, '')}"
-        raise BuildError(f"failed to load cache key: {shown}: invalid response status {status}") from None
+        raise BuildError(f"failed to load cache key: {shown}: {refusal(error)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise BuildError(unreachable(shown, error)) from error
+
+
+def refusal(error: HTTPError) -> str:
+    """Why an answer is none."""
+    to = str(error.headers.get("Location", ""))
+    if urlsplit(to).scheme not in ("", "http", "https"):
+        return f"it redirects to {redacted(to)}, and only http and https are followed"
+    if to:
+        return f"stopped after {REDIRECTS} redirects"
+    return f"invalid response status {error.code} {http.client.responses.get(error.code, '')}"
 
 
 def unreachable(shown: str, error: Exception) -> str:
@@ -152,13 +161,13 @@ def etag_of(response: Any) -> str:
 
 
 class _Redirect(urllib.request.HTTPRedirectHandler):
-    """At most so many redirects, and to http and https only; to where a password belongs to nobody, it does not go."""
+    """At most so many redirects, and to http and https only."""
 
     max_redirections = max_repeats = REDIRECTS
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         if urlsplit(newurl).scheme.lower() not in ("http", "https"):
-            raise URLError(f"it redirects to {redacted(newurl)}, and only http and https are followed")
+            raise HTTPError(req.full_url, code, msg, headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
