@@ -82,7 +82,7 @@ def other(control: Any) -> Any:
     """A value that a control does not have now; None for what is no control."""
     import ipywidgets as W
 
-    if isinstance(control, W.IntSlider | W.BoundedIntText):
+    if hasattr(control, "value") and hasattr(control, "max"):
         return control.value + 1 if control.value < control.max else control.min
     if isinstance(control, W.Checkbox | W.ToggleButton):
         return not control.value
@@ -91,4 +91,4 @@ def other(control: Any) -> Any:
     if isinstance(control, W.Text | W.Textarea):
         return control.value + " "
     values = [value for _, value in getattr(control, "_options_full", ())]
-    return values[(values.index(control.value) + 1) % len(values)] if control.value in values else None
+    return values[(values.index(control.value) + 1) % len(values)] if values else None
