@@ -128,6 +128,8 @@ class Builder:
         try:
             yield
         except (APIError, BuildError) as error:
+            if isinstance(error, DockerfileError):
+                error.text = error.text or self.dockerfile.text
             self.tell.fail(error)
             raise
         except OSError as error:

@@ -12,9 +12,10 @@ from minidocker.build.output import Output
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import confirm, human_size
 from minidocker.cli.planning import check_format, plan_text
-from minidocker.errors import BuildError, InvalidArgument
+from minidocker.errors import BuildError, DockerfileError, InvalidArgument
 from minidocker.reference import Reference
 
+CHECKED = "path text fileobj custom_context dockerfile buildargs target platform labels".split()  # options of --check
 MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
 
 
@@ -34,6 +35,8 @@ Build an image from a Dockerfile
       --annotation list   Add annotation to the image
       --attest list       Attestation parameters (format: "type=provenance,mode=max")
       --build-arg list    Set build-time variables
+      --call string       Set method for evaluating build ("build" or "check") (default "build")
+      --check             Shorthand for "--call=check": build nothing; print what Docker warns about
   -f, --file string       Name of the Dockerfile (Default is "PATH/Dockerfile"); "-" reads it from stdin
       --force-rm          Always remove intermediate containers (they always are)
       --format string     Format a plan: "table" or "json"
@@ -102,6 +105,8 @@ def build(call: Call) -> int:
 def carry_out(call: Call, options: dict[str, Any]) -> int:
     """Build, and show how that goes; or say what would be built."""
     check_format(call.format, call.plan)
+    if call.check or call.call != "build":
+        return checked(call, options)
     quiet = call.quiet or call.progress == "quiet"
     progress = Silence() if quiet else Ladder() if on_terminal(call.progress) else Plain()
     try:
@@ -114,9 +119,37 @@ def carry_out(call: Call, options: dict[str, Any]) -> int:
         raise Exit(
             getattr(error, "exit_code", 1) or 1, f"{progress.failure()}ERROR: failed to solve: {error.msg}"
         ) from None
+    except DockerfileError as error:
+        raise Exit(1, f"{progress.failure()}{located(error)}") from None
     if quiet:
         print(image.id)
     return 0
+
+
+def checked(call: Call, options: dict[str, Any]) -> int:
+    """`docker build --check`: what Docker warns about; 1 where there is anything."""
+    from minidocker.build.checking import check
+    from minidocker.dockerfile.lint import report
+
+    if not call.check and call.call not in ("check", "lint"):
+        raise Exit(125, f"minidocker: --call={call.call} is not supported: use check or build")
+    try:
+        build = check(call.engine, **{name: options[name] for name in options if name in CHECKED})
+    except DockerfileError as error:
+        said = report(error.text, error.name, error.warnings) + "\n" if error.warnings else ""
+        print(said, end="")
+        raise Exit(1, located(error)) from None
+    assert build.dockerfile is not None
+    print(report(build.dockerfile.text, build.dockerfile.name, build.warnings), end="")
+    return 1 if build.warnings else 0
+
+
+def located(error: DockerfileError) -> str:
+    """An error of a Dockerfile as BuildKit prints it: the lines that it is about, and what is wrong with them."""
+    from minidocker.dockerfile.excerpt import excerpt
+
+    where = f"dockerfile parse error on line {error.line}: " if error.line else ""
+    return f"{excerpt(error.text, error.name, error.line)}ERROR: failed to solve: {where}{error.message}"
 
 
 def source(call: Call) -> dict[str, Any]:

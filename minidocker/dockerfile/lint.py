@@ -14,7 +14,8 @@ with the build argument BUILDKIT_DOCKERFILE_CHECK, an instruction with such a co
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 from ..dockerignore import Ignore
 from ..errors import DockerfileError, InvalidArgument
@@ -43,10 +44,10 @@ class LintWarning:
     def __str__(self) -> str:
         return f"{self.rule}: {self.message} (line {self.line})"
 
-    def shown(self, file: Dockerfile) -> str:
-        """The warning as `docker build --check` prints it: with a link, and the lines that it is about."""
+    def shown(self, text: str, name: str) -> str:
+        """The warning as `docker build --check` prints it: with a link, and the lines of the file that it is about."""
         link = f" - {self.url}" if self.url else ""
-        lines = excerpt(file.text, file.name, self.line, self.end)
+        lines = excerpt(text, name, self.line, self.end)
         return f"WARNING: {self.rule}{link}\n{self.message}\n{lines}"
 
 
@@ -119,17 +120,19 @@ def check(
     """
     choice = Choice.of(file, build_args or {})
     walk = Walk(file, build_args, platform_args, base)
+    followed = tuple(file.stages if stages is None else stages)
     visits: list[Visit] = []
+    seen = partial(_seen, walk, followed, visits, ignore)
     try:
         file.check_bases(walk.args)
-        for stage in file.stages if stages is None else stages:
+        for stage in followed:
             for visit in walk.stage(stage):
                 visits.append(visit)
     except DockerfileError as error:
         error.text = error.text or file.text
-        error.warnings = _warnings(choice, _seen(walk, visits, ignore))
+        error.warnings = _warnings(choice, replace(seen(), stages=()))
         raise
-    return _warnings(choice, _seen(walk, visits, ignore))
+    return _warnings(choice, seen())
 
 
 def check_text(text: str, line: int, name: str = "Dockerfile") -> list[LintWarning]:
@@ -162,22 +165,22 @@ def summary(warnings: Sequence[LintWarning]) -> str:
     return "\n".join(["", f" {count} found (use build --check to expand):", *(f" - {one}" for one in warnings), ""])
 
 
-def report(file: Dockerfile, warnings: Sequence[LintWarning]) -> str:
-    """What `docker build --check` prints.
+def report(text: str, name: str, warnings: Sequence[LintWarning]) -> str:
+    """What `docker build --check` prints of a Dockerfile.
 
-    >>> file = Dockerfile.parse("FROM scratch\\nCOPY a /")
-    >>> print(report(file, check(file)), end="")
+    >>> print(report("FROM scratch", "Dockerfile", check(Dockerfile.parse("FROM scratch"))), end="")
     Check complete, no warnings found.
     """
     if not warnings:
         return "Check complete, no warnings found.\n"
     count = "1 warning has" if len(warnings) == 1 else f"{len(warnings)} warnings have"
-    return f"Check complete, {count} been found!\n" + "".join(f"\n{one.shown(file)}" for one in warnings)
+    return f"Check complete, {count} been found!\n" + "".join(f"\n{one.shown(text, name)}" for one in warnings)
 
 
-def _seen(walk: Walk, visits: list[Visit], ignore: Ignore | None) -> Seen:
+def _seen(walk: Walk, stages: tuple[Stage, ...], visits: list[Visit], ignore: Ignore | None) -> Seen:
     platform = walk.platform_args.get("TARGETPLATFORM", "")
-    return Seen(walk.file, walk.args, walk.platform_args, tuple(visits), ignore or Ignore(), walk.base, platform)
+    around = (ignore or Ignore(), walk.base, platform)
+    return Seen(walk.file, walk.args, walk.platform_args, stages, tuple(visits), *around)
 
 
 def _warnings(choice: Choice, seen: Seen, early: bool = False) -> list[LintWarning]:

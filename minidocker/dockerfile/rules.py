@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ..dockerignore import Ignore
 from ..errors import DockerfileError, InvalidArgument
 from ..reference import Reference
-from . import Dockerfile, Instruction
+from . import Dockerfile, Instruction, Stage
 from .instruction import quoted_words
 from .lines import first_word, split_flags
 from .values import PLATFORM_PARTS, nearest, split_port
@@ -30,6 +30,7 @@ class Seen:
     file: Dockerfile
     args: Mapping[str, str] = field(default_factory=dict)  # the global build arguments
     platform_args: Mapping[str, str] = field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()  # those that were followed
     visits: tuple[Visit, ...] = ()
     ignore: Ignore = field(default_factory=Ignore)
     base: Base = lambda _name: None
@@ -211,7 +212,7 @@ def invalid_default_arg_in_from(seen: Seen) -> Found:
 @rule("InvalidBaseImagePlatform", "Base image platform does not match expected target platform")
 def invalid_base_image_platform(seen: Seen) -> Found:
     """A base that is here, for another machine."""
-    for stage in {visit.stage.index: visit.stage for visit in seen.visits}.values():
+    for stage in seen.stages:
         name = stage.base_image(seen.args)
         raw = None if name == "scratch" or seen.file.named(name, stage.index) else seen.base(name)
         wanted = stage.base_platform(seen.args) or seen.platform

@@ -487,6 +487,50 @@ def test_a_plan_that_cannot_be_made(cli: Any, tmp_path: Path, options: list[str]
     assert done.err.startswith(error)
 
 
+def test_build_check_warns_and_builds_nothing(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch AS web\nCOPY . /\n")
+    (tmp_path / ".dockerignore").write_text("a.txt\n")
+    assert cli.ok("build", "--check", str(tmp_path)) == "Check complete, no warnings found."
+    (tmp_path / "Dockerfile").write_text("FROM scratch AS web\nCOPY a.txt /\nCMD run\n")
+    done = cli("build", "--call=check", "-t", "checked", str(tmp_path))
+    assert (done.code, done.err) == (1, "")
+    assert done.out.startswith(
+        "Check complete, 2 warnings have been found!\n\n"
+        "WARNING: CopyIgnoredFile - https://docs.docker.com/go/dockerfile/rule/copy-ignored-file/\n"
+        'Attempting to Copy file "a.txt" that is excluded by .dockerignore\n'
+        "Dockerfile:2\n--------------------\n   1 |     FROM scratch AS web\n   2 | >>> COPY a.txt /\n"
+    )
+    assert cli.ok("images", "-q", "checked") == ""
+    assert cli("build", "--call=outline", str(tmp_path)).code == 125
+    assert cli.ok("build", "--check", "--build-arg", "BUILDKIT_DOCKERFILE_CHECK=skip=all", str(tmp_path))
+
+
+def test_what_is_wrong_with_a_dockerfile_is_shown_with_its_lines(cli: Any, tmp_path: Path) -> None:
+    wrong = "FROM scratch AS Web\nCOPPY a /\n"
+    shown = (
+        "Dockerfile:2\n--------------------\n   1 |     FROM scratch AS Web\n   2 | >>> COPPY a /\n   3 |     \n"
+        "--------------------\nERROR: failed to solve: dockerfile parse error on line 2: unknown instruction: COPPY "
+        "(did you mean COPY?)\n"
+    )
+    (tmp_path / "Dockerfile").write_text(wrong)
+    built, checked = (cli("build", *options, str(tmp_path)) for options in ([], ["--check"]))
+    assert (built.code, built.out, built.err) == (1, "", shown)
+    assert (checked.code, checked.err) == (1, shown)
+    assert "WARNING: StageNameCasing" in checked.out
+
+
+def test_a_build_says_at_its_end_what_docker_would_warn_about(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch as web\nLABEL a=1\n")
+    line = " - FromAsCasing: 'as' and 'FROM' keywords' casing do not match (line 1)"
+    assert cli.ok("build", "-t", "warned", str(tmp_path)).endswith(
+        f"\n\n 1 warning found (use build --check to expand):\n{line}"
+    )
+    (tmp_path / "Dockerfile").write_text("# check=error=true\nFROM scratch as web\nLABEL a=1\n")
+    done = cli("build", str(tmp_path))
+    assert (done.code, done.err) == (1, "ERROR: failed to solve: lint violation found for rules: FromAsCasing\n")
+    cli.ok("rmi", "warned")
+
+
 def test_build_on_a_terminal_draws_a_ladder(cli: Any, tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_text(f"FROM {BASE}\nRUN echo climbing\n")
     shown = cli.ok("build", "--progress", "tty", "-t", "ladder", str(tmp_path))
