@@ -40,13 +40,16 @@ def describe(mount: Mount, folder: Path, rootless: bool) -> dict[str, Any]:
 
 
 def writable(folder: Path, layers: Sequence[Path]) -> list[str]:
-    """Make a writable layer in a folder, for an overlay over these layers; return the lower directories."""
+    """Make a writable layer in a folder, for an overlay over these layers; return the lower directories.
+
+    The kernel takes no directory twice; of equal layers, the uppermost says all that the lower ones said.
+    """
     if not (folder / "upper").exists():
         (folder / "upper").mkdir(parents=True)
         _adopt_root(folder / "upper", layers)
     for name in ("work",) if layers else ("work", "empty"):
         (folder / name).mkdir(exist_ok=True)
-    return [str(layer) for layer in layers] or [str(folder / "empty")]
+    return [str(layer) for layer in dict.fromkeys(reversed(layers))][::-1] or [str(folder / "empty")]
 
 
 def _adopt_root(upper: Path, layers: Sequence[Path]) -> None:
