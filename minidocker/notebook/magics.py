@@ -3,6 +3,7 @@
 Both work on the variable `engine` of the notebook where it is a minidocker engine, else on `minidocker.connect()`.
 
     %%dockerfile -t app {folder}   build this cell with the context `folder`; its result, the Build, draws itself
+    %%dockerfile --check           build nothing: show what Docker would warn about, beside the lines
     %docker run --rm app           the command line, in this process, its output in the cell
 """
 
@@ -18,12 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import BuildError, DockerException, DockerfileError, InvalidArgument
 from minidocker.notebook.pictures.ladder import ladder
+from minidocker.notebook.pictures.lint import linted
+from minidocker.notebook.pictures.svg import Figure
 
 if TYPE_CHECKING:
     from minidocker.build import Build, Step
     from minidocker.engine import Engine
 
-USAGE = "%%dockerfile [-t NAME] [--build-arg NAME=VALUE]... [--target STAGE] [--no-cache] [FOLDER]"
+USAGE = "%%dockerfile [-t NAME] [--build-arg NAME=VALUE]... [--target STAGE] [--no-cache] [--check] [FOLDER]"
 STEP = re.compile(r"Step \d+/(\d+) : (.*)")
 VARIABLE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 PROGRAMS = ("run", "exec", "start", "wait")  # commands whose exit code is that of the learner's own program
@@ -43,12 +46,14 @@ def load_ipython_extension(ipython: Any) -> None:
     ipython.set_custom_exc((DockerException,), _short_traceback)
 
 
-def dockerfile(line: str, cell: str, ipython: Any) -> Build:
-    """Build the cell as a Dockerfile, with live progress; the Build is the cell's result.
+def dockerfile(line: str, cell: str, ipython: Any) -> Build | Figure:
+    """Build the cell as a Dockerfile, with live progress; the Build is the cell's result, or with --check its warnings.
 
     Without FOLDER the context is empty. Raises Complaint, with the line of the Dockerfile that is to blame.
     """
     options = parse(shlex.split(line))
+    if options.pop("check"):
+        return checked(cell, options, ipython)
     with Progress(", ".join(options["tag"]) or "the build") as progress:
         try:
             _, build = engine_of(ipython).images.build(**options, text=cell, on_event=progress)
@@ -60,6 +65,14 @@ def dockerfile(line: str, cell: str, ipython: Any) -> Build:
             raise Complaint(marked(cell, progress.line(cell), str(error))) from None
     made: Build = build
     return made
+
+
+def checked(cell: str, options: dict[str, Any], ipython: Any) -> Figure:
+    """The cell with what Docker would warn about. Raises Complaint for what it would not build."""
+    try:
+        return linted(cell, engine_of(ipython).images.check(**options, text=cell))
+    except DockerfileError as error:
+        raise Complaint(marked(cell, error.line, str(error))) from None
 
 
 def docker(line: str, ipython: Any) -> None:
@@ -104,12 +117,12 @@ def parse(words: Sequence[str]) -> dict[str, Any]:
     >>> parse(["-t", "app", "--build-arg", "V=1", "ctx"])["buildargs"]
     {'V': '1'}
     """
-    found: dict[str, Any] = {"tag": [], "buildargs": {}, "target": "", "nocache": False, "path": None}
+    found: dict[str, Any] = {"tag": [], "buildargs": {}, "target": "", "nocache": False, "check": False, "path": None}
     left = list(words)
     while left:
         word, _, value = left.pop(0).partition("=")
-        if word == "--no-cache":
-            found["nocache"] = True
+        if word in ("--no-cache", "--check"):
+            found[word.replace("-", "")] = True
         elif word in ("-t", "--tag", "--build-arg", "--target"):
             if not (value or left):
                 raise InvalidArgument(f"flag needs an argument: {word}\nUsage: {USAGE}")

@@ -105,6 +105,19 @@ def test_a_step_that_fails_marks_its_line_and_shows_what_was_said(shell: Any) ->
     assert "alas" in str(caught.value) and "3" in str(caught.value)
 
 
+def test_a_cell_is_checked_and_not_built(shell: Any, engine: Engine) -> None:
+    shown = run(shell, "%%dockerfile --check -t checked\nFROM scratch as web\nCOPY $x /\nCMD run")
+    assert shown.twin.splitlines()[:4] == [
+        "3 warnings",
+        "→ 1 │ FROM scratch as web",
+        "        FromAsCasing: 'as' and 'FROM' keywords' casing do not match",
+        "→ 2 │ COPY $x /",
+    ]
+    assert not engine.images.list("checked")
+    with pytest.raises(magics.Complaint, match="→   2 │ COPYY"):
+        run(shell, "%%dockerfile --check\nFROM scratch\nCOPYY a b")
+
+
 @pytest.mark.parametrize("line", ["--tag", "--nonsense", "a b", "-t app --squash"])
 def test_a_wrong_option_shows_the_usage(shell: Any, line: str) -> None:
     with pytest.raises(Exception, match="Usage: %%dockerfile"):
