@@ -159,7 +159,12 @@ class Builder:
         """What a stage becomes; built by who first asks for it, and waited for by the others."""
         with self.together.claim(stage.index):
             if stage.index not in self.drafts:
-                self.drafts[stage.index] = self.workers[stage.index].carry_out()
+                worker = self.workers[stage.index]
+                try:
+                    self.drafts[stage.index] = worker.carry_out()
+                except Exception as error:
+                    self.tell.failed.setdefault(error, worker.number)
+                    raise
             return self.drafts[stage.index]
 
     def triggered(self, stage: Stage) -> Stage:

@@ -16,6 +16,7 @@ from minidocker.build.copy import make_folder
 from minidocker.build.draft import Draft
 from minidocker.build.making import Made
 from minidocker.build.running import Running
+from minidocker.build.vertex import Vertex, names
 from minidocker.dockerfile import Instruction
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ class StageBuild(Running):
 
     def __init__(self, build: Builder, stage: Stage, first: int) -> None:
         super().__init__(build, stage, first)
-        self.graph = build.graph
+        self.graph, self.first = build.graph, first
+        on_image = self.graph.base(stage) is None and stage.base_image(self.graph.args) != "scratch"
+        self.names = names(stage, on_image, len(build.dockerfile.stages) == 1, self.graph.args)
+        self.vertex = 0  # the last step that is a vertex of BuildKit's progress
 
     def carry_out(self) -> Draft:
         """The FROM, the triggers that wait in the base, and the instructions."""
@@ -42,13 +46,23 @@ class StageBuild(Running):
             self.step(one)
         return self.draft
 
+    def announce(self, one: Instruction) -> None:
+        """Say that a step begins; if it is a vertex, also what it is called and which others it needs."""
+        vertex: Vertex | None = None
+        sources = self.graph.sources(one) if one is not self.stage.origin else ()
+        if name := self.names[self.number - self.first]:
+            needs = [self.vertex, *(self.build.workers[source.index].vertex for source in sources)]
+            vertex, self.vertex = {"name": name, "inputs": [str(number) for number in needs if number]}, self.number
+        self.tell.announce(self.number, one, vertex)
+
     def origin(self) -> None:
         """The FROM step: what it is based on, and whether that is what it was the last time."""
         stage = self.stage
         base, parent = stage.base_image(self.graph.args), self.graph.base(stage)
         below = self.build.draft(parent) if parent else None
         began = time.monotonic()
-        self.tell.announce(self.number, stage.origin)
+        self.vertex = self.build.workers[parent.index].vertex if parent else 0
+        self.announce(stage.origin)
         self.trail.begin(self.label, [one.text for one in (stage.origin, *stage.instructions)])
         facts: Facts = {"image": base, "epoch": self.options.epoch}
         if below is not None:
@@ -80,7 +94,7 @@ class StageBuild(Running):
             self.build.draft(needed)
         self.build.together.check()
         began, draft = time.monotonic(), self.draft
-        self.tell.announce(self.number, written)
+        self.announce(written)
         before, layers, lines = draft.config, len(draft.layers), len(draft.history)
         carry_out = {"RUN": self.run, "COPY": self.copy, "ADD": self.copy, "WORKDIR": self.workdir, "ARG": self.arg}
         one = written if written.keyword == "ARG" else written.expand(draft.env)

@@ -1,8 +1,11 @@
 """What a build says while it goes on: Docker's build stream, which its clients read, and a `Step` after each step.
 
-{"stream": "Step 1/2 : FROM busybox\\n", "id": "1"}   {"stream": " ---> Using cache\\n", "id": "1"}
-{"aux": {"ID": "sha256:…"}}                            {"stream": "Successfully built 3f2a…\\n"}
-{"errorDetail": {"code": 3, "message": …}, "error": …}                            {"step": Step(…)}
+{"stream": "Step 1/2 : FROM busybox\\n", "id": "1", "vertex": {"name": "[1/2] FROM …", "inputs": []}}
+{"stream": " ---> Using cache\\n", "id": "1"}      {"step": Step(…)}       {"aux": {"ID": "sha256:…"}}
+{"errorDetail": {"code": 3, "message": …}, "error": …, "failed": "2"}
+
+Stages that are built at the same time speak in turns, by whole lines; `id` says for which step. In the log of the
+`Build`, what a step said stands together.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from minidocker.build.cache import Decision, Facts
 from minidocker.build.draft import Draft
 from minidocker.build.run import StepFailed
 from minidocker.build.step import Build, Step
+from minidocker.build.vertex import Vertex
 from minidocker.dockerfile import Instruction, Stage
 from minidocker.errors import APIError, BuildError
 from minidocker.image import Layer
@@ -31,6 +35,7 @@ class Teller:
         self.on_event, self.build = on_event, Build()
         self.total = 0
         self.emit: Callable[[Event], None] = self.hear  # or a way to where it is heard, from another thread
+        self.failed: dict[BaseException, int] = {}  # error -> the step that it comes from
         self.places: list[float] = []  # of each event in the log, the step
 
     def hear(self, event: Event) -> None:
@@ -49,9 +54,10 @@ class Teller:
         """Send a piece of the build's output, or of that of a step."""
         self.emit({"stream": text} | ({"id": str(number)} if number else {}))
 
-    def announce(self, number: int, one: Instruction) -> None:
+    def announce(self, number: int, one: Instruction, vertex: Vertex | None) -> None:
         """Say which step begins."""
-        self.say(f"Step {number}/{self.total} : {one.text}\n", number)
+        event = {"stream": f"Step {number}/{self.total} : {one.text}\n", "id": str(number)}
+        self.emit(event | ({"vertex": vertex} if vertex else {}))
 
     def conclude(
         self,
@@ -78,6 +84,8 @@ class Teller:
     def fail(self, error: APIError | BuildError) -> None:
         """Say how the build failed; a BuildError gets the log of it."""
         code = error.code if isinstance(error, StepFailed) else error.exit_code
-        self.emit({"errorDetail": {"code": code, "message": str(error)}, "error": str(error)})
+        number = self.failed.get(error) or self.failed.get(error.__cause__ or error)
+        event = {"errorDetail": {"code": code, "message": str(error)}, "error": str(error)}
+        self.emit(event | ({"failed": str(number)} if number else {}))
         if isinstance(error, BuildError):
             error.build_log = self.build.events

@@ -11,7 +11,9 @@ from typing import Any
 from minidocker.build.output import Output
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import confirm, human_size
+from minidocker.cli.plain import Quiet
 from minidocker.cli.planning import check_format, plan_text
+from minidocker.cli.progress import printable, show
 from minidocker.errors import BuildError, DockerfileError, InvalidArgument
 from minidocker.reference import Reference
 
@@ -50,7 +52,8 @@ Build an image from a Dockerfile
   -o, --output list       Output destination (format: "type=local,dest=path"; also type=tar, oci, docker)
       --plan              Build nothing; print which steps would run, and why (minidocker's own)
       --platform list     Set target platform for build; others than this machine's where nothing is run for them
-      --progress string   Show the progress as "plain" text, or in place on a "tty"; "quiet" shows none (default "auto")
+      --progress string   Set type of progress output ("auto", "quiet", "plain", "tty", "rawjson"). Use plain to show
+                          container output (default "auto", or $BUILDKIT_PROGRESS)
       --provenance string
                           Shorthand for "--attest=type=provenance": "true", "false" or "mode=max" (default "false")
       --pull              Always attempt to pull a newer version of the image (there is no registry yet)
@@ -107,8 +110,7 @@ def carry_out(call: Call, options: dict[str, Any]) -> int:
     check_format(call.format, call.plan)
     if call.check or call.call != "build":
         return checked(call, options)
-    quiet = call.quiet or call.progress == "quiet"
-    progress = Silence() if quiet else Ladder() if on_terminal(call.progress) else Plain()
+    progress = show("quiet" if call.quiet else call.progress)
     try:
         if call.plan:
             print(plan_text(call.engine.images.forecast(**options), call.format))
@@ -117,11 +119,11 @@ def carry_out(call: Call, options: dict[str, Any]) -> int:
             image, _ = call.engine.images.build(**options, on_event=progress)
     except BuildError as error:
         raise Exit(
-            getattr(error, "exit_code", 1) or 1, f"{progress.failure()}ERROR: failed to solve: {error.msg}"
+            getattr(error, "exit_code", 1) or 1, f"{progress.recall()}ERROR: failed to solve: {printable(error.msg)}"
         ) from None
     except DockerfileError as error:
-        raise Exit(1, f"{progress.failure()}{located(error)}") from None
-    if quiet:
+        raise Exit(1, f"{progress.recall()}{located(error)}") from None
+    if isinstance(progress, Quiet):
         print(image.id)
     return 0
 
@@ -190,92 +192,6 @@ def build_args(given: list[str]) -> list[str]:
     from minidocker.cli.running import environment
 
     return environment([], given)
-
-
-def on_terminal(progress: str) -> bool:
-    """Whether to draw in place. Raises `Exit` for a `--progress` that docker does not know either."""
-    if progress not in ("auto", "plain", "tty", "quiet", "rawjson") or progress == "rawjson":
-        raise Exit(125, f"invalid progress mode {progress}: use plain, tty or quiet")
-    return progress == "tty" or (progress == "auto" and sys.stdout.isatty())
-
-
-class Silence:
-    """What a build says while it goes on: here, nothing; what it said is shown if it fails."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        """Take note of what the event says."""
-        self.said.append(event.get("stream", ""))
-
-    def failure(self) -> str:
-        """What to print before the error."""
-        return "".join(self.said)
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-class Plain(Silence):
-    """The lines of docker's classic builder, as they come."""
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        """Print what the event says."""
-        print(event.get("stream", ""), end="", flush=True)
-
-
-class Ladder(Silence):
-    """On a terminal: a line for each step with what the cache decided and why; its output only while it runs."""
-
-    ROWS = 6
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.title, self.drawn = "", 0
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        """Draw the step that is running, or the one that just ended."""
-        text = event.get("stream", "")
-        self._wipe()
-        if step := event.get("step"):
-            mark = "CACHED" if step.decision.hit else f"{step.seconds:.1f}s"
-            print(f" \033[32m=>\033[0m {self._cut(f'[{step.number}/{step.total}] {step.text}', len(mark) + 6)}  {mark}")
-            if not step.decision.hit:
-                print(f"    \033[2m{self._cut(step.decision.reason, 4)}\033[0m")
-            self.title, self.said = "", []
-        elif text.startswith("Step "):
-            number, _, instruction = text.removeprefix("Step ").partition(" : ")
-            self.title, self.said = f"[{number}] {instruction}", [text]
-        elif not text.startswith(" ---> "):
-            self.said.append(text)
-        self._draw()
-        sys.stdout.flush()
-
-    def _draw(self) -> None:
-        lines = "".join(self.said[1:]).splitlines()[-self.ROWS :] if self.title else []
-        if self.title:
-            print(f" \033[33m->\033[0m {self._cut(self.title, 4)}")
-        for line in lines:
-            print(f"    \033[2m{self._cut(line, 4)}\033[0m")
-        self.drawn = bool(self.title) + len(lines)
-
-    def _cut(self, text: str, margin: int) -> str:
-        from shutil import get_terminal_size
-
-        line = "".join(text.splitlines()[:1]).expandtabs()
-        plain = "".join(character if character.isprintable() else "?" for character in line)
-        return plain[: max(10, get_terminal_size().columns - margin - 1)]
-
-    def _wipe(self) -> None:
-        print(f"\033[{self.drawn}A\033[J" if self.drawn else "", end="")
-        self.drawn = 0
-
-    def failure(self) -> str:
-        """The output of the step that failed, kept on the screen."""
-        self._wipe()
-        return super().failure()
 
 
 @command(

@@ -112,9 +112,9 @@ def test_ctrl_c_on_the_command_line_leaves_nothing(engine: Engine) -> None:
     (folder / "Dockerfile").write_text(APART.format(one=f"echo go; {LONG}9", two=f"echo go; {LONG}9"))
     heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{heed}; import sys; from minidocker.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = ["--root", str(engine.root), "--runtime", engine.runtime.name, "build", "--progress", "plain", str(folder)]
+    words = ["--root", str(engine.root), "--runtime", engine.runtime.name, "build", "--progress", "rawjson"]
     with subprocess.Popen(
-        [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, "-c", code, *words, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as run:
         assert run.stdout
         begun = 0

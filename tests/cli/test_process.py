@@ -70,8 +70,8 @@ def test_ctrl_c_stops_a_build_and_leaves_the_store_in_order(cli: Any, tmp_path: 
     cli.ok("run", "--rm", BASE, "true")
     before = cli.ok("images", "-aq")
     running = start(cli, "build", "--no-cache", str(tmp_path))
-    assert running.stdout is not None
-    while not (line := running.stdout.readline()).startswith(b"Step 2/2"):
+    assert running.stderr is not None
+    while not (line := running.stderr.readline()).startswith(b"#2 [2/2] RUN"):
         assert line, running.communicate()
     time.sleep(0.7)
     running.send_signal(signal.SIGINT)
