@@ -21,6 +21,11 @@ CHECKED = "path text fileobj custom_context dockerfile buildargs target platform
 MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")  # gzip, bzip2, xz, zstd
 
 
+def _allow(text: str) -> None:
+    if text != "network.host":
+        raise ValueError(f"{text} is not supported: every step runs in the same sandbox, without devices")
+
+
 def _tag(text: str) -> None:
     try:
         Reference.parse(text)
@@ -34,6 +39,7 @@ build [OPTIONS] PATH | URL | -
 
 Build an image from a Dockerfile
 
+      --allow list        Allow extra privileged entitlement ("network.host"; there is no "security.insecure")
       --annotation list   Add annotation to the image
       --attest list       Attestation parameters (format: "type=provenance,mode=max")
       --build-arg list    Set build-time variables
@@ -59,6 +65,8 @@ Build an image from a Dockerfile
       --pull              Always attempt to pull a newer version of the image (there is no registry yet)
   -q, --quiet             Suppress the build output and print image ID on success
       --rm                Remove intermediate containers after a successful build (default true)
+      --secret list       Secret to expose to the build (format: "id=mysecret[,src=/local/secret]", or env=NAME)
+      --ssh list          SSH agent socket to expose to the build (format: "default" or "<id>=<socket>")
   -t, --tag list          Name and optionally a tag in the "name:tag" format
       --target string     Set the target build stage to build
 """,
@@ -72,12 +80,11 @@ Build an image from a Dockerfile
         "this is for Windows containers": "isolation=",
         "security options are not here yet": "security-opt=",
         "layers stay what they are; `export` and `import` make one of them": "squash",
-        "secrets are not here yet": "secret= ssh=",
         "the context is one folder": "build-context=",
         "there is no registry yet; `--output type=oci,dest=FILE` makes a tar that skopeo can push": "push",
         "minidocker does not scan what is in an image": "sbom=",
     },
-    checks={"tag": _tag},
+    checks={"allow": _allow, "tag": _tag},
 )
 def build(call: Call) -> int:
     """`docker build`: the context, through the Dockerfile, to an image."""
@@ -85,6 +92,8 @@ def build(call: Call) -> int:
         "buildargs": dict(arg.partition("=")[::2] for arg in build_args(call.build_arg)),
         "labels": dict(label.partition("=")[::2] for label in call.label),
         "network_mode": call.network or None,
+        "secrets": call.secret,
+        "ssh": call.ssh,
         "nocache": call.no_cache,
         "pull": call.pull,
         "tag": call.tag,
