@@ -137,9 +137,12 @@ class _Reader:
             if self.directive(text):
                 continue
             comment = trim(text[1:]) if text.startswith("#") else None
+            if comment:
+                comments.append(comment)
+                continue
             if text and comment is None:
                 yield self.instruction(text, tuple(comments))
-            comments = [*comments, comment] if comment else []  # an empty line, or comment, parts it from what follows
+            comments = []  # an empty line, or comment, parts one from what follows
 
     def directive(self, text: str) -> bool:
         """Take a parser directive, as long as nothing else has come before it; whether it was one."""
