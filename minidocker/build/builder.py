@@ -30,6 +30,7 @@ from minidocker.build.telling import Event, Teller
 from minidocker.build.together import Together
 from minidocker.dockerfile import PLATFORM_ARGS, PREDEFINED_ARGS, Dockerfile, Instruction, Stage, parse_instruction
 from minidocker.dockerfile.lint import Choice, check, summary, violation
+from minidocker.dockerfile.values import meant
 from minidocker.errors import APIError, BuildError, DockerfileError, ImageNotFound, InvalidArgument
 from minidocker.image import Image
 from minidocker.images import Images
@@ -186,9 +187,10 @@ class Builder:
             if name not in self.found:
                 self.found[name] = self.images.get(name)
         except ImageNotFound as error:
+            hint = meant(name, [stage.name for stage in self.dockerfile.stages if stage.name])
             raise ImageNotFound(
-                f"{self.dockerfile.name}:{one.line}: {one.keyword} {name}: {error}. minidocker does not pull yet: load "
-                "an image, or build on this course's own bases, minidocker/base and minidocker/python"
+                f"{self.dockerfile.name}:{one.line}: {one.keyword} {name}: {error}{hint}. minidocker does not pull "
+                "yet: load an image, or build on this course's own bases, minidocker/base and minidocker/python"
             ) from error
         return self.found[name]
 

@@ -268,6 +268,51 @@ def test_the_store_stays_valid(workshop: Any, valid_store: Any) -> None:
     assert set(valid_store(workshop.store.root)) == {"busybox:latest", "app:latest"}
 
 
+def test_a_base_that_is_nearly_a_stage_was_perhaps_meant_to_be_one(workshop: Any) -> None:
+    with pytest.raises(ImageNotFound, match=r"COPY biuld: No such image: biuld\S* \(did you mean build\?\)"):
+        workshop.build("FROM busybox AS build\nFROM busybox\nCOPY --from=biuld /a /a")
+
+
+def test_the_target_stage_is_an_argument(workshop: Any) -> None:
+    text = "FROM busybox AS one\nARG TARGETSTAGE\nLABEL at=$TARGETSTAGE\nFROM one AS Two\n"
+    assert workshop.image(text).labels == {"at": "two"}
+    assert workshop.image(text, target="one").labels == {"at": "one"}
+    assert workshop.image(f"{text}FROM one", buildargs={"TARGETSTAGE": "mine"}).labels == {"at": "mine"}
+    assert workshop.image(f"{text}FROM one").labels == {"at": "default"}
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"BUILDKIT_SYNTAX": "my/frontend"}, "syntax=my/frontend"),
+        ({"BUILDKIT_INLINE_CACHE": "1"}, "BUILDKIT_INLINE_CACHE"),
+        ({"BUILDKIT_SANDBOX_HOSTNAME": "me"}, "BUILDKIT_SANDBOX_HOSTNAME"),
+    ],
+)
+def test_an_argument_of_buildkits_that_is_not_done_is_refused_by_name(
+    workshop: Any, given: dict[str, str], name: str
+) -> None:
+    with pytest.raises(Unsupported, match=f"{name} is not supported"):
+        workshop.build("FROM busybox", buildargs=given)
+
+
+def test_arguments_of_buildkits_need_no_arg(workshop: Any) -> None:
+    given = {"BUILDKIT_SYNTAX": "docker/dockerfile:1", "BUILDKIT_INLINE_CACHE": "0", "BUILDKIT_DOCKERFILE_CHECK": ""}
+    assert "were not consumed" not in workshop.build("FROM busybox", buildargs=given).log
+
+
+def test_an_error_may_be_made_of_warnings(workshop: Any) -> None:
+    with pytest.raises(DockerfileError, match="lint violation found for rules: FromAsCasing") as caught:
+        workshop.build("# check=error=true\nFROM busybox as one\nRUN false")
+    assert [warning.line for warning in caught.value.warnings] == [2]
+
+
+def test_history_has_the_value_that_an_argument_has(workshop: Any) -> None:
+    text = "ARG G=global\nFROM busybox\nARG A=1 B=${A}2 G\nARG N\nRUN true"
+    lines = [line["created_by"] for line in workshop.image(text, buildargs={"A": "9"}).raw["history"][1:]]
+    assert lines == ["ARG A=9 B=92 G=global", "ARG N", "RUN |4 A=9 B=92 G=global N= /bin/sh -c true # buildkit"]
+
+
 def test_importing_the_builder_starts_no_program() -> None:
     code = "import sys, minidocker.build; print('subprocess' in sys.modules, 'tempfile' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
