@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +211,10 @@ LINES = [
     "COPY --from=one /got /one /here/",
     "COPY --from=one /v /",
     "COPY . /all/",
+    "COPY --exclude=a.* . /some/",
+    "COPY --parents --chmod=u=rwX,go=rX ./*.txt nope* /kept/",
+    "ADD URL a.txt /url/",
+    "ADD --checksum=sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 URL /sure",  # of x
 ]
 EARLY = [line for line in LINES if "--from" not in line]
 EDITS = st.tuples(st.sampled_from(["a.txt", "b.txt"]), st.sampled_from("xyz"))
@@ -221,13 +227,25 @@ STATES = st.tuples(
 )
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    serve = runpy.run_path(str(Path(__file__).parent / "site.py"))["serve"]
+    with serve(tmp_path_factory.mktemp("www")) as found:
+        yield found
+
+
 @settings(max_examples=60)
 @given(st.lists(STATES, min_size=2, max_size=4))
-def test_whatever_is_edited_the_build_does_what_was_forecast(shared_workshop: Any, states: list[Any]) -> None:
+def test_whatever_is_edited_the_build_does_what_was_forecast(
+    shared_workshop: Any, site: Any, states: list[Any]
+) -> None:
+    url = site.put("/f", "x")
     shared_workshop.write({"a.txt": "x", "b.txt": "x", "go": "RUN touch /got /one /v"})
     prune(shared_workshop.store)
     for early, late, base, (name, content), args in states:
         text = "\n".join(["FROM busybox AS one", "RUN touch /got /one /v", *early, f"FROM {base}", *late])
+        text = text.replace("URL", url)
+        site.put("/f", "x" if "--checksum" in text else content)
         options = {"files": {name: content}, "buildargs": args}
         shared_workshop.write(options["files"])
         found = forecast(shared_workshop, text, buildargs=args)
