@@ -7,8 +7,9 @@
     UndefinedVar: Usage of undefined variable '$x' (line 2)
     MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label (line 3)
 
-The rules are in `rules`. A file chooses among them with `# check=skip=Rule,Rule;error=true;experimental=Rule`, a build
-with the build argument BUILDKIT_DOCKERFILE_CHECK, an instruction with such a comment right above it.
+The rules are in `filerules` and `steprules`. A file chooses among them with
+`# check=skip=Rule,Rule;error=true;experimental=Rule`, a build with the build argument BUILDKIT_DOCKERFILE_CHECK, an
+instruction with such a comment right above it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from functools import partial
 
 from ..dockerignore import Ignore
 from ..errors import DockerfileError, InvalidArgument
-from . import Dockerfile, Instruction, Stage
+from . import Dockerfile, Instruction, Stage, filerules, steprules
 from .excerpt import excerpt
 from .lines import DIRECTIVE
 from .rules import RULES, Rule, Seen
 from .walk import Base, Visit, Walk
 from .words import quoted
+
+__all__ = ["Choice", "LintWarning", "check", "check_text", "filerules", "report", "steprules", "summary", "violation"]
 
 BUILD_ARG = "BUILDKIT_DOCKERFILE_CHECK"
 TRUE, FALSE = ("1", "t", "T", "TRUE", "true", "True"), ("0", "f", "F", "FALSE", "false", "False")
