@@ -31,7 +31,7 @@ from typing import Any, BinaryIO
 from minidocker.compression import decompress
 from minidocker.errors import APIError, CorruptBlob, InvalidArgument, NotFound
 from minidocker.layer import Changeset
-from minidocker.tree import CHUNK, Bytes, Data, Entry
+from minidocker.tree import CHUNK, Bytes, Data, Entry, many_entries
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -255,7 +255,8 @@ class Store:
         seal = _seal(tar)
         known = self._layers.get(diff_id)
         if known is None or known[0] != seal:
-            known = (seal, self._read_index(diff_id, seal, tar) or self._index(diff_id, seal, tar))
+            with many_entries():
+                known = (seal, self._read_index(diff_id, seal, tar) or self._index(diff_id, seal, tar))
             self._layers[diff_id] = known
         return known[1]
 

@@ -13,7 +13,9 @@ Nothing in this module does I/O; the bytes of a file are a `Data` that knows how
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import hashlib
 import io
 import os
@@ -158,6 +160,18 @@ def directory(mode: int = 0o755, **meta: object) -> Entry:
 def symlink(target: str, **meta: object) -> Entry:
     """Make a symbolic link's entry; `target` is kept as written and resolved inside the tree only."""
     return replace(Entry("symlink", 0o777, target=target), **meta)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def many_entries() -> Iterator[None]:
+    """While many entries are made: else the garbage collector goes through all of them again and again, for nothing."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Tree(Mapping[str, Entry]):

@@ -26,35 +26,41 @@ from typing import BinaryIO
 from minidocker.content import read_json, temp_path
 from minidocker.dockerignore import Ignore
 from minidocker.errors import BuildError
-from minidocker.tree import CHUNK, Data, Entry, Kind, Tree, directory, parents, relink, symlink
+from minidocker.tree import CHUNK, Data, Entry, Kind, Tree, directory, many_entries, parents, relink, symlink
 
-Seal = list[int]  # size, mtime, ctime (ns) and inode: while they stay, so does the content
+Seal = str  # size, mtime, ctime (ns) and inode: while they stay, so does the content
 RACY = 50_000_000  # ns; a file touched so short before may be written again within the clock's tick
 KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFIFO: "fifo", stat.S_IFCHR: "char", stat.S_IFBLK: "block"}
 
 
 class Digests:
-    """The digests of a folder's files from build to build: `{"a.py": [size, mtime, ctime, inode, "sha256:…"]}`."""
+    """The digests of a folder's files from build to build: `{"a.py": "SIZE MTIME CTIME INODE sha256:…"}`.
+
+    Plain text for each file, and not read before it is needed: a context may have a hundred thousand.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self.known: dict[str, list[int | str]] = {}
-        self.fresh: dict[str, list[int | str]] = {}
-        if path is not None:
-            try:
-                self.known = read_json(path)
-            except (OSError, ValueError):
-                self.known = {}
+        self.fresh: dict[str, str] = {}
+
+    @cached_property
+    def known(self) -> dict[str, str]:
+        """What earlier builds found out."""
+        try:
+            found = read_json(self.path) if self.path else {}
+            return {name: row for name, row in found.items() if isinstance(row, str)}
+        except (OSError, ValueError, AttributeError):
+            return {}
 
     def get(self, name: str, seal: Seal) -> str | None:
         """The digest of a file that has not been touched since."""
-        row = self.known.get(name)
-        return str(row[4]) if row is not None and row[:4] == seal else None
+        was, _, digest = self.known.get(name, "").rpartition(" ")
+        return digest if was == seal else None
 
     def put(self, name: str, seal: Seal, digest: str) -> None:
         """Remember a digest, unless the file is so new that a later write could go unnoticed."""
-        if max(seal[1], seal[2]) < time.time_ns() - RACY:
-            self.fresh[name] = [*seal, digest]
+        if max(map(int, seal.split()[1:3])) < time.time_ns() - RACY:
+            self.fresh[name] = f"{seal} {digest}"
 
     def save(self) -> None:
         """Write what is new. A lost file of digests costs only time, so this one is not forced to the disk."""
@@ -63,35 +69,38 @@ class Digests:
         if self.path is None or not self.fresh:
             return
         temp = temp_path(self.path)
+        self.known.update(self.fresh)
+        self.fresh = {}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            temp.write_text(json.dumps(self.known | self.fresh))
+            temp.write_text(json.dumps(self.known))
             temp.replace(self.path)
         except OSError:
             temp.unlink(missing_ok=True)
-        self.known, self.fresh = self.known | self.fresh, {}
 
 
 class ContextFile(Data):
     """A file of the context. It must still be the one that the walk saw when it is read."""
 
-    def __init__(self, path: str, name: str, seal: Seal, digests: Digests) -> None:
-        self.path, self.name, self.seal, self.digests = path, name, seal, digests
-        self.size = seal[0]
+    def __init__(self, root: str, name: str, size: int, seal: Seal, digests: Digests) -> None:
+        self.root, self.name, self.size, self.seal, self.digests = root, name, size, seal, digests
+        self._digest = ""
 
-    @cached_property
-    def digest(self) -> str:
+    @property
+    def digest(self) -> str:  # type: ignore[override]
         """The content's digest: remembered, or computed now."""
-        known = self.digests.get(self.name, self.seal)
-        if known is None:
-            import hashlib
+        self._digest = self._digest or self.digests.get(self.name, self.seal) or self._compute()
+        return self._digest
 
-            sha = hashlib.sha256()
-            for chunk in self.chunks():
-                sha.update(chunk)
-            known = f"sha256:{sha.hexdigest()}"
-            self.digests.put(self.name, self.seal, known)
-        return known
+    def _compute(self) -> str:
+        import hashlib
+
+        sha = hashlib.sha256()
+        for chunk in self.chunks():
+            sha.update(chunk)
+        digest = f"sha256:{sha.hexdigest()}"
+        self.digests.put(self.name, self.seal, digest)
+        return digest
 
     def open(self) -> BinaryIO:
         """Open it for reading. Raises BuildError when it changed or went away since the walk."""
@@ -100,7 +109,9 @@ class ContextFile(Data):
     def chunks(self) -> Iterator[bytes]:
         """Yield the content piece by piece; an unchanged seal after the last one proves that it is of one piece."""
         try:
-            fd = os.open(self.path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+            fd = os.open(
+                f"{self.root}/{self.name}", os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+            )
         except OSError as error:
             raise BuildError(f"{self.name}: {error.strerror} (it was there when the build began)") from error
         try:
@@ -165,7 +176,7 @@ class Context:
 
 def seal_of(found: os.stat_result) -> Seal:
     """What tells cheaply that a file has not been written since."""
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino]
+    return f"{found.st_size} {found.st_mtime_ns} {found.st_ctime_ns} {found.st_ino}"
 
 
 # The walk
@@ -175,13 +186,14 @@ def _walk(root: str, ignore: Ignore, digests: Digests) -> Tree:
     entries: dict[str, Entry] = {"/": directory()}
     links: dict[tuple[int, int], list[str]] = {}
     try:
-        for name, found in _scan(root, ignore):
-            kind = stat.S_IFMT(found.st_mode)
-            if kind == stat.S_IFSOCK:
-                continue  # a socket is no file: Docker leaves it out too
-            entries["/" + name] = _entry(root, name, kind, found, digests)
-            if kind == stat.S_IFREG and found.st_nlink > 1:
-                links.setdefault((found.st_dev, found.st_ino), []).append("/" + name)
+        with many_entries():
+            for name, found in _scan(root, ignore):
+                kind = stat.S_IFMT(found.st_mode)
+                if kind == stat.S_IFSOCK:
+                    continue  # a socket is no file: Docker leaves it out too
+                entries["/" + name] = _entry(root, name, kind, found, digests)
+                if kind == stat.S_IFREG and found.st_nlink > 1:
+                    links.setdefault((found.st_dev, found.st_ino), []).append("/" + name)
         for up in {up for path in entries for up in parents(path)} - entries.keys() if ignore.patterns else ():
             entries[up] = _entry(root, up[1:], stat.S_IFDIR, os.lstat(root + up), digests)  # ignored, but not all in it
     except OSError as error:
@@ -208,7 +220,7 @@ def _entry(root: str, name: str, kind: int, found: os.stat_result, digests: Dige
     mode = stat.S_IMODE(found.st_mode) if os.name == "posix" else 0o755
     mtime = found.st_mtime_ns // 1_000_000_000
     if kind == stat.S_IFREG:
-        return Entry("file", mode, 0, 0, mtime, ContextFile(f"{root}/{name}", name, seal_of(found), digests))
+        return Entry("file", mode, 0, 0, mtime, ContextFile(root, name, found.st_size, seal_of(found), digests))
     if kind == stat.S_IFDIR:
         return directory(mode, mtime=mtime)
     if kind == stat.S_IFLNK:
