@@ -70,6 +70,27 @@ def load(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes]) -> l
         raise
 
 
+def from_layout(images: Images, files: Tree, tag: str = "", digest: str = "") -> Image:
+    """An image out of the files of an OCI layout, by its tag there or its digest; it gets no name here.
+
+    Raises ImageLoadError, CorruptBlob…
+    """
+    loader = _Loader(images, files)
+    listed = parse_json(loader.text("/index.json"), "index.json").get("manifests") or []
+    wanted = ("digest", digest) if digest else ("annotations", tag or "latest")
+    chosen = [one for one in listed if isinstance(one, dict) and _is_called(one, *wanted)]
+    with images.store.keep():
+        found = loader.from_index({"manifests": chosen[:1]})
+        if not found:
+            raise ImageLoadError(f"no image {wanted[1]} in this OCI layout")
+        return images.add_manifest(found[0][0])
+
+
+def _is_called(entry: dict[str, Any], key: str, wanted: str) -> bool:
+    value = entry.get(key) or {}
+    return (value.get(REF_NAME) if isinstance(value, dict) else value) == wanted
+
+
 def import_(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes], config: dict[str, Any]) -> Image:
     """Make an image of one layer out of a plain tar of a file system, as `docker import`."""
     store = images.store

@@ -12,6 +12,7 @@
     output.py   -o, and where all of it goes: delivery.py, spread.py, annotations.py, provenance.py
     running.py  RUN as a step                     mounts.py   what is mounted for it
     mountcache.py  what cache mounts keep         secrets.py  --secret and --ssh; agent.py
+    contexts.py  --build-context                  together.py stages at the same time; vertex.py
 
 `build_image` takes the arguments of Docker's SDK (`images.build`), `build` the parts that they stand for.
 """
@@ -26,10 +27,12 @@ from typing import TYPE_CHECKING, Any
 from minidocker.build.builder import Builder
 from minidocker.build.cache import Decision
 from minidocker.build.context import Context
+from minidocker.build.contexts import Contexts
 from minidocker.build.delivery import Delivery
 from minidocker.build.opening import MAX_DOCKERFILE, dockerignore, open_context
 from minidocker.build.secrets import agents as ssh_agents
 from minidocker.build.secrets import values as secret_values
+from minidocker.build.specs import texts
 from minidocker.build.step import Build, Options, StageNode, Step
 from minidocker.content import temp_path
 from minidocker.dockerfile import Dockerfile
@@ -94,12 +97,15 @@ def build_image(
     builder: type[Builder] = Builder,
     secrets: Mapping[str, Any] | Sequence[str] | None = None,
     ssh: Mapping[str, Any] | Sequence[str] | None = None,
+    build_contexts: Mapping[str, str] | Sequence[str] | None = None,
+    no_cache_filter: str | Sequence[str] | None = None,
     **others: Any,
 ) -> Build:
     """Build as `images.build` of Docker's SDK. `text` is ours: the Dockerfile itself, for a context in `path`.
 
     So are `secrets`, by id a text, bytes or the `Path` of a file, and `ssh`, by id the socket of an agent; or both as
-    texts, as `docker build` takes them.
+    texts, as `docker build` takes them. And so are `build_contexts`, name -> folder, URL, docker-image://… or
+    oci-layout://…, and `no_cache_filter`, the names of stages; as `docker build --build-context, --no-cache-filter`.
     """
     tags = (tag,) if isinstance(tag, str) else tuple(tag or ())
     delivery = Delivery.of(tags, platform or "", buildargs or {}, others)
@@ -118,7 +124,11 @@ def build_image(
         epoch,
         secret_values(secrets),
         ssh_agents(ssh),
+        contexts=Contexts(build_contexts or ()),
+        no_cache_filter=tuple(name.strip() for text in texts(no_cache_filter) for name in text.split(",")),
     )
+    if nocache and no_cache_filter:
+        raise InvalidArgument("--no-cache and --no-cache-filter cannot currently be used together")
     if fileobj is not None and not custom_context:
         text, fileobj = _read_text(fileobj), None
         path = None

@@ -75,7 +75,11 @@ class Builder:
         self.now = time.time_ns() if options.epoch is None else options.epoch * SECOND
         stage = {"TARGETSTAGE": target_stage(dockerfile, options.target)}
         self.platform_args = platform_args(options.platform) | stage
-        self.graph = Graph(dockerfile, dockerfile.global_args(options.build_args, self.platform_args))
+        self.contexts = options.contexts
+        args = dockerfile.global_args(options.build_args, self.platform_args)
+        known = self.contexts.stands_in(dockerfile)
+        bases = (stage.base_image(args) for stage in known.stages)
+        self.graph = Graph(known, args, frozenset(base for base in bases if self.contexts.is_files(base)))
 
     def build(self) -> Build:
         """Build the target stage and what it needs, and make the image of it."""
@@ -86,13 +90,14 @@ class Builder:
         finally:
             discard(self.scratch)
             self.context.digests.save()
+            self.contexts.save()
             self.trail.save()
         return self.tell.build
 
     def plan(self) -> list[Stage]:
         """The stages that are needed, the target last. Refuses what makes no sense before anything is done."""
         self.check()
-        target = self.dockerfile.target(self.options.target)
+        target = self.graph.dockerfile.target(self.options.target)
         self.dockerfile.check_bases(self.graph.args)
         plan: list[Stage] = []
         for known in (None, self.triggered):
@@ -101,7 +106,7 @@ class Builder:
                 self.graph.check(stage, self.options.platform)
         used = {stage.index for stage in plan}
         self.tell.build.dockerfile, self.tell.build.args = self.dockerfile, self.graph.args
-        self.tell.build.stages = [self.graph.node(stage, stage.index in used) for stage in self.dockerfile.stages]
+        self.tell.build.stages = [self.graph.node(stage, stage.index in used) for stage in self.graph.dockerfile.stages]
         for stage in plan:
             self.workers[stage.index] = self.worker(self, stage, self.tell.total + 1)
             self.tell.total += 1 + len(stage.instructions)
@@ -174,18 +179,28 @@ class Builder:
         if parent is not None:
             texts = [one.args[0] for one in parent.instructions if one.keyword == "ONBUILD"]
         else:
-            texts = [] if base == "scratch" else self.find(base, stage.origin).config.get("OnBuild") or []
+            empty = self.meant(base) == "scratch" or self.files(base)
+            texts = [] if empty else self.find(base, stage.origin).config.get("OnBuild") or []
         triggers = [replace(parse_instruction(text, self.dockerfile.name), line=stage.line) for text in texts]
         for one in triggers:
             if one.keyword in ("FROM", "MAINTAINER", "ONBUILD"):
                 raise one.error(f"{one.keyword} isn't allowed as an ONBUILD trigger")
         return replace(stage, instructions=(*triggers, *stage.instructions))
 
+    def meant(self, name: str) -> str:
+        """The image that a name stands for: another one of the store where `--build-context` says so."""
+        return self.contexts.image(name) or name
+
+    def files(self, name: str) -> Context | None:
+        """The named context of files that a name stands for, if it does."""
+        return self.contexts.files(name, self.store, self.scratch)
+
     def find(self, name: str, one: Instruction) -> Image:
         """An image of the store, or one of this course's own bases; the same one for the whole build."""
         try:
             if name not in self.found:
-                self.found[name] = self.images.get(name)
+                image = self.contexts.layout(name, self.images)
+                self.found[name] = image or self.images.get(self.meant(name))
         except ImageNotFound as error:
             hint = meant(name, [stage.name for stage in self.dockerfile.stages if stage.name])
             raise ImageNotFound(

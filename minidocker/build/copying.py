@@ -122,10 +122,12 @@ class Copying(Maker):
         return self.taken_from(one, self.graph.source(one), str(one.flags.get("from", "")))
 
     def taken_from(self, one: Instruction, stage: Stage | None, name: str) -> Source:
-        """A stage, or the image of that name, or the context where there is no name."""
+        """A stage, or the named context or image of that name, or the context where there is no name."""
         if stage is not None:
             draft = self.build.draft(stage)
             return Source(draft.key, draft.tree, f"file not found in stage {name}", draft.layers)
+        if name and (context := self.build.files(name)) is not None:
+            return Source("", lambda: context.tree, f"file not found in build context {name}")
         if name:
             image = self.build.find(name, one)
             key = key_of({"layers": image.diff_ids})

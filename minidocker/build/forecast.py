@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from minidocker.build.builder import Builder
+from minidocker.build.builder import Builder, discard
 from minidocker.build.cache import Cache, Decision, Facts, Record, key_of, listing_digest
 from minidocker.build.config import DEFAULT_PATH
 from minidocker.build.copying import Chosen, Source
@@ -178,7 +178,8 @@ class StageForecast(StageBuild):
         base, first = self.stage.base_image(self.graph.args), not self.trail.before.get(self.label)
         doubts = self.build.doubts
         doubt = doubts.get(key)
-        if self.graph.base(self.stage) is None and self.build.images.makes(base) and (self.cache.parents or not first):
+        made = self.graph.base(self.stage) is None and self.build.is_promised(base)
+        if made and (self.cache.parents or not first):
             doubt, doubts[key] = f"depends on {base}, which is made first", f"depends on step {self.number}"
         decision = super().compare(missed, key)
         return Decision(False, doubt, key, depends=True) if doubt and not first else decision
@@ -224,7 +225,7 @@ class StageForecast(StageBuild):
         """Plan a layer: computed where that takes no program, no archive and nothing unknown."""
         record, planned = self.remember(one, facts), self.build.planned
         planned[record.key] = None
-        if one.keyword in ("COPY", "WORKDIR") and facts.get("files") not in self.build.doubts:
+        if one.keyword in ("COPY", "FROM", "WORKDIR") and facts.get("files") not in self.build.doubts:
             try:
                 with make() as changes:
                     planned[record.key] = changes
@@ -260,14 +261,21 @@ class Forecaster(Builder):
         """Follow the Dockerfile. Raises what the build would raise, as far as that shows before anything runs."""
         self.doubts: dict[str, str] = {}
         self.planned: dict[str, Changeset | None] = {}
-        with self.telling():
-            stages = self.plan()
-            for stage in stages:
-                self.draft(stage)
-            self.tell.build.lanes = lanes(self.graph, stages, self.tell.build.steps)
-            self.warn()
+        try:
+            with self.telling():
+                stages = self.plan()
+                for stage in stages:
+                    self.draft(stage)
+                self.tell.build.lanes = lanes(self.graph, stages, self.tell.build.steps)
+                self.warn()
+        finally:
+            discard(self.scratch)
         return self.tell.build
 
     def find(self, name: str, one: Instruction) -> Image:
         """An image of the store, or the promise of one of this course's own bases."""
-        return Unmade(self.images, name) if self.images.makes(name) else super().find(name, one)
+        return Unmade(self.images, name) if self.is_promised(name) else super().find(name, one)
+
+    def is_promised(self, name: str) -> bool:
+        """Whether the build would have to make an image, or take it out of a layout, first."""
+        return self.contexts.is_layout(name) or self.images.makes(self.meant(name))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from minidocker.build.cache import Decision, Facts, Record, Row, key_of
@@ -31,6 +32,8 @@ class Maker:
     def __init__(self, build: Builder, stage: Stage, number: int) -> None:
         self.build, self.stage, self.number = build, stage, number
         self.options, self.cache, self.trail, self.tell = build.options, build.cache, build.trail, build.tell
+        if stage.name and stage.name in map(str.lower, build.options.no_cache_filter):
+            self.options = replace(build.options, no_cache=True)
         self.label = stage.name or str(stage.index)  # what the stage is called in the trail
         self.draft = Draft.scratch()
 
@@ -71,7 +74,8 @@ class Maker:
         key, made = key_of(facts), self.build.made
         self.note(one, facts)
         if self.options.no_cache:
-            return Decision(False, "miss because of --no-cache", key), made.get(key)
+            flag = "--no-cache" if self.build.options.no_cache else "--no-cache-filter"
+            return Decision(False, f"miss because of {flag}", key), made.get(key)
         record, problem = self.cache.find(key)
         if record is not None and key not in made:
             return Decision(True, "hit", key), record

@@ -8,16 +8,20 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from minidocker.build import config as conf
 from minidocker.build.cache import LOST, NEVER, Decision, Facts, key_of
+from minidocker.build.context import Context
 from minidocker.build.copy import make_folder
+from minidocker.build.copying import Source
 from minidocker.build.draft import Draft
 from minidocker.build.making import Made
 from minidocker.build.running import Running
 from minidocker.build.vertex import Vertex, names
 from minidocker.dockerfile import Instruction
+from minidocker.reference import Reference
 
 if TYPE_CHECKING:
     from minidocker.build.builder import Builder
@@ -30,8 +34,7 @@ class StageBuild(Running):
     def __init__(self, build: Builder, stage: Stage, first: int) -> None:
         super().__init__(build, stage, first)
         self.graph, self.first = build.graph, first
-        on_image = self.graph.base(stage) is None and stage.base_image(self.graph.args) != "scratch"
-        self.names = names(stage, on_image, len(build.dockerfile.stages) == 1, self.graph.args)
+        self.names = names(stage, self.first_vertex(), alone=len(build.dockerfile.stages) == 1)
         self.vertex = 0  # the last step that is a vertex of BuildKit's progress
 
     def carry_out(self) -> Draft:
@@ -55,6 +58,15 @@ class StageBuild(Running):
             vertex, self.vertex = {"name": name, "inputs": [str(number) for number in needs if number]}, self.number
         self.tell.announce(self.number, one, vertex)
 
+    def first_vertex(self) -> str:
+        """What FROM is called; "" where there is nothing to be had."""
+        base = self.stage.base_image(self.graph.args)
+        if self.graph.base(self.stage) or self.build.meant(base) == "scratch":
+            return ""
+        if not self.build.contexts.value(base):
+            return f"FROM {Reference.parse(base).full}"
+        return f"[context {base}] {self.build.contexts.image(base) or 'load from client'}"
+
     def origin(self) -> None:
         """The FROM step: what it is based on, and whether that is what it was the last time."""
         stage = self.stage
@@ -65,10 +77,14 @@ class StageBuild(Running):
         self.announce(stage.origin)
         self.trail.begin(self.label, [one.text for one in (stage.origin, *stage.instructions)])
         facts: Facts = {"image": base, "epoch": self.options.epoch}
+        if below is None and self.build.meant(base) != "scratch" and (context := self.build.files(base)):
+            decision, draft = self.grounded(context, facts), self.draft
+            self.tell.conclude(self.number, stage, stage.origin, decision, began, facts, draft, draft.layers[0])
+            return
         if below is not None:
             self.draft = below.branch()
             facts = {"parent": self.draft.said}
-        elif base != "scratch":
+        elif self.build.meant(base) != "scratch":
             image = self.build.find(base, stage.origin)
             self.draft = Draft.on(image)
             facts |= {"id": image.id, "layers": image.diff_ids}
@@ -82,6 +98,17 @@ class StageBuild(Running):
             draft.unsaid = self.number
             draft.missed = draft.missed if parent else self.number
         self.tell.conclude(self.number, stage, stage.origin, decision, began, facts, draft)
+
+    def grounded(self, context: Context, facts: Facts) -> Decision:
+        """FROM a named context: one layer of its files, on nothing. `facts` get the files."""
+        one, draft = replace(self.stage.origin, args=(".", "/")), self.draft
+        chosen, facts["files"] = self.gather(one, Source("", lambda: context.tree))
+        make = partial(self.copied, one, {"to": "/", "owner": "", "mode": None}, chosen)
+        decision = self.layer(one, facts, f"local source for {facts['image']}", make)
+        draft.history[-1]["comment"] = "buildkit.exporter.image.v0"
+        draft.said = decision.key
+        draft.unsaid = draft.missed
+        return decision
 
     def compare(self, missed: int, key: str) -> Decision:
         """Whether a FROM stands on what it stood on the last time."""

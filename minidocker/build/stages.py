@@ -27,6 +27,7 @@ class Graph:
 
     dockerfile: Dockerfile
     args: Mapping[str, str]
+    files: frozenset[str] = frozenset()  # names that stand for files: named contexts
 
     def plan(self, target: Stage, known: Callable[[Stage], Stage] | None = None) -> list[Stage]:
         """The stages that the target needs, in the order of the file, so itself last. Raises for a circle.
@@ -93,7 +94,8 @@ class Graph:
 
     def copies_only(self, stage: Stage) -> bool:
         """Whether no program of a stage is run, nor of an image that it is based on: so any machine can build it."""
-        grounded = self.base(stage) is not None or stage.base_image(self.args) == "scratch"
+        base = stage.base_image(self.args)
+        grounded = self.base(stage) is not None or base == "scratch" or base in self.files
         return grounded and all(one.keyword != "RUN" for one in stage.instructions)
 
     def check(self, stage: Stage, platform: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minidocker.build.cache import Cache, Decision, Facts
+from minidocker.build.contexts import Contexts
 from minidocker.build.draft import Draft
 from minidocker.dockerfile import Dockerfile
 from minidocker.dockerfile.lint import LintWarning
@@ -32,6 +33,8 @@ class Options:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    contexts: Contexts = field(default_factory=Contexts)
+    no_cache_filter: tuple[str, ...] = ()  # stages
 
 
 @dataclass(frozen=True)

@@ -4,17 +4,15 @@ Only what makes files is one: FROM an image, RUN, COPY, ADD, WORKDIR. They are c
 
     >>> from minidocker.dockerfile import Dockerfile
     >>> file = Dockerfile.parse("FROM busybox AS build\\nENV A=1\\nRUN make\\nFROM build\\nCOPY . /\\n")
-    >>> [names(stage, stage.index == 0, alone=False) for stage in file.stages]
-    [['[build 1/2] FROM docker.io/library/busybox:latest', '', '[build 2/2] RUN make'], ['', '[stage-1 1/1] COPY . /']]
+    >>> [names(stage, "" if stage.index else "FROM busybox", alone=False) for stage in file.stages]
+    [['[build 1/2] FROM busybox', '', '[build 2/2] RUN make'], ['', '[stage-1 1/1] COPY . /']]
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypedDict
 
 from minidocker.dockerfile import Instruction, Stage
-from minidocker.reference import Reference
 
 MAKING = frozenset({"RUN", "COPY", "ADD", "WORKDIR"})
 
@@ -26,13 +24,13 @@ class Vertex(TypedDict):
     inputs: list[str]
 
 
-def names(stage: Stage, on_image: bool, alone: bool, args: Mapping[str, str] | None = None) -> list[str]:
+def names(stage: Stage, first: str, alone: bool) -> list[str]:
     """The names of a stage's steps, FROM first; "" for one that is no vertex. `alone`: there is no other stage."""
-    texts = [f"FROM {Reference.parse(stage.base_image(args or {})).full}" if on_image else ""]
-    texts += [_text(one, one.line == stage.line) if one.keyword in MAKING else "" for one in stage.instructions]
-    total, number = sum(map(bool, texts)), 0
+    own = (_text(one, one.line == stage.line) if one.keyword in MAKING else "" for one in stage.instructions)
+    texts = [first, *own]
+    total, number = sum(bool(text) and text[0] != "[" for text in texts), 0
     for index, text in enumerate(texts):
-        if text:
+        if text and text[0] != "[":  # a named context stands for itself
             number += 1
             texts[index] = f"[{'' if alone else f'{stage.title} '}{number:>{len(str(total))}}/{total}] {text}"
     return texts

@@ -43,6 +43,8 @@ Build an image from a Dockerfile
       --annotation list   Add annotation to the image
       --attest list       Attestation parameters (format: "type=provenance,mode=max")
       --build-arg list    Set build-time variables
+      --build-context list
+                          Additional build contexts (e.g., name=path)
       --call string       Set method for evaluating build ("build" or "check") (default "build")
       --check             Shorthand for "--call=check": build nothing; print what Docker warns about
   -f, --file string       Name of the Dockerfile (Default is "PATH/Dockerfile"); "-" reads it from stdin
@@ -55,6 +57,8 @@ Build an image from a Dockerfile
                           Write build result metadata to a file
       --network string    Set the networking mode for the RUN instructions during build: "default", "none" or "host"
       --no-cache          Do not use cache when building the image
+      --no-cache-filter list
+                          Do not cache specified stages
   -o, --output list       Output destination (format: "type=local,dest=path"; also type=tar, oci, docker)
       --plan              Build nothing; print which steps would run, and why (minidocker's own)
       --platform list     Set target platform for build; others than this machine's where nothing is run for them
@@ -80,7 +84,6 @@ Build an image from a Dockerfile
         "this is for Windows containers": "isolation=",
         "security options are not here yet": "security-opt=",
         "layers stay what they are; `export` and `import` make one of them": "squash",
-        "the context is one folder": "build-context=",
         "there is no registry yet; `--output type=oci,dest=FILE` makes a tar that skopeo can push": "push",
         "minidocker does not scan what is in an image": "sbom=",
     },
@@ -95,6 +98,8 @@ def build(call: Call) -> int:
         "secrets": call.secret,
         "ssh": call.ssh,
         "nocache": call.no_cache,
+        "build_contexts": call.build_context,
+        "no_cache_filter": call.no_cache_filter,
         "pull": call.pull,
         "tag": call.tag,
         "target": call.target or None,

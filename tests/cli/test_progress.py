@@ -207,3 +207,12 @@ def test_buildkit_progress_of_the_environment(monkeypatch: pytest.MonkeyPatch, b
 
 def test_what_can_be_printed() -> None:
     assert printable("tab\tand line\nand nothing\r\b else") == "tab\tand line\nand nothing?? else"
+
+
+def test_contexts_and_stages_that_are_never_cached(cli: Any, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "a").write_text("a")
+    folder = written(tmp_path, "FROM more AS files\nFROM minidocker/base AS run\nCOPY --from=files /a /a\n")
+    words = ["build", "--build-context", f"more={tmp_path / 'more'}", folder]
+    assert "[context more] load from client\n" in cli(*words).err
+    assert "#3 [run 2/2] COPY --from=files /a /a\n#3 DONE" in cli(*words, "--no-cache-filter", "run").err
