@@ -24,13 +24,14 @@ from minidocker.build.config import DEFAULT_PATH
 from minidocker.build.copying import Chosen, Source
 from minidocker.build.gitref import COMMIT, parse, redacted
 from minidocker.build.making import Make
+from minidocker.build.mounts import Placed
 from minidocker.build.plan import Lane, lanes
 from minidocker.build.remotes import Remote, Remotes
 from minidocker.build.stage import StageBuild
 from minidocker.build.step import Build
 from minidocker.build.telling import Event, Teller
 from minidocker.content import Store
-from minidocker.dockerfile import Instruction
+from minidocker.dockerfile import Instruction, Stage
 from minidocker.image import Image, Layer
 from minidocker.images import Images
 from minidocker.layer import Changeset
@@ -198,11 +199,23 @@ class StageForecast(StageBuild):
         try:
             return super().gather(one, source)
         except Unknown as unknown:
-            stage, name = self.graph.source(one), one.flags.get("from")
-            what = f"what stage {name} makes this time" if stage else f"{name}, which is made first"
-            doubt = f"some files of {source.key or unknown}"
-            self.build.doubts[doubt] = f"depends on {str(unknown) or what}"
-            return [], doubt
+            stage, name = self.graph.source(one), str(one.flags.get("from"))
+            return [], self.in_doubt(source.key or str(unknown), str(unknown) or made(stage, name))
+
+    def shown(self, placed: list[Placed]) -> str:
+        """What mounts show; of a stage that has to run first, that is a doubt."""
+        try:
+            return super().shown(placed)
+        except Unknown:
+            keys = [each.source.key for each in placed if each.source]
+            name = next(each.spec.origin for each in placed if each.source and not known(each))
+            return self.in_doubt(" ".join(keys), made(self.graph.named(name), name))
+
+    def in_doubt(self, what: str, why: str) -> str:
+        """A name for files that nobody can know yet."""
+        doubt = f"some files of {what}"
+        self.build.doubts[doubt] = f"depends on {why}"
+        return doubt
 
     def decide(self, one: Instruction, facts: Facts, missed: int) -> tuple[Decision, Record | None]:
         """Ask the cache, if it can be known what to ask."""
@@ -249,6 +262,19 @@ class Unasked(Remotes):
         if not (COMMIT.fullmatch(git.ref) if git else checksum):
             raise Unknown(f"what {git.shown if git else redacted(source)} gives this time")
         return super().ask(source, checksum, keep)
+
+
+def made(stage: Stage | None, name: str) -> str:
+    """What has to be made first: a stage again, or one of this course's own images."""
+    return f"what stage {name} makes this time" if stage else f"{name}, which is made first"
+
+
+def known(each: Placed) -> bool:
+    """Whether it can be known what a mount shows."""
+    try:
+        return bool(each.files()) or True
+    except Unknown:
+        return False
 
 
 class Forecaster(Builder):

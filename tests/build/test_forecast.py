@@ -102,6 +102,23 @@ def test_what_a_stage_copies_can_be_known_without_running(workshop: Any) -> None
     assert decisions(forecast(workshop, text))[5].startswith("miss because src/app.py changed")
 
 
+def test_what_mounts_show_counts(workshop: Any) -> None:
+    text = (
+        "FROM busybox AS build\nARG V=1\nRUN mkdir /o && echo $V > /o/v\nFROM busybox\n"
+        "RUN --mount=target=/c,source=src --mount=type=cache,target=/k --mount=type=secret,id=s cat /c/app.py > /k/a\n"
+        "RUN --mount=from=build,source=o,target=/o cat /o/v\n"
+    )
+    workshop.build(text, FILES)
+    assert words(forecast(workshop, text, secrets={"s": "other"})) == "hit hit hit hit hit hit"
+    found = forecast(workshop, text, buildargs={"V": "2"})
+    assert words(found) == "hit miss miss hit hit depends"
+    assert decisions(found)[6] == "depends on what stage build makes this time"
+    workshop.write({"req.txt": "not mounted", "src/lib.py": "2"})
+    found = forecast(workshop, text)
+    assert decisions(found)[5].startswith("miss because c/lib.py changed")
+    assert decisions(found) == decisions(workshop.build(text))
+
+
 def test_a_step_that_two_stages_share_is_built_once(workshop: Any) -> None:
     run = "RUN head -c 9 /dev/urandom > /r\n"
     text = f"FROM busybox AS a\n{run}FROM busybox\n{run}COPY --from=a /etc /e\nRUN true\n"
@@ -204,6 +221,9 @@ LINES = [
     "RUN cat a.txt > /got; true",
     "RUN echo 1 > /one",
     "RUN echo $V > /v",
+    "RUN --mount=target=/c,source=a.txt --mount=type=secret,id=s,env=S cat /c > /got",
+    "RUN --mount=type=cache,target=/k,id=$V --mount=target=/c,rw cat /c/b.txt >> /k/all",
+    "RUN --mount=from=one,source=v,target=/m --mount=type=tmpfs,target=/t cat /m > /one",
     "ARG V=0",
     "ENV V=5",
     "LABEL k=v",
@@ -216,7 +236,7 @@ LINES = [
     "ADD URL a.txt /url/",
     "ADD --checksum=sha256:2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881 URL /sure",  # of x
 ]
-EARLY = [line for line in LINES if "--from" not in line]
+EARLY = [line for line in LINES if "from=one" not in line]
 EDITS = st.tuples(st.sampled_from(["a.txt", "b.txt"]), st.sampled_from("xyz"))
 STATES = st.tuples(
     st.lists(st.sampled_from(EARLY), min_size=1, max_size=4),
