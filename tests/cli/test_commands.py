@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import runpy
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -540,6 +541,25 @@ def test_build_from_stdin(cli: Any, tmp_path: Path) -> None:
     cli.ok("build", "-q", "-t", "mixed", "-f", "-", str(tmp_path), stdin=f"FROM {BASE}\nCOPY a /a\n".encode())
     assert cli.ok("run", "--rm", "mixed", "cat", "/a") == "from the folder"
     cli.ok("rmi", "from-tar", "mixed")
+
+
+def test_build_from_a_url(cli: Any, tmp_path: Path) -> None:
+    serve = runpy.run_path(str(Path(__file__).parent.parent / "build" / "site.py"))["serve"]
+    (tmp_path / "Local").write_text(f"FROM {BASE}\nCOPY a /local\n")
+    with serve(tmp_path) as site:
+        tar = site.put("/c.tar", tar_of({"sub/Other": f"FROM {BASE}\nCOPY a /a\n".encode(), "a": b"from afar"}))
+        cli.ok("build", "-q", "-t", "afar", "-f", "sub/Other", tar)
+        assert cli.ok("run", "--rm", "afar", "cat", "/a") == "from afar"
+        cli.ok("build", "-q", "-t", "afar", "-f", str(tmp_path / "Local"), tar)
+        assert cli.ok("run", "--rm", "afar", "cat", "/local") == "from afar"
+        cli.ok("build", "-q", "-t", "afar", "-f", "-", tar, stdin=f"FROM {BASE}\nCOPY a /in\n".encode())
+        assert cli.ok("run", "--rm", "afar", "cat", "/in") == "from afar"
+        assert cli.ok("build", "-q", site.put("/Dockerfile", f"FROM {BASE}\n")).startswith("sha256:")
+        done = cli("build", f"{site.url}/nope")
+        assert (done.code, "invalid response status 404 Not Found" in done.err) == (1, True)
+        done = cli("build", "-f", f"{site.url}/Dockerfile", str(tmp_path))
+        assert (done.code, "the Dockerfile cannot come from a URL alone" in done.err) == (1, True)
+    cli.ok("rmi", "afar")
 
 
 def test_build_takes_args_labels_and_a_target(cli: Any, tmp_path: Path) -> None:
