@@ -181,4 +181,5 @@ def _process(facts: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
     yield False, f"in {facts['workdir']} as {facts['user'] or 'root'}"
     if facts["args"]:
         yield False, "sees " + ", ".join(f"{name}={value}" for name, value in facts["args"].items())
+    yield from ((False, f"mounted: {text}") for text in facts.get("mounts", ()))
     yield False, "it ends here; only its files stay"
