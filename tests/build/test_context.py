@@ -140,3 +140,44 @@ def test_what_add_unpacks(tmp_path: Path) -> None:
     assert found["/a"].data.read() == b"1"
     with pytest.raises(BuildError, match=r"Error processing tar file a\.tar"):
         unpack(Bytes(tar(a="1" * 2000)[:1024]), "a.tar", tmp_path)
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_context_that_is_a_tar_is_taken_at_its_word(tmp_path: Path, form: int) -> None:
+    """As BuildKit unpacks one: owners, modes, links and capabilities stay; of a name that comes twice the last counts."""
+    out = io.BytesIO()
+    long, odd = "/".join(["p" * 60] * 4), "x\udce9y" if form == tarfile.GNU_FORMAT else "xéy"
+    with tarfile.open(fileobj=out, mode="w", format=form, errors="surrogateescape") as tar:
+        for name, kind, link in [
+            ("./a", tarfile.REGTYPE, ""),
+            ("b", tarfile.LNKTYPE, "a"),
+            ("/rooted", tarfile.REGTYPE, ""),
+            (f"{long}/f", tarfile.REGTYPE, ""),
+            (odd, tarfile.SYMTYPE, "a"),
+            ("dup", tarfile.REGTYPE, ""),
+            ("dup", tarfile.CHRTYPE, ""),
+        ]:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname, info.mode, info.uid, info.gid = kind, link, 0o4755, 1000, 1001
+            info.devmajor, info.devminor = 1, 3
+            info.pax_headers = {"SCHILY.xattr.security.capability": "cap"}
+            tar.addfile(info)
+    out.seek(0)
+    tree = Context.tar(out, tmp_path).tree
+    assert [path for path, entry in tree.items() if not entry.is_dir] == sorted(
+        ["/a", "/b", "/rooted", f"/{long}/f", f"/{odd}", "/dup"]
+    )
+    assert (tree["/a"].mode, tree["/a"].uid, tree["/a"].gid) == (0o4755, 1000, 1001)
+    assert tree["/a"].link == tree["/b"].link == "/a"
+    assert (tree["/dup"].kind, tree["/dup"].device) == ("char", (1, 3))
+    assert tree["/rooted"].xattrs == ((("security.capability", b"cap"),) if form == tarfile.PAX_FORMAT else ())
+
+
+@pytest.mark.skipif(not hasattr(os, "setxattr"), reason="no extended attributes here")
+def test_attributes_of_this_machine_stay_here(folder: Path) -> None:
+    """BuildKit sends them, and then loses them as it gives the file to root."""
+    try:
+        os.setxattr(folder / "src/app.py", "user.note", b"x")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    assert Context.folder(folder).tree["/src/app.py"].xattrs == ()
