@@ -144,7 +144,7 @@ def test_what_add_unpacks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_a_context_that_is_a_tar_is_taken_at_its_word(tmp_path: Path, form: int) -> None:
-    """As BuildKit unpacks one: owners, modes, links and capabilities stay; of a name that comes twice the last counts."""
+    """As BuildKit unpacks one: owners, modes, links and capabilities stay; of two of a name the last counts."""
     out = io.BytesIO()
     long, odd = "/".join(["p" * 60] * 4), "x\udce9y" if form == tarfile.GNU_FORMAT else "xéy"
     with tarfile.open(fileobj=out, mode="w", format=form, errors="surrogateescape") as tar:
