@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,7 @@ class Engine(Drawn):
 
     def df(self) -> dict[str, Any]:
         """What takes how much room: `docker system df`."""
-        from minidocker.build.cache import usage
+        from minidocker.build.records import usage
 
         containers = self.containers.list(all=True)
         return {
@@ -244,14 +245,28 @@ class ImageCollection(Images):
         """Ask a registry about an image: not there yet."""
         raise Unsupported(f"cannot ask a registry for {name}: minidocker does not talk to registries yet")
 
-    def prune_builds(self, **_: Any) -> dict[str, Any]:
-        """Forget what earlier builds made: `{"CachesDeleted": […], "SpaceReclaimed": bytes}`."""
-        from minidocker.build.cache import prune
+    def prune_builds(
+        self,
+        filters: Mapping[str, Any] | None = None,
+        keep_storage: int | None = None,
+        all: bool | None = None,
+        reserved_space: int = 0,
+        max_used_space: int = 0,
+        min_free_space: int = 0,
+    ) -> dict[str, Any]:
+        """Forget what earlier builds made: `{"CachesDeleted": […], "SpaceReclaimed": bytes}`.
 
+        Of records that no build is using, those that the filters name (until, id, type, …), the longest unused first,
+        as long as more is left than the limits (bytes) allow; without limits, all of them.
+        """
+        from minidocker.build.records import Limits, prune
+
+        limits = Limits(keep_storage or reserved_space, max_used_space, min_free_space)
         before = self.disk_usage()
-        gone = prune(self.store)
+        gone = prune(self.engine.store, filters, limits if limits != Limits() else None)
         self.collect()
-        return {"CachesDeleted": gone or None, "SpaceReclaimed": max(0, before - self.disk_usage())}
+        freed = max(0, before - self.disk_usage()) + sum(record["Size"] for record in gone if not record["Layer"])
+        return {"CachesDeleted": [record["ID"] for record in gone] or None, "SpaceReclaimed": freed}
 
     def search(self, term: str, **_: Any) -> None:
         """Search a registry: not there."""

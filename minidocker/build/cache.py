@@ -2,6 +2,7 @@
 
     cache/steps/<key>.json     one step: its facts and the layer that they led to; the key is the digest of the facts
     cache/files/<digest>.json  what a COPY took: path -> kind, mode, owner and digest
+    cache/remote/…             what was fetched from URLs (`download.py`)
     cache/builds/<name>.json   the last builds of each Dockerfile, step by step: what a miss is compared with
 
 A fact is whatever the result depends on: the parent's key, the command, the environment, the files. Text that was only
@@ -17,11 +18,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +56,18 @@ class Decision:
 
 @dataclass(frozen=True)
 class Record:
-    """A step that was built: its layer (None when it made none), when, and how long that took."""
+    """A step that was built: its layer (None when it made none), when, and how long that took.
+
+    `reason` is why it had to be built, `where` the Dockerfile and the line.
+    """
 
     key: str
     layer: Descriptor | None
     created: str
     seconds: float
     facts: Facts = field(default_factory=dict)
+    reason: str = ""
+    where: str = ""
 
 
 class Cache:
@@ -86,18 +89,19 @@ class Cache:
             return None, f"the record {path.name} is damaged"
         if layer and (problem := self._unsound(layer, value.get("seal"))):
             return None, problem
-        self.used(path)
         return record, ""
 
-    def used(self, path: Path) -> None:
-        """Remember when a record was last of use."""
-        with contextlib.suppress(OSError):
-            os.utime(path)
+    def used(self, key: str) -> None:
+        """Remember that a record was of use, and when: a line's end more. How many there are is how often it was."""
+        with contextlib.suppress(OSError), self._step(key).open("ab") as record:
+            record.write(b"\n")
 
     def add(self, record: Record, text: str) -> None:
         """Remember a step that was built."""
         value = {
             "instruction": text,
+            "reason": record.reason,
+            "where": record.where,
             "created": record.created,
             "seconds": round(record.seconds, 6),
             "layer": record.layer.to_json() if record.layer else None,
@@ -243,6 +247,7 @@ NOUNS = {
     "user": "the user",
     "workdir": "the working directory",
     "network": "--network",
+    "mounts": "--mount",
     "epoch": "SOURCE_DATE_EPOCH",
     "instruction": "the instruction",
     "args": "build argument",
@@ -281,40 +286,6 @@ def listing_digest(files: Mapping[str, str]) -> str:
 def short(digest: str) -> str:
     """The beginning of a digest, for people. `sha256:3f2a…`"""
     return f"{digest[:11]}…" if digest.startswith("sha256:") else digest
-
-
-def usage(store: Store) -> list[dict[str, Any]]:
-    """The records of the cache as `docker system df` and `docker builder du` have them."""
-    found = []
-    for path in sorted((store.root / "cache" / "steps").glob("*.json")):
-        try:
-            value, stat = json.loads(path.read_bytes()), path.stat()
-            size = value["layer"]["size"] if value["layer"] else 0
-            found.append(
-                {
-                    "ID": path.stem[:25],
-                    "Parent": value["facts"].get("parent", ""),
-                    "Type": "regular",
-                    "Description": value["instruction"],
-                    "InUse": False,
-                    "Shared": bool(value["layer"]),
-                    "Size": size,
-                    "CreatedAt": value["created"],
-                    "LastUsedAt": datetime.fromtimestamp(stat.st_mtime, UTC).isoformat().replace("+00:00", "Z"),
-                    "UsageCount": 1,
-                }
-            )
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-    return found
-
-
-def prune(store: Store) -> list[str]:
-    """Forget everything; the ids of what went. The layers go with the next collection of garbage."""
-    ids = [record["ID"] for record in usage(store)]
-    for name in ("steps", "files", "builds"):
-        shutil.rmtree(store.root / "cache" / name, ignore_errors=True)
-    return ids
 
 
 def _parent(row: Row) -> Any:

@@ -15,7 +15,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from minidocker.build.builder import Builder, discard
@@ -121,7 +120,7 @@ class Peek(Cache):
         self.aliases: dict[str, str] = {}
         self.listings: dict[str, Mapping[str, str]] = {}
 
-    def used(self, path: Path) -> None:
+    def used(self, key: str) -> None:
         """Looking is not using."""
 
     def add(self, record: Record, text: str) -> None:

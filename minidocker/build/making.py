@@ -36,6 +36,7 @@ class Maker:
             self.options = replace(build.options, no_cache=True)
         self.label = stage.name or str(stage.index)  # what the stage is called in the trail
         self.draft = Draft.scratch()
+        self.why = ""  # of the step that goes on: why it has to be built
 
     def layer(self, one: Instruction, facts: Facts, text: str, make: Make) -> Decision:
         """A step that makes a layer: taken from the cache, or made and put there."""
@@ -74,12 +75,14 @@ class Maker:
         key, made = key_of(facts), self.build.made
         self.note(one, facts)
         if self.options.no_cache:
-            flag = "--no-cache" if self.build.options.no_cache else "--no-cache-filter"
-            return Decision(False, f"miss because of {flag}", key), made.get(key)
+            self.why = "--no-cache" if self.build.options.no_cache else "--no-cache-filter"
+            return Decision(False, f"miss because of {self.why}", key), made.get(key)
         record, problem = self.cache.find(key)
         if record is not None and key not in made:
+            self.cache.used(key)
             return Decision(True, "hit", key), record
-        return Decision(False, f"miss because {problem or self.trail.why(self.label, missed)}", key), made.get(key)
+        self.why = problem or self.trail.why(self.label, missed)
+        return Decision(False, f"miss because {self.why}", key), made.get(key)
 
     def note(self, one: Instruction, facts: Facts) -> None:
         """Write a step into the trail."""
@@ -87,7 +90,8 @@ class Maker:
 
     def remember(self, one: Instruction, facts: Facts, layer: Layer | None = None, seconds: float = 0.0) -> Record:
         """Enter a step into the cache."""
-        record = Record(key_of(facts), layer.descriptor if layer else None, self.build.timestamp(), seconds, facts)
+        made, where = layer.descriptor if layer else None, f"{self.build.dockerfile.name}:{one.line}"
+        record = Record(key_of(facts), made, self.build.timestamp(), seconds, facts, self.why, where)
         record = self.build.made.setdefault(record.key, record)  # before it is in the cache, where others look
         self.cache.add(record, one.text)
         return record

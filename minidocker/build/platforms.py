@@ -1,7 +1,7 @@
 """Platforms: `linux/arm64`, `linux/arm/v7`; the names that people use for them, and the arguments that a build sees.
 
-    >>> str(Platform.parse("linux/aarch64")), str(Platform.parse("arm")), Platform.parse("linux/arm/v6").variant
-    ('linux/arm64', 'linux/arm/v7', 'v6')
+>>> str(Platform.parse("linux/aarch64")), str(Platform.parse("arm")), Platform.parse("linux/arm/v6").variant
+('linux/arm64', 'linux/arm/v7', 'v6')
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Platform(NamedTuple):
         """Read and normalise; "" is this machine's, and so is the part that is not named. Raises InvalidArgument."""
         parts = text.lower().split("/") if text else ["linux"]
         if len(parts) > 3 or not all(PART.fullmatch(part) for part in parts):
-            raise InvalidArgument(f'"{text}" is an invalid component or platform: os/architecture[/variant] is expected')
+            raise InvalidArgument(f'"{text}" is an invalid platform: os/architecture[/variant] is expected')
         if len(parts) == 1:
             parts = [parts[0], architecture()] if parts[0] in SYSTEMS else ["linux", parts[0]]
         arch, variant = ALIASES.get(parts[1], (parts[1], ""))
@@ -61,8 +61,8 @@ def platform_args(platform: str = "") -> dict[str, str]:
     >>> platform_args("linux/arm/v7")["TARGETVARIANT"]
     'v7'
     """
-    return {
-        f"{side}{name}": value
-        for side, one in (("BUILD", Platform.parse("")), ("TARGET", Platform.parse(platform)))
-        for name, value in {"PLATFORM": str(one), "OS": one.os, "ARCH": one.architecture, "VARIANT": one.variant}.items()
-    }
+    found = {}
+    for side, one in (("BUILD", Platform.parse("")), ("TARGET", Platform.parse(platform))):
+        parts = {"PLATFORM": str(one), "OS": one.os, "ARCH": one.architecture, "VARIANT": one.variant}
+        found |= {side + name: value for name, value in parts.items()}
+    return found

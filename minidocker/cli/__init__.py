@@ -4,7 +4,7 @@
     flags        the grammar of options; a command is declared by its help text
     template     --format: Go's templates; pieces cuts them up, values prints what they hold as Go does
     format       sizes, times, tables; planning prints the plan of a build
-    building  images  containers  running  copying  inspecting  system  tour  doctor     the commands
+    building  caching  images  containers  running  copying  inspecting  system  tour  doctor     the commands
 
 A module of commands is imported when one of its commands is called, so that `minidocker version` is quick.
 """
@@ -24,7 +24,8 @@ from minidocker.errors import APIError, DockerException
 PROGRAM = "minidocker"
 
 MODULES = {
-    "building": ("build", "builder prune"),
+    "building": ("build",),
+    "caching": ("builder du", "builder prune"),
     "images": ("images", "history", "tag", "rmi", "save", "load", "import", "image prune"),
     "containers": ("ps", "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "top"),
     "running": ("run", "create", "exec", "logs", "attach"),
@@ -40,8 +41,10 @@ WHERE = {name: module for module, names in MODULES.items() for name in names}
 _IMAGE = "build history import load save tag".split()
 _CONTAINER = "attach commit cp create diff exec export kill logs pause ps rename restart rm run".split()
 _CONTAINER += "start stop top unpause wait".split()
+_BUILDER = {"build": "build", "du": "builder du", "prune": "builder prune"}
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
-    "builder": ("Manage builds", {"build": "build", "prune": "builder prune"}),
+    "builder": ("Manage builds", _BUILDER),
+    "buildx": ("Extended build capabilities with BuildKit", _BUILDER),
     "container": (
         "Manage containers",
         {name: name for name in _CONTAINER}

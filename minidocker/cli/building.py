@@ -1,4 +1,4 @@
-"""The commands about building: build, builder prune."""
+"""The command that builds: build."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 from minidocker.build.output import Output
 from minidocker.cli.flags import Call, Exit, command
-from minidocker.cli.format import confirm, human_size
 from minidocker.cli.plain import Quiet
 from minidocker.cli.planning import check_format, plan_text
 from minidocker.cli.progress import printable, show
@@ -206,33 +205,3 @@ def build_args(given: list[str]) -> list[str]:
     from minidocker.cli.running import environment
 
     return environment([], given)
-
-
-@command(
-    """
-builder prune [OPTIONS]
-
-Remove build cache
-
-  -a, --all     Remove all unused build cache, not just dangling ones
-  -f, --force   Do not prompt for confirmation
-""",
-    refused={"the cache is dropped as a whole": "filter= keep-storage="},
-)
-def builder_prune(call: Call) -> int:
-    """`docker builder prune`."""
-    if not call.force and not confirm("WARNING! This will remove all build cache."):
-        return 0
-    print(f"Total reclaimed space: {human_size(drop_cache(call.engine))}")
-    return 0
-
-
-def drop_cache(engine: Any) -> int:
-    """Forget every cached step, and delete the layers that only these held; bytes freed."""
-    from minidocker.build import cache
-
-    before = engine.images.disk_usage()
-    cache.prune(engine.store)
-    engine.images.collect()
-    after: int = engine.images.disk_usage()
-    return max(0, int(before) - after)

@@ -109,6 +109,8 @@ def _df_row(kind: str, every: list[Any], active: list[Any], size: int, reclaimab
 
 
 def _verbose(call: Call, usage: dict[str, Any]) -> None:
+    from minidocker.cli.caching import LISTING as CACHE
+    from minidocker.cli.caching import row
     from minidocker.cli.containers import LISTING as CONTAINERS
     from minidocker.cli.containers import container_row
     from minidocker.cli.images import LISTING as IMAGES
@@ -126,7 +128,8 @@ def _verbose(call: Call, usage: dict[str, Any]) -> None:
         "table " + "\t".join(f"{{{{.{column}}}}}" for column in columns),
     )
     print("\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE")
-    print(f"\nBuild cache usage: {human_size(_total(usage['BuildCache'] or [], 'Size'))}")
+    print(f"\nBuild cache usage: {human_size(_total(usage['BuildCache'], 'Size'))}\n")
+    CACHE.show(map(row, usage["BuildCache"]))
 
 
 @command("""
@@ -146,7 +149,6 @@ def prune(call: Call) -> int:
     warning = f"WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  - {cache}\n"
     if not call.force and not confirm(warning):
         return 0
-    from minidocker.cli.building import drop_cache
     from minidocker.cli.images import show_gone
 
     filters = filters_of(call.filter)
@@ -158,6 +160,7 @@ def prune(call: Call) -> int:
         print("Deleted Images:")
         show_gone(gone["ImagesDeleted"])
         print()
-    freed = containers["SpaceReclaimed"] + gone["SpaceReclaimed"] + drop_cache(call.engine)
+    freed = containers["SpaceReclaimed"] + gone["SpaceReclaimed"]
+    freed += call.engine.images.prune_builds()["SpaceReclaimed"]
     print(f"Total reclaimed space: {human_size(freed)}")
     return 0

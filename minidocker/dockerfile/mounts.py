@@ -134,7 +134,7 @@ def _set(found: dict[str, object], key: str, value: str | None, cell: str) -> No
     elif name in ("mode", "uid", "gid"):
         found[name] = _number(name, value or "")
     elif name == "size":
-        found[name] = _size(key, value or "")
+        found[name] = in_bytes(key, value or "")
     elif name in ("type", "sharing"):
         found[name] = _choice(name, value or "")
     elif name:
@@ -159,7 +159,12 @@ def _number(name: str, value: str) -> int:
     return number
 
 
-def _size(key: str, value: str) -> int:
+def in_bytes(key: str, value: str) -> int:
+    """A size as Docker reads it. Raises ValueError.
+
+    >>> in_bytes("size", "1.5kb")
+    1536
+    """
     match = SIZE.fullmatch(value)
     if match is None:
         raise ValueError(f"invalid value for {key}: {value}")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from minidocker.build import Build
-from minidocker.build.cache import prune, usage
+from minidocker.build.records import prune, usage
 
 DOCKERFILE = """FROM busybox
 ARG V=1

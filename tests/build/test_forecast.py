@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minidocker.build import build_image
-from minidocker.build.cache import prune
 from minidocker.build.forecast import Forecast, Forecaster
+from minidocker.build.records import prune
 from minidocker.engine import connect
 from minidocker.errors import BuildError, DockerException, DockerfileError, ImageNotFound, Unsupported
 

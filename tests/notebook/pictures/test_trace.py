@@ -11,7 +11,7 @@ import pytest
 
 import minidocker
 from minidocker.build import Build, Step
-from minidocker.build.cache import prune
+from minidocker.build.records import prune
 from minidocker.engine import Engine
 from minidocker.notebook.pictures.ledger import ledger
 from minidocker.notebook.pictures.moments import compare, moments
