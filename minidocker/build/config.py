@@ -162,10 +162,9 @@ def run_text(argv: Sequence[str], args: Sequence[tuple[str, str]]) -> str:
 
 
 def copy_text(one: Instruction) -> str:
-    """The `created_by` of COPY and ADD: of the flags it has those that change how the files look."""
+    """The `created_by` of COPY and ADD, as Docker 20.10 has it: of flags it names the younger `--parents` alone."""
     *sources, to = one.args
     flags = ["--parents"] * bool(one.flags.get("parents"))
-    flags += [f"--{flag}={one.flags[flag]}" for flag in ("chown", "chmod") if one.flags.get(flag)]
     return " ".join([one.keyword, *flags, *sources, *(f"<<{doc.name}" for doc in one.heredocs), to, "# buildkit"])
 
 
@@ -175,7 +174,7 @@ def _list(words: Sequence[str]) -> str:
 
 def _health(one: Instruction, _config: Config) -> str:
     health = one.health or {}
-    keys = ("Interval", "Timeout", "StartPeriod", "StartInterval")
+    keys = ["Interval", "Timeout", "StartPeriod", *(["StartInterval"] if "StartInterval" in health else [])]
     times = " ".join(quoted(duration(health.get(key, 0))) for key in keys)
     return f"&{{{_list(health.get('Test', []))} {times} {_rune(health.get('Retries', 0))}}}"
 

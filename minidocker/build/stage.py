@@ -158,10 +158,11 @@ class StageBuild(Running):
     def arg(self, one: Instruction) -> Decision:
         """A build argument: seen by what follows in this stage, and no part of the image but for its history line."""
         draft = self.draft
+        written = one.arguments(draft.env, {}, {})  # history has what the line says, not what was given
         pairs = one.arguments(draft.env, self.options.build_args, self.graph.args)
         draft.args += [name for name, _ in pairs]
         draft.env |= {name: value for name, value in pairs if value is not None}
-        return self.metadata(replace(one, pairs=pairs))
+        return self.metadata(replace(one, pairs=written))
 
     # Instructions that make a layer
 
