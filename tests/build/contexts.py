@@ -202,6 +202,23 @@ GOOD: dict[str, dict[str, Any]] = {
     "run_chmod": case("FROM busybox\nCOPY a.txt /a\nRUN chmod 600 /a && chown 3:4 /a\n"),
     "run_quotes": case('FROM busybox\nRUN echo "a \'b\' \\"c\\" \\$HOME" > /o\n'),
     "run_network_none": case("FROM busybox\nRUN ls /sys/class/net > /o\n", None, "--network", "none"),
+    # mounts, on places that are there: BuildKit 0.8 left behind those that it made
+    "mount_bind": case(
+        "FROM busybox\nWORKDIR /c\nRUN --mount=target=. cat /c/a.txt > /got && ls /c > /seen\nRUN --mount=source=app,target=/c,rw rm -r /c/* && echo x > /c/x && ls /c > /left\n"
+    ),
+    "mount_from": case(
+        "FROM busybox AS one\nRUN mkdir /o && echo made > /o/f && ln -s o /l\nFROM busybox\nRUN --mount=from=one,src=l,dst=/home/app --mount=from=busybox,source=/etc/passwd,target=/etc/group cat /home/app/f /etc/group > /got\n"
+    ),
+    "mount_tmpfs": case("FROM busybox\nRUN --mount=type=tmpfs,target=/tmp echo x > /tmp/x && stat -c %a /tmp > /mode\nRUN ls /tmp > /after\n"),
+    "mount_cache": case(
+        "FROM busybox\nRUN --mount=type=cache,target=/tmp,id=mc echo x > /tmp/x; stat -c '%a %u' /tmp > /one\nRUN --mount=type=cache,target=/home,id=mc,sharing=locked ls /home > /two\nRUN --mount=type=cache,target=/home,id=mc,uid=5,gid=6,mode=0710 ls /home > /three && stat -c '%a %u %g' /home >> /three\n"
+    ),
+    "mount_secret": case(
+        "FROM busybox\nRUN touch /tmp/s /tmp/t\nRUN --mount=type=secret,id=home,target=/tmp/s,mode=0444,uid=5 --mount=type=secret,id=none,target=/tmp/t test -s /tmp/s && stat -c '%a %u %g' /tmp/s /tmp/t > /got\nRUN stat -c %s /tmp/s > /after\n",
+        None,
+        "--secret",
+        "id=home,env=PATH",
+    ),
     # stages
     "stages": case(
         "FROM busybox AS build\nRUN echo built > /out && mkdir /dir && echo 1 > /dir/x\nFROM busybox AS unused\nRUN false\nFROM scratch\nCOPY --from=build /out /bin/\nCOPY --from=0 /dir /d/\n"
@@ -396,6 +413,17 @@ BAD: dict[str, dict[str, Any]] = {
     "run_notfound": case("FROM busybox\nRUN nosuchcommand\n"),
     "run_notfound_exec": case('FROM busybox\nRUN ["/nosuch"]\n'),
     "run_notexec": case('FROM busybox\nCOPY a.txt /a\nRUN ["/a"]\n'),
+    "mount_read_only": case("FROM busybox\nRUN --mount=target=/home echo x > /home/x\n"),
+    "mount_missing": case("FROM busybox\nRUN --mount=source=nope,target=/c true\n"),
+    "mount_out": case("FROM busybox\nRUN --mount=source=../../etc,target=/c true\n"),
+    "mount_on_file": case("FROM busybox\nRUN --mount=target=/etc/passwd true\n"),
+    "mount_root": case("FROM busybox\nRUN --mount=type=tmpfs,target=/ true\n"),
+    "mount_type": case("FROM busybox\nRUN --mount=type=tmp,target=/x true\n"),
+    "mount_key": case("FROM busybox\nRUN --mount=typ=tmpfs,target=/x true\n"),
+    "mount_csv": case('FROM busybox\nRUN --mount=type=cache,target=/a\\"b true\n'),
+    "mount_self": case("FROM busybox AS q\nRUN --mount=target=/x,from=q true\n"),
+    "mount_secret_required": case("FROM busybox\nRUN --mount=type=secret,id=no,required true\n"),
+    "mount_ssh_required": case("FROM busybox\nRUN --mount=type=ssh,required true\n"),
     "run_signal": case("FROM busybox\nRUN kill -9 $$\n"),
     "run_empty": case("FROM busybox\nRUN\n"),
     "run_scratch": case("FROM scratch\nRUN true\n"),

@@ -101,6 +101,8 @@ def as_options(args: list[str]) -> dict[str, Any]:
         name, _, rest = value.partition("=")
         if flag in ("--label", "--build-arg"):
             found["labels" if flag == "--label" else "buildargs"][name] = rest
+        elif flag == "--secret":
+            found["secrets"] = [value]
         else:
             found[{"--target": "target", "--network": "network_mode", "-f": "dockerfile", "-t": "tag"}[flag]] = value
     return found

@@ -24,7 +24,8 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="dockerd needs root"),
 ]
 CASES = (
-    "env_run workdir_user onbuild_triggered stages copy_from_links copy_chown run_delete run_kinds run_network_none"
+    "env_run workdir_user onbuild_triggered stages copy_from_links copy_chown run_delete run_kinds run_network_none "
+    "mount_bind mount_from mount_tmpfs mount_cache mount_secret"
 ).split()
 
 
