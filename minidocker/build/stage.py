@@ -97,7 +97,8 @@ class StageBuild(Running):
         if not decision.hit:
             draft.unsaid = self.number
             draft.missed = draft.missed if parent else self.number
-        self.tell.conclude(self.number, stage, stage.origin, decision, began, facts, draft)
+        needs = (self.build.workers[parent.index].number,) if parent else ()
+        self.tell.conclude(self.number, stage, stage.origin, decision, began, facts, draft, needs=needs)
 
     def grounded(self, context: Context, facts: Facts) -> Decision:
         """FROM a named context: one layer of its files, on nothing. `facts` get the files."""
@@ -117,7 +118,8 @@ class StageBuild(Running):
 
     def step(self, written: Instruction) -> Decision:
         """Carry out one instruction, once what it copies from is there."""
-        for needed in self.graph.sources(written):
+        sources = list(self.graph.sources(written))
+        for needed in sources:
             self.build.draft(needed)
         self.build.together.check()
         began, draft = time.monotonic(), self.draft
@@ -131,7 +133,9 @@ class StageBuild(Running):
         layer = draft.layers[-1] if len(draft.layers) > layers else None
         history = draft.history[-1] if len(draft.history) > lines else {}
         facts, changes = self.trail.now[self.label][-1].facts, conf.changed(before, draft.config)
-        self.tell.conclude(self.number, self.stage, written, decision, began, facts, draft, layer, history, changes)
+        needs = tuple(self.build.workers[source.index].number for source in sources)
+        about = (decision, began, facts, draft, layer, history, changes, needs)
+        self.tell.conclude(self.number, self.stage, written, *about)
         return decision
 
     # Instructions that change the configuration alone

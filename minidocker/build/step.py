@@ -44,7 +44,8 @@ class Step:
     `number` of `total`; `text` and `line` are the Dockerfile's; `layer` is None where none was made; `history` is the
     entry in the image; `config_changes` what became different in the configuration, key -> (before, after). `facts`
     are what the cache was asked with. `after` is the image in the making as the step left it: its files, its
-    configuration, the variables that the next step sees; of all that a later step changes nothing.
+    configuration, the variables that the next step sees; of all that a later step changes nothing. `needs` are the
+    last steps of the stages that it had to wait for; it `began` so many seconds after the build.
     """
 
     number: int
@@ -59,6 +60,8 @@ class Step:
     config_changes: Mapping[str, tuple[Any, Any]]
     facts: Facts
     after: Draft
+    needs: tuple[int, ...] = ()
+    began: float = 0.0
 
     @property
     def files(self) -> dict[str, str]:

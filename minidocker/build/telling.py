@@ -33,7 +33,7 @@ class Teller:
 
     def __init__(self, on_event: Callable[[Event], None] | None) -> None:
         self.on_event, self.build = on_event, Build()
-        self.total = 0
+        self.total, self.began = 0, time.monotonic()
         self.emit: Callable[[Event], None] = self.hear  # or a way to where it is heard, from another thread
         self.failed: dict[BaseException, int] = {}  # error -> the step that it comes from
         self.places: list[float] = []  # of each event in the log, the step
@@ -71,11 +71,13 @@ class Teller:
         layer: Layer | None = None,
         history: Mapping[str, Any] | None = None,
         changes: Mapping[str, tuple[Any, Any]] | None = None,
+        needs: tuple[int, ...] = (),
     ) -> None:
         """Say how a step ended, which began at a `time.monotonic()`."""
         said = (number, self.total, stage.name, one.text, one.line)
         seconds = time.monotonic() - began
-        step = Step(*said, decision, layer, history or {}, seconds, changes or {}, facts, draft.copy())
+        after, since = draft.copy(), began - self.began
+        step = Step(*said, decision, layer, history or {}, seconds, changes or {}, facts, after, needs, since)
         if decision.hit and one.keyword != "FROM":
             self.say(" ---> Using cache\n", number)
         self.say(f" ---> {decision.key[7:19]}\n", number)

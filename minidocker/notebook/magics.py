@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from bisect import insort
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from types import TracebackType
@@ -166,8 +167,9 @@ class Progress:
         self.title = title
         self.steps: list[Step] = []
         self.total = 0
-        self.announced = ""  # the instruction that is being carried out
-        self.said: list[str] = []  # what its program printed
+        self.running: dict[int, str] = {}  # the instructions that are being carried out: of several stages, several
+        self.outputs: dict[int, list[str]] = {}  # what their programs printed
+        self.failed = 0
         self.handle: Any = None
 
     def __enter__(self) -> Progress:
@@ -182,19 +184,29 @@ class Progress:
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Take one event of the build."""
-        if found := STEP.match(event.get("stream", "")):
-            self.announced, self.total, self.said = found[2], int(found[1]), []
+        number, text = int(event.get("id", 0)), event.get("stream", "")
+        if found := STEP.match(text):
+            self.running[number], self.total = found[2], int(found[1])
         elif "step" in event:
-            self.steps.append(event["step"])
-        elif "stream" in event:
-            self.said.append(event["stream"])
+            insort(self.steps, event["step"], key=lambda step: step.number)
+            self.running.pop(event["step"].number)
+        elif "errorDetail" in event:
+            self.failed = int(event.get("failed", 0))
+        elif number:
+            self.outputs.setdefault(number, []).append(text)
         if self.handle is not None and (found or "step" in event):
-            self.handle.update(ladder(f"building {self.title}", self.steps, self.total))
+            running = [self.running[number] for number in sorted(self.running)]
+            self.handle.update(ladder(f"building {self.title}", self.steps, self.total, running=running))
+
+    @property
+    def said(self) -> list[str]:
+        """What the program of the step that failed printed."""
+        return self.outputs.get(self.failed, [])
 
     def line(self, text: str) -> int:
-        """The line of the Dockerfile `text` where the instruction stands that is being carried out (0: not found)."""
-        after = self.steps[-1].line if self.steps else 0
-        keyword = self.announced.partition(" ")[0]
+        """The line of the Dockerfile `text` where the instruction stands that failed (0: not found)."""
+        after = max((step.line for step in self.steps if step.number < self.failed), default=0)
+        keyword = self.running.get(self.failed, "").partition(" ")[0]
         lines = list(enumerate(text.splitlines(), 1))
         return next((number for number, line in lines if number > after and line.split()[:1] == [keyword]), 0)
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from minidocker.engine import Engine
+from minidocker.errors import BuildError
 from minidocker.notebook import lessons, magics
 
 interactive = pytest.importorskip("IPython.core.interactiveshell")
@@ -158,3 +159,14 @@ def test_objects_draw_themselves_in_a_notebook(shell: Any, engine: Engine) -> No
     for thing in (engine.images.get("app"), engine, engine.containers.create("app", "x")):
         data, _ = shell.display_formatter.format(thing)
         assert "<svg" in data["text/html"] and data["text/plain"].strip()
+
+
+def test_stages_that_are_built_together_each_have_their_rung_and_the_one_that_failed_is_marked(engine: Engine) -> None:
+    progress = magics.Progress("app")
+    progress.handle = shown = Shown()
+    text = "FROM minidocker/base AS one\nRUN sleep 60\nFROM minidocker/base AS two\nENV A=1\n"
+    text += "RUN sleep 0.5; echo oh; exit 2\nFROM scratch\nCOPY --from=one / /\nCOPY --from=two / /\n"
+    with pytest.raises(BuildError):
+        engine.images.build(text=text, on_event=progress)
+    assert any("  …    RUN sleep 60\n  …    RUN sleep 0.5; echo oh; exit 2" in str(one) for one in shown.updates)
+    assert (progress.line(text), progress.said) == (5, ["oh\n"])

@@ -48,15 +48,17 @@ class Tally:
         return said + (f", {self.left} to go" if self.left else "")
 
 
-def ladder(title: str, steps: Sequence[Step], total: int = 0, forecast: bool = False) -> Figure:
+def ladder(
+    title: str, steps: Sequence[Step], total: int = 0, forecast: bool = False, running: Sequence[str] = ()
+) -> Figure:
     """Draw the steps of a build, first on top, as they were decided; `total` above their number: still building.
 
-    With `forecast`, nothing of it has been built yet.
+    With `forecast`, nothing of it has been built yet. `running` are the instructions that are being carried out.
     """
     said = Tally.of(steps, total).say(forecast)
-    rungs, height = _rungs(steps, total, WIDTH)
+    rungs, height = _rungs(steps, total, WIDTH, running)
     drawn = [text(0, 16, title, "md-h"), text(0, 34, said, "md-dim", "md-s"), group(rungs, 0, 46.0)]
-    twin = "\n".join([f"{title}  ({said})", *map(_line, steps)])
+    twin = "\n".join([f"{title}  ({said})", *map(_line, steps), *(f"  …    {instruction(one)}" for one in running)])
     return Figure(title, f"{said}. {_told(steps)}", "".join(drawn), WIDTH, height + 48, twin)
 
 
@@ -85,15 +87,16 @@ def reason(step: Step) -> str:
     return "taken from the cache" if step.decision.reason == "hit" else step.decision.reason
 
 
-def _rungs(steps: Sequence[Step], total: int, width: float) -> tuple[list[Markup], float]:
+def _rungs(steps: Sequence[Step], total: int, width: float, running: Sequence[str] = ()) -> tuple[list[Markup], float]:
     """The rungs on their rails, a ladder of its own for each stage, and how high all of it is."""
     rails, drawn, y, top = [], [], 0.0, 0.0
     first = next((step for step in steps if step.decision.word == "miss"), None)
+    going = [*running, *[""] * total]
     for step in [*steps, *[None] * (total - len(steps))]:
         if step and y and step.text.upper().startswith("FROM"):
             rails.append((top, y))
             y = top = y + BREAK
-        drawn.append(group(_rung(step, step is first, width) if step else _waiting(), 0, y))
+        drawn.append(group(_rung(step, step is first, width) if step else _waiting(going.pop(0), width), 0, y))
         y += HIT if step is None or step.decision.hit else MISS
     lines = "".join(f"M{x} {start}V{end}" for start, end in [*rails, (top, y)] for x in (12, 48))
     return [el("path", d=lines, class_="md-thin"), *drawn], y
@@ -129,8 +132,11 @@ def _sign(word: str, lit: bool = False) -> list[Markup]:
     return [rect(5, 0, 50, 24, "md-box", rx=round_), rect(5, 0, 50, 24, look, rx=round_), label]
 
 
-def _waiting() -> list[Markup]:
-    return [rect(5, 3, 50, 24, "md-box", "md-dash", rx=3), text(SIGN / 2, 19, "…", "md-dim", text_anchor="middle")]
+def _waiting(words: str, width: float) -> list[Markup]:
+    """A step that is still to come, or, with its instruction, being carried out."""
+    sign = text(SIGN / 2, 19, "…", "md-dim", text_anchor="middle")
+    edge = rect(5, 3, 50, 24, "md-box", *([] if words else ["md-dash"]), rx=3)
+    return [edge, sign, text(TEXT, 19, instruction(words), "md-c", "md-dim", width=width - TEXT) if words else Markup()]
 
 
 def _bar(tally: Tally, most: int) -> list[Markup]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minidocker.notebook.pictures.facts import count
+from minidocker.notebook.pictures.lanes import together
 from minidocker.notebook.pictures.layout import Edge, Route, Spot, layout
 from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, el, group, rect, text
 
@@ -45,7 +46,7 @@ def stages(build: Build) -> Figure:
     width = max(column for column, _ in spots.values()) * (BOX + GAP) + BOX
     drawn = [_line(edge, route) for edge, route in zip(edges, routes, strict=True)]
     drawn += [group(_box(node), _x(spots[node.key]), spots[node.key][1]) for node in nodes]
-    said = _said(nodes)
+    said = "; ".join([_said(nodes), *(f"{', '.join(names)} side by side" for names in together(build))])
     tags = ", ".join(node.title for node in nodes if node.word == "image")
     title = f"stages of {tags}" if tags else "stages"
     head = [text(0, 16, title, "md-h"), text(0, 34, said, "md-dim", "md-s")]
