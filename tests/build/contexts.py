@@ -209,7 +209,9 @@ GOOD: dict[str, dict[str, Any]] = {
     "mount_from": case(
         "FROM busybox AS one\nRUN mkdir /o && echo made > /o/f && ln -s o /l\nFROM busybox\nRUN --mount=from=one,src=l,dst=/home/app --mount=from=busybox,source=/etc/passwd,target=/etc/group cat /home/app/f /etc/group > /got\n"
     ),
-    "mount_tmpfs": case("FROM busybox\nRUN --mount=type=tmpfs,target=/tmp echo x > /tmp/x && stat -c %a /tmp > /mode\nRUN ls /tmp > /after\n"),
+    "mount_tmpfs": case(
+        "FROM busybox\nRUN --mount=type=tmpfs,target=/tmp echo x > /tmp/x && stat -c %a /tmp > /mode\nRUN ls /tmp > /after\n"
+    ),
     "mount_cache": case(
         "FROM busybox\nRUN --mount=type=cache,target=/tmp,id=mc echo x > /tmp/x; stat -c '%a %u' /tmp > /one\nRUN --mount=type=cache,target=/home,id=mc,sharing=locked ls /home > /two\nRUN --mount=type=cache,target=/home,id=mc,uid=5,gid=6,mode=0710 ls /home > /three && stat -c '%a %u %g' /home >> /three\n"
     ),

@@ -587,6 +587,28 @@ def test_a_build_that_fails_says_why(cli: Any, tmp_path: Path, dockerfile: str, 
     assert says in done.err
 
 
+def test_build_with_secrets(cli: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "tok")
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (tmp_path / "key").write_text("key\n")
+    (tmp_path / "Dockerfile").write_text(
+        "FROM scratch\nFROM minidocker/base\nRUN --mount=type=secret,id=key --mount=type=secret,id=TOKEN,env=T "
+        "cat /run/secrets/key && echo $T\n"
+    )
+    secrets = ["--secret", f"id=key,src={tmp_path}/key", "--secret", "id=TOKEN", "--allow", "network.host"]
+    done = cli("build", "--progress=plain", *secrets, str(tmp_path))
+    assert done.code == 0 and re.search(r" key\n.* tok\n", done.out + done.err)
+    for words, why in {
+        ("--secret", "x"): "invalid field 'x' must be a key=value pair",
+        ("--secret", "id=x,src=/no/such"): "failed to stat /no/such",
+        ("--ssh", "default"): "invalid empty ssh agent socket, make sure SSH_AUTH_SOCK is set",
+        ("--ssh", f"default={tmp_path}/key"): "minidocker reads no private keys",
+        ("--allow", "security.insecure"): "security.insecure is not supported",
+    }.items():
+        done = cli("build", *words, str(tmp_path))
+        assert done.code and why in done.err
+
+
 def test_build_of_nothing(cli: Any, tmp_path: Path) -> None:
     done = cli("build", str(tmp_path))
     assert done.code == 1
