@@ -22,6 +22,7 @@ from minidocker.tree import Entry, Tree, clean, parents
 from minidocker.union import Answer, Blame, blame, lookup
 
 if TYPE_CHECKING:
+    from minidocker.explain import Explanation
     from minidocker.images import Images
 
 CONFIG: dict[str, Any] = {  # the keys of `Config` that Docker's clients read, where the image says nothing
@@ -204,6 +205,12 @@ class Image(Drawn):
     def blame(self, under: str = "/") -> list[Blame]:
         """Who answers for every path at or below `under`, and who has it in vain; as `minidocker.union.blame`."""
         return blame([layer.changes for layer in self.layers], under)
+
+    def explain(self) -> Explanation:
+        """What each line of its history made, what of that nobody sees, and which lines to change."""
+        from minidocker.explain import explain
+
+        return explain(self)
 
     def cat(self, path: str, layer: int | None = None) -> bytes:
         """The content of a file: as a container sees it (links followed), or as layer number `layer` has it.

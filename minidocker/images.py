@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidocker.content import CONFIG, LAYER, MANIFEST, Descriptor, Store, read_json, write_json
 from minidocker.errors import Conflict, ImageNotFound, InvalidArgument, NullResource
@@ -29,6 +29,9 @@ from minidocker.layer import Changeset
 from minidocker.manifest import FULL_NAME, MAX_LAYERS, REF_NAME, architecture, check_manifest, dump, manifest_of
 from minidocker.reference import Reference
 from minidocker.times import stamp, unix_time
+
+if TYPE_CHECKING:
+    from minidocker.explain import Explanation
 
 Record = dict[str, Any]
 Records = list[Record]
@@ -52,6 +55,10 @@ class Images:
         if entry is None:
             raise ImageNotFound(f"No such image: {name if '@' in name or ':' in name else name + ':latest'}")
         return Image(self, entry["digest"])
+
+    def explain(self, name: str) -> Explanation:
+        """An image read backwards; as `Image.explain`."""
+        return self.get(name).explain()
 
     def makes(self, name: str) -> bool:
         """Whether `get` would have to make the image of this name first. A plain store makes none."""

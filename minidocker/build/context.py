@@ -87,7 +87,7 @@ class ContextFile(Data):
         self._digest = ""
 
     @property
-    def digest(self) -> str:  # type: ignore[override]
+    def digest(self) -> str:
         """The content's digest: remembered, or computed now."""
         self._digest = self._digest or self.digests.get(self.name, self.seal) or self._compute()
         return self._digest

@@ -26,6 +26,7 @@ PROGRAM = "minidocker"
 MODULES = {
     "building": ("build",),
     "caching": ("builder du", "builder prune"),
+    "explaining": ("image explain",),
     "images": ("images", "history", "tag", "rmi", "save", "load", "import", "image prune"),
     "containers": ("ps", "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "top"),
     "running": ("run", "create", "exec", "logs", "attach"),
@@ -54,7 +55,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage images",
         {name: name for name in _IMAGE}
         | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"}
-        | {"inspect": "image inspect", "prune": "image prune"},
+        | {"explain": "image explain", "inspect": "image inspect", "prune": "image prune"},
     ),
     "system": ("Manage minidocker", {"df": "system df", "prune": "system prune", "info": "info"}),
 }

@@ -75,12 +75,21 @@ SECRETS = re.compile(r"(_|^)(apikey|auth|credentials?|key|password|pword|passwd|
 PUBLIC = re.compile(r"(_|^)(public|file|version)(_|$)", re.IGNORECASE)
 
 
+def is_secret(name: str) -> bool:
+    """Whether a variable's name looks like that of a secret.
+
+    >>> is_secret("API_TOKEN"), is_secret("MONKEY"), is_secret("PUBLIC_KEY")
+    (True, False, False)
+    """
+    return bool(SECRETS.search(name)) and not PUBLIC.search(name)
+
+
 @rule("SecretsUsedInArgOrEnv", "Sensitive data should not be used in the ARG or ENV commands")
 def secrets_used_in_arg_or_env(seen: Seen) -> Found:
     """ENV API_TOKEN=…"""
     for visit in seen.visits:
         for name, _ in visit.meant.pairs if visit.one.keyword in ("ARG", "ENV") else ():
-            if SECRETS.search(name) and not PUBLIC.search(name):
+            if is_secret(name):
                 what = f"({visit.one.keyword} {quoted(name)})"
                 yield visit.one, f"Do not use ARG or ENV instructions for sensitive data {what}"
 

@@ -8,10 +8,14 @@ D   deleted: a whiteout hides what they have
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from minidocker.explain import base_name as base_name
+from minidocker.explain import base_of as base_of
+from minidocker.explain import history as history
+from minidocker.explain import instruction as instruction
 from minidocker.layer import Changeset, merge
 from minidocker.tree import Entry, Tree, prefix, slice_below
 from minidocker.union import Blame
@@ -20,7 +24,6 @@ if TYPE_CHECKING:
     from minidocker.image import Image
 
 Letter = Literal["A", "M", "D"]
-OURS = "minidocker/"  # base images named so are made on this machine: their bytes differ from machine to machine
 
 
 @dataclass(frozen=True)
@@ -89,30 +92,6 @@ def _passed_through(lower: Tree, layer: Changeset, path: str, entry: Entry) -> b
     return inside if old is None else inside or same
 
 
-def instruction(created_by: str) -> str:
-    """A history line as the Dockerfile had it.
-
-    >>> instruction("RUN /bin/sh -c echo hi # buildkit"), instruction('/bin/sh -c #(nop)  CMD ["sh"]')
-    ('RUN echo hi', 'CMD ["sh"]')
-    """
-    text = created_by.removesuffix(" # buildkit").strip()
-    if text.startswith("/bin/sh -c #(nop)"):
-        return text.removeprefix("/bin/sh -c #(nop)").strip()
-    return (
-        text.replace("RUN /bin/sh -c ", "RUN ", 1)
-        if text.startswith("RUN ")
-        else text.replace("/bin/sh -c ", "RUN ", 1)
-    )
-
-
-def history(image: Image) -> list[dict[str, object]]:
-    """The image's OCI history, oldest first, one entry for each layer at least."""
-    lines: list[dict[str, object]] = list(image.raw.get("history") or [])
-    missing = len(image.layers) - sum(not line.get("empty_layer") for line in lines)
-    unknown: list[dict[str, object]] = [{"created_by": ""}]
-    return unknown * max(missing, 0) + lines
-
-
 def rows(image: Image, base: Image | None = None) -> list[Row]:
     """An image's history as rows, oldest first; the layers that come from `base` fold into one row without a size."""
     made: list[Row] = []
@@ -157,25 +136,6 @@ def seen(found: Sequence[Blame]) -> dict[int, Seen]:
             files[one.layer + 1] += 1
             sizes.setdefault(one.layer + 1, {})[one.entry.link or one.path] = one.entry.size
     return {number: Seen(files[number], sum(sizes[number].values())) for number in sorted(files)}
-
-
-def base_name(image: Image) -> str:
-    """How a Dockerfile's FROM names this image."""
-    return image.tags[0].removesuffix(":latest") if image.tags else image.short_id
-
-
-def base_of(image: Image, others: Iterable[Image]) -> Image | None:
-    """The course's own base image that `image` is built on, found among `others`: its layers are the first of ours."""
-    ids = list(image.diff_ids)
-    found = [
-        other
-        for other in others
-        if any(tag.startswith(OURS) for tag in other.tags)
-        and other.id != image.id
-        and other.diff_ids
-        and ids[: len(other.diff_ids)] == list(other.diff_ids)
-    ]
-    return max(found, key=lambda other: len(other.diff_ids), default=None)
 
 
 def count(number: int, noun: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import DockerException
 from minidocker.layer import Changeset, chain_ids
+from minidocker.notebook.pictures.explain import explain_figure
 from minidocker.notebook.pictures.facts import Mark, base_of, count, instruction, marks, rows, seen
 from minidocker.notebook.pictures.files import layer_figure, tree_figure
 from minidocker.notebook.pictures.graph import Graph, Node
@@ -210,6 +211,7 @@ PICTURES: dict[str, Callable[[Any], Figure]] = {
     "Image": draw_image,
     "Build": draw_build,
     "Forecast": draw_forecast,
+    "Explanation": explain_figure,
     "Container": draw_container,
     "Engine": draw_engine,
 }
