@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from minidocker.compression import compress, decompress
+from minidocker.compression import LEVELS, compress, decompress
 from minidocker.content import (
     CONFIG,
     INDEX,
@@ -117,7 +117,7 @@ class Layout:
             path = store.layer_tar(blob, layer.diff_id)
         else:
             path = self._packed(layer, how)
-        return self.add(Descriptor(media_type, file_digest(path), path.stat().st_size), partial(_read, path))
+        return self.add(Descriptor(media_type, file_digest(path), path.stat().st_size), partial(read_file, path))
 
     def _packed(self, layer: Layer, how: Packing) -> Path:
         """A layer's tar, compressed into the scratch folder, unless another output has asked for just that."""
@@ -250,7 +250,17 @@ def blob_name(digest: str) -> str:
     return f"blobs/sha256/{check_digest(digest).partition(':')[2]}"
 
 
-def _read(path: Path) -> Iterator[bytes]:
+def level_of(kind: str, text: str) -> int | None:
+    """The level of a compression as people write it, 0 to 22; more than there is of it is all of it."""
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or int(text) > 22:
+        raise InvalidArgument(f"invalid compression level {text!r}: 0 to 22 is expected")
+    return min(int(text), LEVELS[kind][1]) if kind in LEVELS else None
+
+
+def read_file(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, piece by piece."""
     with path.open("rb") as stream:
         while chunk := stream.read(CHUNK):
             yield chunk

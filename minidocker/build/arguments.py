@@ -15,7 +15,6 @@ from minidocker.errors import Unsupported
 
 REFUSED = {  # name -> the way out
     "BUILDKIT_CACHE_MOUNT_NS": "give a cache mount an id of its own",
-    "BUILDKIT_INLINE_CACHE": "use --cache-to, with which the image stays as it is",
     "BUILDKIT_SANDBOX_HOSTNAME": "every step's host is called buildkitsandbox",
     "BUILDKIT_SBOM_SCAN_CONTEXT": "nothing is scanned",
     "BUILDKIT_SBOM_SCAN_STAGE": "nothing is scanned",

@@ -18,6 +18,8 @@ from typing import Any
 
 from minidocker.build.arguments import check_arguments, target_stage
 from minidocker.build.cache import Cache, Record
+from minidocker.build.cachefrom import sources
+from minidocker.build.cacheto import inline
 from minidocker.build.context import Context
 from minidocker.build.draft import Draft
 from minidocker.build.platforms import Platform, platform_args
@@ -97,6 +99,7 @@ class Builder:
     def plan(self) -> list[Stage]:
         """The stages that are needed, the target last. Refuses what makes no sense before anything is done."""
         self.check()
+        self.cache.sources = list(sources(self.options.cache_from, self.images, self.tell.say))
         target = self.graph.dockerfile.target(self.options.target)
         self.dockerfile.check_bases(self.graph.args)
         plan: list[Stage] = []
@@ -220,6 +223,8 @@ class Builder:
         created = draft.history[-1].get("created") if draft.history and self.options.epoch is None else None
         made = {"created": created or self.timestamp(), "config": config, "history": draft.history}
         platform = Platform.parse(self.options.platform).config
+        if self.options.inline_cache:
+            made |= inline(self.tell.build.steps, draft.history, draft.layers)
         image = self.images.create(platform | draft.raw | made, draft.layers, self.options.annotations)
         self.tell.build.bases, self.tell.build.ended = self.found, time.time_ns()
         for tag in self.options.tags:

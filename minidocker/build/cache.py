@@ -18,13 +18,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidocker.content import Descriptor, Store, temp_path
 from minidocker.errors import APIError
+
+if TYPE_CHECKING:
+    from minidocker.build.cachefrom import CacheSource
 
 Facts = dict[str, Any]
 Seal = list[int]
@@ -75,9 +78,27 @@ class Cache:
 
     def __init__(self, store: Store) -> None:
         self.store, self.root = store, store.root / "cache"
+        self.sources: Sequence[CacheSource] = ()  # what --cache-from names
 
     def find(self, key: str) -> tuple[Record | None, str]:
-        """The record of a step, if its layer is there and sound; else None, and what is wrong with it, if anything."""
+        """The record of a step, if its layer is there and sound, and where it came from, if not from here.
+
+        Else None, and what is wrong with it, if anything.
+        """
+        record, problem = self._find(key)
+        for source in self.sources if record is None else ():
+            try:
+                if fetched := self.fetch(source, key):
+                    return fetched, f"from {source.where}"
+            except (APIError, OSError) as error:
+                problem = problem or f"{source.where} is damaged: {error}"
+        return record, problem
+
+    def fetch(self, source: CacheSource, key: str) -> Record | None:
+        """Take a record from elsewhere. Raises APIError, OSError."""
+        return source.fetch(key, self)
+
+    def _find(self, key: str) -> tuple[Record | None, str]:
         path = self._step(key)
         try:
             value = json.loads(path.read_bytes())

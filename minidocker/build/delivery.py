@@ -8,12 +8,15 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from minidocker import layertar
+from minidocker.build import cachefrom
 from minidocker.build.annotations import Notes
+from minidocker.build.cacheto import Target, export
 from minidocker.build.output import FILES, IMAGES, REGISTRY, Output
 from minidocker.build.platforms import Platform
 from minidocker.build.provenance import Attest, about_image, attach, predicate, statement
@@ -22,7 +25,7 @@ from minidocker.build.spread import spread
 from minidocker.build.step import Build, Options
 from minidocker.content import INDEX, MANIFEST, Descriptor, Store, temp_path, write_atomic
 from minidocker.dockerfile.lint import FALSE
-from minidocker.errors import BuildError, InvalidArgument, Unsupported
+from minidocker.errors import APIError, BuildError, InvalidArgument, Unsupported
 from minidocker.image import Image
 from minidocker.layer import Changeset
 from minidocker.layout import Layout, write_stream
@@ -46,6 +49,8 @@ class Delivery:
     metadata: str = ""
     iid: str = ""
     stdout: BinaryIO | None = None
+    cache_from: tuple[str, ...] = ()
+    cache_to: tuple[Target, ...] = ()
 
     @classmethod
     def of(cls, names: Sequence[str], platform: str, args: Mapping[str, str], options: dict[str, Any]) -> Delivery:
@@ -63,7 +68,12 @@ class Delivery:
         index = len(platforms) > 1 or args.get("BUILDKIT_MULTI_PLATFORM", "") not in ("", *FALSE)
         names = tuple(name for name in names if name)
         stdout = options.pop("stdout", None)
-        one = cls(outputs, names, attest, notes, platforms, index, metadata, iid, stdout)
+        cached = tuple(texts(options.pop("cache_from", None)))
+        cachefrom.check(cached)
+        caches = [Target.parse(text) for text in texts(options.pop("cache_to", None))]
+        if args.get("BUILDKIT_INLINE_CACHE", "") not in ("", *FALSE):
+            caches.append(Target("inline"))
+        one = cls(outputs, names, attest, notes, platforms, index, metadata, iid, stdout, cached, tuple(caches))
         one.check(loads)
         return one
 
@@ -71,7 +81,9 @@ class Delivery:
         """What each platform is built with. Where an index comes out, the name is that one's."""
         for platform in self.platforms:
             notes = self.notes.of("manifest", platform)
-            one = replace(options, annotations=notes, platform=str(platform) if options.platform else "")
+            inline = any(target.kind == "inline" for target in self.cache_to)
+            one = replace(options, annotations=notes, cache_from=self.cache_from, inline_cache=inline)
+            one = replace(one, platform=str(platform) if options.platform else "")
             yield replace(one, tags=()) if self.index else one
 
     def check(self, loads: bool) -> None:
@@ -118,6 +130,10 @@ class Delivery:
                 else:
                     for name in output.names:
                         image.tag(name)
+            for target in self.cache_to:
+                if target.kind == "local":
+                    with suppress(*(APIError, OSError) if target.lenient else ()):
+                        export(target, builds, store, scratch)
         except OSError as error:
             raise BuildError(f"{error.strerror or error}: {error.filename or store.root}") from error
         finally:

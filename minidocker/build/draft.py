@@ -11,6 +11,7 @@ from minidocker.layer import view
 from minidocker.tree import Tree
 
 DROPPED = ("rootfs", "history", "config", "created", "container", "container_config", "docker_version", "id", "parent")
+CACHES = ("minidocker.cache.v0", "moby.buildkit.cache.v0")  # of the base's own build
 
 
 @dataclass
@@ -42,7 +43,7 @@ class Draft:
     @classmethod
     def on(cls, image: Image) -> Draft:
         """`FROM image`: its layers, configuration and history; a PATH where it has none."""
-        raw = {key: value for key, value in image.raw.items() if key not in DROPPED}
+        raw = {key: value for key, value in image.raw.items() if key not in (*DROPPED, *CACHES)}
         env = environment(image.config)
         env.setdefault("PATH", DEFAULT_PATH)
         config = {**image.config, "Env": [f"{name}={value}" for name, value in env.items()]}

@@ -19,6 +19,7 @@ from typing import Any
 
 from minidocker.build.builder import Builder, discard
 from minidocker.build.cache import Cache, Decision, Facts, Record, key_of, listing_digest
+from minidocker.build.cachefrom import CacheSource
 from minidocker.build.config import DEFAULT_PATH
 from minidocker.build.copying import Chosen, Source
 from minidocker.build.gitref import COMMIT, parse, redacted
@@ -120,6 +121,10 @@ class Peek(Cache):
         self.aliases: dict[str, str] = {}
         self.listings: dict[str, Mapping[str, str]] = {}
 
+    def fetch(self, source: CacheSource, key: str) -> Record | None:
+        """A record that the build would take from elsewhere."""
+        return source.find(key)
+
     def used(self, key: str) -> None:
         """Looking is not using."""
 
@@ -146,7 +151,8 @@ class Peek(Cache):
     def parents(self) -> frozenset[str]:
         """The keys on which anything was ever built."""
         texts = [path.read_text(errors="replace") for path in (self.root / "steps").glob("*.json")]
-        return frozenset(key for text in texts for key in re.findall(r'"parent": "([^"]*)"', text))
+        there = [record["facts"].get("parent", "") for source in self.sources for record in source.records.values()]
+        return frozenset([key for text in texts for key in re.findall(r'"parent": "([^"]*)"', text)] + there)
 
 
 class Foreteller(Teller):
@@ -247,8 +253,9 @@ class StageForecast(StageBuild):
 
     def stored(self, record: Record, text: str) -> Layer:
         """A record's layer, if only a planned one."""
-        if record.key in self.build.planned:
-            return Planned(self.build.store, text, self.build.planned[record.key])
+        elsewhere = record.layer is not None and not self.build.store.has(record.layer.digest)
+        if record.key in self.build.planned or elsewhere:
+            return Planned(self.build.store, text, self.build.planned.get(record.key))
         return super().stored(record, text)
 
 

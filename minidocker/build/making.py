@@ -80,7 +80,7 @@ class Maker:
         record, problem = self.cache.find(key)
         if record is not None and key not in made:
             self.cache.used(key)
-            return Decision(True, "hit", key), record
+            return Decision(True, f"hit {problem}".rstrip(), key), record
         self.why = problem or self.trail.why(self.label, missed)
         return Decision(False, f"miss because {self.why}", key), made.get(key)
 

@@ -18,9 +18,8 @@ from pathlib import Path
 
 from minidocker.build.annotations import Notes
 from minidocker.build.specs import fields, pairs, truth
-from minidocker.compression import LEVELS
 from minidocker.errors import InvalidArgument, Unsupported
-from minidocker.layout import SUFFIX, Packing
+from minidocker.layout import SUFFIX, Packing, level_of
 from minidocker.reference import Reference
 
 REGISTRY = "there is no registry yet: type=oci,dest=FILE makes a tar that skopeo can push"
@@ -74,7 +73,7 @@ class Output:
         if kind not in SUFFIX:
             raise InvalidArgument(f"unsupported compression type {kind}: gzip, zstd or uncompressed")
         docker = not truth(options, "oci-mediatypes", self.kind == "oci" or kind == "zstd") and kind != "zstd"
-        packing = Packing(kind, _level(kind, options.pop("compression-level", "")), force, docker)
+        packing = Packing(kind, level_of(kind, options.pop("compression-level", "")), force, docker)
         as_tar = truth(options, "tar", True)
         return replace(self, names=names, packing=packing, as_tar=as_tar)
 
@@ -117,11 +116,3 @@ class Output:
             raise InvalidArgument(f"destination file should be a file: {self.dest} is a directory")
         elif not there.absolute().parent.is_dir():
             raise InvalidArgument(f"failed to open {self.dest}: no such directory: {there.parent}")
-
-
-def _level(kind: str, text: str) -> int | None:
-    if not text:
-        return None
-    if not text.isascii() or not text.isdigit() or int(text) > 22:
-        raise InvalidArgument(f"invalid compression level {text!r}: 0 to 22 is expected")
-    return min(int(text), LEVELS[kind][1]) if kind in LEVELS else None

@@ -61,7 +61,7 @@ def platform_args(platform: str = "") -> dict[str, str]:
     >>> platform_args("linux/arm/v7")["TARGETVARIANT"]
     'v7'
     """
-    found = {}
+    found: dict[str, str] = {}
     for side, one in (("BUILD", Platform.parse("")), ("TARGET", Platform.parse(platform))):
         parts = {"PLATFORM": str(one), "OS": one.os, "ARCH": one.architecture, "VARIANT": one.variant}
         found |= {side + name: value for name, value in parts.items()}

@@ -33,6 +33,8 @@ class Options:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     ssh: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    cache_from: tuple[str, ...] = ()
+    inline_cache: bool = False
     contexts: Contexts = field(default_factory=Contexts)
     no_cache_filter: tuple[str, ...] = ()  # stages
 

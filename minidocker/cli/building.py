@@ -44,6 +44,8 @@ Build an image from a Dockerfile
       --build-arg list    Set build-time variables
       --build-context list
                           Additional build contexts (e.g., name=path)
+      --cache-from list   External cache sources (e.g. "type=local,src=path/to/dir", or an image with an inline cache)
+      --cache-to list     Cache export destinations (e.g. "type=local,dest=path/to/dir,mode=max", "type=inline")
       --call string       Set method for evaluating build ("build" or "check") (default "build")
       --check             Shorthand for "--call=check": build nothing; print what Docker warns about
   -f, --file string       Name of the Dockerfile (Default is "PATH/Dockerfile"); "-" reads it from stdin
@@ -75,7 +77,6 @@ Build an image from a Dockerfile
 """,
     refused={
         "networks are not here yet": "add-host=",
-        "the cache is this engine's own; there is no registry to take another from": "cache-from= cache-to=",
         "limits are not here yet": """
             cgroup-parent= m/memory= memory-swap= c/cpu-shares= cpu-period= cpu-quota= cpuset-cpus= cpuset-mems=
             shm-size= ulimit=""",
@@ -105,6 +106,8 @@ def build(call: Call) -> int:
         "platform": ",".join(call.platform) or None,
         "iidfile": call.iidfile,
         "metadata_file": call.metadata_file,
+        "cache_from": call.cache_from,
+        "cache_to": call.cache_to,
         "output": call.output,
         "load": call.load,
         "annotations": call.annotation,
