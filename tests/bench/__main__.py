@@ -1,6 +1,7 @@
 """`make bench`: our speed beside that of others, measured side by side in one run and printed as ratios.
 
-    python -m tests.bench [run] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [--quick]
+    python -m tests.bench [run] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [growth]
+                          [--quick]
 
 Each figure is a module here and says what it measured. What is not installed is left out, with the reason.
 """
@@ -16,7 +17,18 @@ from pathlib import Path
 if not __package__:  # `python tests/bench`
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.bench import copy_files, explorer, foresee, lessons, load_root, run_true, side_by_side, start_up, steps
+from tests.bench import (
+    copy_files,
+    explorer,
+    foresee,
+    growth,
+    lessons,
+    load_root,
+    run_true,
+    side_by_side,
+    start_up,
+    steps,
+)
 from tests.bench.measure import Report
 from tests.bench.rivals import Rivals
 
@@ -30,6 +42,7 @@ FIGURES = {
     "lessons": lessons,
     "explorer": explorer,
     "forecast": foresee,
+    "growth": growth,
 }
 
 

@@ -32,10 +32,11 @@ def command(*words: object, env: dict[str, str] | None = None) -> Action:
 
 @dataclass
 class Report:
-    """One figure: what was measured, the times of each contender, and what was left out."""
+    """One figure: what was measured, the times of each contender, lines as they are, and what was left out."""
 
     title: str
     sections: list[tuple[str, dict[str, list[float]]]] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def side_by_side(
@@ -72,6 +73,8 @@ class Report:
                 spread = f"{min(values) * 1000:.1f}..{max(values) * 1000:.1f}"
                 ratio = "" if middle is ours else f"  ours is 1/{middle / ours:.1f} of it"
                 print(f"    {name:<28} {middle * 1000:>10.1f} ms  {spread:>20}{ratio}")
+        for line in self.lines:
+            print(f"  {line}")
         for note in self.notes:
             print(f"  note: {note}")
         sys.stdout.flush()
