@@ -299,7 +299,7 @@ def _id(image_id: Callable[[bytes], str]) -> Callable[[Images, str], str]:
 def _create(make_manifest: Callable[[bytes, list[bytes]], dict[str, Any]]) -> Callable[..., Image]:
     """`Images.create`, with the learner's manifest; its keys are put in the engine's order."""
 
-    def create(images: Images, config: Mapping[str, Any], layers: Sequence[Layer]) -> Image:
+    def create(images: Images, config: Mapping[str, Any], layers: Sequence[Layer], _notes: Any = None) -> Image:
         raw = {"architecture": manifest.architecture(), "os": "linux", **config}
         raw["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
         blob = images.store.put(dump(raw), CONFIG)

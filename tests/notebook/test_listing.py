@@ -28,7 +28,8 @@ def test_a_module_is_shown_as_an_outline() -> None:
     text = outline(layer)
     assert text.startswith('"""A layer: the change between two file trees.')
     assert (
-        "def diff(lower: Tree, upper: Tree) -> Changeset:" in text and "class Changeset(Mapping[str, Entry]):" in text
+        "def merge(lower: Tree, *layers: Changeset) -> Tree:" in text
+        and "class Changeset(Mapping[str, Entry]):" in text
     )
     assert "def _merge" not in text and "reduce(" not in text
 
