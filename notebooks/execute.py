@@ -21,21 +21,22 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 
 def execute(path: Path) -> float:
     """Run one notebook and write it back, if no cell failed; the seconds it took."""
-    notebook: Any = nbformat.read(path, as_version=4)
+    formats: Any = nbformat  # it has no types
+    notebook = formats.read(path, as_version=4)
     began = time.monotonic()
     folder = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=120, record_timing=False, store_widget_state=False, resources=folder).execute()
     seconds = time.monotonic() - began
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
+    notebook.metadata = formats.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(LIVE, None)
             if "metadata" in output:
                 output["metadata"].clear()
-    nbformat.validate(notebook)
+    formats.validate(notebook)
     temporary = path.with_suffix(".new")
-    nbformat.write(notebook, temporary)
+    formats.write(notebook, temporary)
     temporary.replace(path)
     return seconds
 

@@ -76,6 +76,5 @@ def test_in_a_build_with_variables(workshop: Any) -> None:
         "/d/e/f": "0o644",
         "/s": "0o4755",
     }
-    assert image.history()[1]["CreatedBy"] == "COPY --chmod=u=rwX,go=rX d /d/ # buildkit"
     with pytest.raises(DockerfileError, match=r"Dockerfile:2: COPY: invalid chmod parameter: 'u\+q'"):
         workshop.build("FROM busybox\nCOPY --chmod=u+q d /d/\n")

@@ -267,7 +267,7 @@ def test_a_secret_is_seen_and_leaves_no_trace(bench: Bench) -> None:
     text = f"RUN --mount=type=secret,id=key --mount=type=secret,id=key,env=KEY {script}\nRUN ls /run/secrets"
     build = bench.build(f"{text} || echo gone", secrets={"key": SECRET})
     assert "1\n400 0\n29\n" in build.log and "gone" in build.log
-    assert all(not step.layer.changes for step in build.steps[1:])
+    assert not any(step.layer.changes for step in build.steps[1:] if step.layer)
     assert SECRET not in repr(build.steps) + repr(list(build)) + repr(build.image.raw)  # type: ignore[union-attr]
     for path in bench.engine.root.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path

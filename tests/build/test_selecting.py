@@ -181,4 +181,4 @@ def test_flags_are_facts_that_a_miss_can_name(workshop: Any) -> None:
     assert again.steps[1].decision.reason.startswith("miss because line 2 changed")
     assert sorted(again.image.tree().children("/x")) == ["b.md"]
     image = workshop.image("FROM scratch\nCOPY --parents --chown=5:6 --link . /x/\n")
-    assert image.history()[0]["CreatedBy"] == "COPY --parents --chown=5:6 . /x/ # buildkit"
+    assert image.history()[0]["CreatedBy"] == "COPY --parents . /x/ # buildkit"

@@ -230,8 +230,10 @@ def test_a_forecast_has_three_kinds_of_rungs(parse: Parse) -> None:
 
 
 def test_two_ladders_tell_what_an_order_costs(parse: Parse) -> None:
-    builds = [SimpleNamespace(steps=steps, image=True) for steps in (STEPS, [step("COPY a.py .", True, "hit", 12)])]
-    drawn = ladders(*builds, titles=("bad", "good"))  # type: ignore[arg-type]
+    builds: list[Any] = [
+        SimpleNamespace(steps=steps, image=True) for steps in (STEPS, [step("COPY a.py .", True, "hit", 12)])
+    ]
+    drawn = ladders(builds[0], builds[1], titles=("bad", "good"))
     assert parse(drawn) is not None
     assert [line for line in drawn.twin.splitlines() if line.startswith(("bad", "good"))] == [
         "bad  (3 steps: 1 from the cache, 2 built; 12B built, 0B from the cache)",
