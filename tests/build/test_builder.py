@@ -285,7 +285,6 @@ def test_the_target_stage_is_an_argument(workshop: Any) -> None:
     ("given", "name"),
     [
         ({"BUILDKIT_SYNTAX": "my/frontend"}, "syntax=my/frontend"),
-        ({"BUILDKIT_INLINE_CACHE": "1"}, "BUILDKIT_INLINE_CACHE"),
         ({"BUILDKIT_SANDBOX_HOSTNAME": "me"}, "BUILDKIT_SANDBOX_HOSTNAME"),
     ],
 )
