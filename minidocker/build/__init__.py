@@ -10,6 +10,7 @@
     step.py     what it leaves behind to look at  forecast.py what it would do, without doing it
     plan.py     and what would go on side by side
     output.py   -o, and where all of it goes: delivery.py, spread.py, annotations.py, provenance.py
+    records.py  the cache listed and pruned       cachefrom.py and cacheto.py: it comes and goes
     running.py  RUN as a step                     mounts.py   what is mounted for it
     mountcache.py  what cache mounts keep         secrets.py  --secret and --ssh; agent.py
     contexts.py  --build-context                  together.py stages at the same time; vertex.py

@@ -161,6 +161,7 @@ def prune(call: Call) -> int:
         show_gone(gone["ImagesDeleted"])
         print()
     freed = containers["SpaceReclaimed"] + gone["SpaceReclaimed"]
-    freed += call.engine.images.prune_builds()["SpaceReclaimed"]
+    until = {name: value for name, value in filters.items() if name == "until"}  # a record has no labels
+    freed += call.engine.images.prune_builds(filters=until)["SpaceReclaimed"]
     print(f"Total reclaimed space: {human_size(freed)}")
     return 0
