@@ -395,17 +395,16 @@ def _excludes(left_out: Callable[[list[str], str], bool]) -> Callable[[Ignore, s
     return excludes
 
 
-def _plan(plan: Callable[[dict[str, list[str]], str], list[str]]) -> Callable[[Graph, Stage], list[Stage]]:
-    """`Graph.plan`, of names."""
+def _plan(plan: Callable[[dict[str, list[str]], str], list[str]]) -> Callable[..., list[Stage]]:
+    """`Graph.plan`, of names. (The triggers of bases, that the engine knows of, copy from no stage here.)"""
 
-    def planned(graph: Graph, target: Stage) -> list[Stage]:
+    def planned(graph: Graph, target: Stage, known: Callable[[Stage], Stage] | None = None) -> list[Stage]:
         named = {stage.title: stage for stage in graph.dockerfile.stages}
+        needs = {name: [one.title for one in graph.needs(stage)] for name, stage in named.items()}
         try:
-            order = plan(
-                {name: [one.title for one in graph.needs(stage)] for name, stage in named.items()}, target.title
-            )
+            order = [named[name] for name in plan(needs, target.title)]
         except ValueError as error:
             raise DockerfileError(f"circular dependency detected: {error}", graph.dockerfile.name) from error
-        return [named[name] for name in order]
+        return [known(stage) if known else stage for stage in order]
 
     return planned

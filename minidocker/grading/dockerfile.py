@@ -328,7 +328,7 @@ def _instructions(join_lines: Callable[[str, str], list[tuple[int, str]]], origi
             reader.directive(line.strip())  # for the escape character; it looks at the top of the file only
         for number, text in join_lines("".join(every), reader.escape):
             reader.number = number
-            yield reader.instruction(text, number)
+            yield reader.instruction(text, ())
 
     return instructions
 
