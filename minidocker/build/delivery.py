@@ -90,6 +90,9 @@ class Delivery:
         """Refuse what cannot be, before anything is built. Raises InvalidArgument, Unsupported."""
         for output in self.outputs:
             output.check(output.to_stdout and self._stdout().isatty())
+        for path in (self.metadata, self.iid):
+            if path and not Path(path).absolute().parent.is_dir():
+                raise InvalidArgument(f"failed to open {path}: no such directory: {Path(path).parent}")
         if sum(output.to_stdout for output in self.outputs) > 1:
             raise InvalidArgument("only one output can go to stdout")
         written = [output for output in self.outputs if output.is_written]
@@ -121,24 +124,25 @@ class Delivery:
         top = Descriptor(MANIFEST, image.manifest_digest, store.path(image.manifest_digest).stat().st_size)
         said = top.to_json() | {"platform": self.platforms[0].config}
         try:
-            scratch.mkdir(parents=True)
-            for output in self.outputs:
-                if output.kind in FILES:
-                    self._files(output, results)
-                elif output.is_written:
-                    said = self._image(output, results, scratch)
-                else:
-                    for name in output.names:
-                        image.tag(name)
-            for target in self.cache_to:
-                if target.kind == "local":
-                    with suppress(*(APIError, OSError) if target.lenient else ()):
-                        export(target, builds, store, scratch)
+            with store.keep():  # or somebody's collection of garbage would take what is being written
+                scratch.mkdir(parents=True)
+                for output in self.outputs:
+                    if output.kind in FILES:
+                        self._files(output, results)
+                    elif output.is_written:
+                        said = self._image(output, results, scratch)
+                    else:
+                        for name in output.names:
+                            image.tag(name)
+                for target in self.cache_to:
+                    if target.kind == "local":
+                        with suppress(*(APIError, OSError) if target.lenient else ()):
+                            export(target, builds, store, scratch)
+                self._tell(said, results)
         except OSError as error:
             raise BuildError(f"{error.strerror or error}: {error.filename or store.root}") from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        self._tell(said, results)
 
     def _names(self, output: Output) -> tuple[str, ...]:
         return self.names or output.names
@@ -158,9 +162,8 @@ class Delivery:
         if self.index or attestations:
             kind = output.packing.type(INDEX)
             whole = {"schemaVersion": 2, "mediaType": kind, "manifests": [*entries, *attestations]}
-            top = layout.put(dump(whole | _noted(notes.of("index"))), kind).to_json() | _noted(
-                notes.of("index-descriptor")
-            )
+            top = layout.put(dump(whole | _noted(notes.of("index"))), kind).to_json()
+            top |= _noted(notes.of("index-descriptor"))
         else:
             top = entries[0]
             if output.kind == "docker":

@@ -152,6 +152,7 @@ def checked(call: Call, options: dict[str, Any]) -> int:
     if not call.check and call.call not in ("check", "lint"):
         raise Exit(125, f"minidocker: --call={call.call} is not supported: use check or build")
     try:
+        options["platform"] = (options["platform"] or "").partition(",")[0] or None  # a warning is of no platform
         build = check(call.engine, **{name: options[name] for name in options if name in CHECKED})
     except DockerfileError as error:
         said = report(error.text, error.name, error.warnings) + "\n" if error.warnings else ""

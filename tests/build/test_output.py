@@ -120,6 +120,8 @@ def test_what_makes_no_sense_is_refused(text: str, error: type[Exception], words
         ({"output": "type=tar,dest={}/no/t.tar"}, "no such directory"),
         ({"output": "{}/Dockerfile"}, "destination directory should be a directory"),
         ({"output": ["-", "type=oci"]}, "only one output can go to stdout"),
+        ({"metadata_file": "{}/no/m.json"}, "failed to open .*: no such directory"),
+        ({"iidfile": "{}/no/iid"}, "failed to open .*: no such directory"),
         ({"sbom": "true"}, "--sbom is not supported"),
         ({"attest": "type=sbom"}, "type=sbom is not supported"),
         ({"push": True}, "--push is not supported"),
