@@ -104,8 +104,7 @@ def _merge(found: Explanation, first: Line, last: Line, fates: list[Fate]) -> st
     told = f"{last.name} {verb} {_files(fates)} of {first.name}, where the bytes stay"
     between = [line for line in found.lines if first.layer <= line.layer <= last.layer]
     if all(line.keyword == "RUN" for line in between):
-        which = f"{first.name} to {last.name}" if len(between) > 2 else f"{first.name} and {last.name}"
-        return f"{told}: make one RUN of {which}"
+        return f"{told}: make one RUN of {_span(first, last, 'to' if len(between) > 2 else 'and')}"
     if last.keyword != "RUN" and all(map(_retouched, fates)):
         return f"{last.name} copies {_files(fates)} again that {first.name} has copied: leave it out with --exclude"
     if last.keyword != "RUN" and not gone:
@@ -114,6 +113,13 @@ def _merge(found: Explanation, first: Line, last: Line, fates: list[Fate]) -> st
         instead = "RUN --mount=type=bind shows them without copying" if gone else "COPY the result from a stage"
         return f"{told}: do not copy them ({'.dockerignore; ' if gone else ''}{instead})"
     return f"{told}: do both in one line, or in a stage of which only the result is copied"
+
+
+def _span(first: Line, last: Line, joint: str) -> str:
+    """`lines 3 to 5`."""
+    kind, _, number = first.name.partition(" ")
+    other, _, end = last.name.partition(" ")
+    return f"{kind}s {number} {joint} {end}" if kind == other else f"{first.name} {joint} {last.name}"
 
 
 def _files(fates: list[Fate]) -> str:

@@ -114,9 +114,7 @@ def test_it_names_the_lines_as_the_dockerfile_has_them(shop: Shop) -> None:
         (5, False, 'CMD ["sh"]'),
         (6, True, "RUN rm /big"),
     ]
-    assert (
-        found.advice[0].text == "line 6 deletes /big of line 4, where the bytes stay: make one RUN of line 4 and line 6"
-    )
+    assert found.advice[0].text == "line 6 deletes /big of line 4, where the bytes stay: make one RUN of lines 4 and 6"
     assert (found.base, found.efficiency, found.wasted) == ("minidocker/base", 0.0, 100_000)
     assert found.own[1].seconds > 0
 

@@ -35,14 +35,13 @@ def lanes(graph: Graph, stages: Sequence[Stage], steps: Sequence[Step]) -> tuple
     rest, numbers = list(steps), {}
     begins: dict[int, float] = {}
     ends: dict[int, float] = {}
+    times: dict[int, float] = {}  # when each step ends
     for stage in stages:
-        lines = (stage.origin, *stage.instructions)
-        own, rest = rest[: len(lines)], rest[len(lines) :]
-        base = graph.base(stage)
-        begins[stage.index] = now = ends[base.index] if base else 0.0
-        for one, step in zip(lines, own, strict=True):
-            waits = [ends[source.index] for source in graph.sources(one)] if one is not stage.origin else []
-            now = max([now, *waits]) + (0.0 if step.decision.hit else step.seconds)
+        own, rest = rest[: 1 + len(stage.instructions)], rest[1 + len(stage.instructions) :]
+        now = begins[stage.index] = max([times[number] for number in own[0].needs], default=0.0)
+        for step in own:
+            now = max([now, *(times[number] for number in step.needs)])
+            now = times[step.number] = now + (0.0 if step.decision.hit else step.seconds)
         ends[stage.index], numbers[stage.index] = now, (own[0].number, own[-1].number)
     needs = {stage.index: [one.index for one in graph.needs(stage)] for stage in stages}
     names = {stage.index: stage.title for stage in stages}

@@ -42,6 +42,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "widgets.copylab": "copy_lab",
     "widgets.explorer": "explorer",
     "pictures.ladder": "ladders",
+    "pictures.lanes": "lanes",
     "pictures.stages": "stages",
     "widgets.cachelab": "cache_lab",
     "widgets.predict": "predict",

@@ -34,7 +34,7 @@ def test_a_table_and_advice(built: Any) -> None:
     assert rows[3][:6] == ["3", "3", "RUN echo 12345 > /junk", "1", "6B", "6B"]
     assert rows[4][:5] == ["4", "4", "RUN rm /junk", "1", "0B"]
     assert " ".join(advice.split()).startswith(
-        "1. line 4 deletes /junk of line 3, where the bytes stay: make one RUN of line 3 and line 4. Saves 6B 2. "
+        "1. line 4 deletes /junk of line 3, where the bytes stay: make one RUN of lines 3 and 4. Saves 6B 2. "
     )
     assert "hunter2" not in advice + table
 
