@@ -59,6 +59,6 @@ def _gone() -> list[Markup]:
 def _talk(lines: Sequence[str]) -> Iterator[Markup]:
     yield rect(0, 0, WIDTH - NEXT, LINES * LINE + 10, "md-box")
     if not lines:
-        yield text(12, 20, "what you ask, and what Docker answers", "md-dim", "md-s")
+        yield text(12, 20, "press a button: what you ask, and what Docker answers, comes here", "md-dim", "md-s")
     for index, line in enumerate(lines):
         yield text(12, 18 + LINE * index, line, "md-c", "" if line[:1] in "$✗" else "md-dim", width=WIDTH - NEXT - 20)

@@ -17,7 +17,7 @@ from minidocker.garbage import MAX_NOTE, reachable
 from minidocker.image import Image
 from minidocker.manifest import REF_NAME
 from minidocker.notebook.pictures.facts import count, instruction
-from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, group, rect, text
+from minidocker.notebook.pictures.svg import Figure, Markup, Spot, bytes_text, group, lines, rect, text, tip
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
@@ -40,7 +40,6 @@ NONE, BOX, CACHE = "no name", "container ", "build cache"
 ROOT, MANIFEST, BLOB, TELL = (0, 150), (196, 132), (374, 290), 676  # x and width of the columns
 WIDTH, TOP, HIGH, STEP = 800, 74, 26, 34
 HEADS = ((0, "names"), (196, "manifests"), (374, "configs and layers: each blob once"))
-Spot = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -127,14 +126,6 @@ def _kind(path: Path) -> Kind:
 def graph_figure(found: Contents, name: str = "store") -> Figure:
     """Draw the contents of a store."""
     roots, spots, height = _places(found)
-    kept = {node.digest: node.kept for node in found.nodes}
-    lines = [_edge(spot, spots[digest], ROOT[1], kept[digest]) for (_, digest), spot in roots.items()]
-    lines += [
-        _edge(spots[parent], spots[node.digest], MANIFEST[1], kept[parent])
-        for node in found.nodes
-        for parent in node.parents
-        if parent != node.digest
-    ]
     boxes = [group(_root(name), *spot) for (name, _), spot in roots.items()]
     boxes += [
         group(_blob(node, MANIFEST[1] if spots[node.digest][0] < BLOB[0] else BLOB[1]), *spots[node.digest])
@@ -148,7 +139,13 @@ def graph_figure(found: Contents, name: str = "store") -> Figure:
         ": " + ", ".join(sums) if len(sums) > 1 else ""
     )
     heads = [text(x, TOP - 12, words, "md-dim", "md-s") for x, words in HEADS]
-    drawn = [text(0, 16, title, "md-h"), text(0, 34, said, "md-dim", "md-s"), *heads, *lines, *boxes]
+    drawn = [
+        text(0, 16, title, "md-h"),
+        text(0, 34, said, "md-dim", "md-s"),
+        *heads,
+        *_edges(found, roots, spots),
+        *boxes,
+    ]
     twin = [f"{title}  ({said})", *_twin(found)]
     return Figure(
         title, f"{said}. " + "; ".join(map(str.strip, twin[1:])), "".join(drawn), WIDTH, height, "\n".join(twin)
@@ -160,7 +157,7 @@ def _places(found: Contents) -> tuple[dict[tuple[str, str], Spot], dict[str, Spo
     roots: dict[tuple[str, str], Spot] = {}
     spots: dict[str, Spot] = {}
     y = float(TOP)
-    for digest in [node.digest for node in found.nodes if node.kind == "manifest" and node.parents]:
+    for digest in _images(found):
         mine = [name for name, target in found.names if target == digest]
         roots |= {(name, digest): (ROOT[0], y + index * STEP) for index, name in enumerate(mine or [NONE])}
         new = [n.digest for n in found.nodes if digest in n.parents and n.digest not in spots and n.kind != "manifest"]
@@ -175,9 +172,37 @@ def _places(found: Contents) -> tuple[dict[tuple[str, str], Spot], dict[str, Spo
     return roots, spots, y
 
 
-def _edge(start: Spot, end: Spot, width: float, kept: Keeper) -> Markup:
-    (x1, y1), (x2, y2) = start, end
-    return arrow(x1 + width + 3, y1 + HIGH / 2, x2 - 2, y2 + HIGH / 2, *([] if kept == "name" else ["md-dash"]))
+def _images(found: Contents) -> list[str]:
+    """The manifests: one without a name stands right below the one, of those with a name, that it shares most with."""
+    every = [node.digest for node in found.nodes if node.kind == "manifest" and node.parents]
+    named = {digest for _, digest in found.names}
+
+    def place(digest: str) -> int:
+        near = [parent for node in found.nodes if digest in node.parents for parent in node.parents if parent in named]
+        return every.index(digest if digest in named or not near else max(near, key=near.count))
+
+    return sorted(every, key=place)
+
+
+def _edges(found: Contents, roots: dict[tuple[str, str], Spot], spots: dict[str, Spot]) -> Iterator[Markup]:
+    """Arrows from names to manifests, and from those to what they list: one tip for each blob."""
+    kept = {node.digest: node.kept for node in found.nodes}
+    ends: dict[str, dict[tuple[str, ...], list[Spot]]] = {}  # blob -> look -> where the arrows to it start
+
+    def edge(start: Spot, width: float, source: str, blob: str) -> None:
+        look = () if kept[source] == "name" else ("md-dash",)
+        ends.setdefault(blob, {}).setdefault(look, []).append((start[0] + width + 3, start[1] + HIGH / 2))
+
+    for (_, digest), spot in roots.items():
+        edge(spot, ROOT[1], digest, digest)
+    for node in found.nodes:
+        for parent in [digest for digest in node.parents if digest != node.digest]:
+            edge(spots[parent], MANIFEST[1], parent, node.digest)
+    for blob, looks in ends.items():
+        end = (spots[blob][0] - 2, spots[blob][1] + HIGH / 2)
+        for look, starts in looks.items():
+            yield lines(starts, end, *look)
+        yield tip((0, end[1]), end)
 
 
 def _root(name: str) -> list[Markup]:
@@ -201,7 +226,8 @@ def _blob(node: Node, width: float) -> list[Markup]:
 
 
 def _twin(found: Contents) -> Iterator[str]:
-    for node in [node for node in found.nodes if node.kind == "manifest" and node.parents]:
+    nodes = {node.digest: node for node in found.nodes}
+    for node in [nodes[digest] for digest in _images(found)]:
         names = ", ".join(name for name, digest in found.names if digest == node.digest) or NONE
         yield f"  {names} -> {_words(node)}"
         yield from (f"      -> {_words(n)}" for n in found.nodes if node.digest in n.parents and n != node)

@@ -54,6 +54,8 @@ TEXT = (  # the font is the whole figure's, so that a text may say that it is bo
 )
 SWITCH = ".md-live{display:block!important}.md-twin{display:none}"
 
+Spot = tuple[float, float]
+
 
 class Markup(str):
     """Text that is SVG already; whatever is not, `el` escapes."""
@@ -98,18 +100,35 @@ def rect(x: float, y: float, width: float, height: float, *classes: str, rx: flo
 
 def arrow(x1: float, y1: float, x2: float, y2: float, *classes: str) -> Markup:
     """A line with a tip: it bends softly from left to right, and runs straight where it goes up, down or back."""
-    forward = x2 > x1
-    away = 0.0 if forward else math.atan2(y2 - y1, x2 - x1)
-    cos, sin = math.cos(away), math.sin(away)
-    end = (x2 - 5 * cos, y2 - 5 * sin)
+    start, end = (x1, y1), (x2, y2)
+    return Markup(lines([start], end, *classes) + tip(start, end))
+
+
+def lines(starts: Iterable[Spot], end: Spot, *classes: str) -> Markup:
+    """The lines of arrows to one end, as one path: where they run into each other, they are not darker."""
+    return el("path", d="".join(_line(start, end) for start in starts), class_=" ".join(["md-ink", *classes]))
+
+
+def _line(start: Spot, end: Spot) -> str:
+    (x1, y1), (x2, y2), (cos, sin) = start, end, _way(start, end)
     middle = (x1 + x2) / 2
-    curve = f"C{_value(middle)} {_value(y1)} {_value(middle)} {_value(y2)} " if forward and y1 != y2 else "L"
-    line = f"M{_value(x1)} {_value(y1)}{curve}{_value(end[0])} {_value(end[1])}"
-    tip = [(x2, y2), *((x2 - 7 * cos - side * sin, y2 - 7 * sin + side * cos) for side in (4, -4))]
-    points = " ".join(f"{_value(float(x))},{_value(float(y))}" for x, y in tip)
-    return Markup(
-        el("path", d=line, class_=" ".join(["md-ink", *classes])) + el("polygon", points=points, class_="md-tip")
-    )
+    curve = f"C{_value(middle)} {_value(y1)} {_value(middle)} {_value(y2)} " if x2 > x1 and y1 != y2 else "L"
+    return f"M{_value(x1)} {_value(y1)}{curve}{_value(x2 - 5 * cos)} {_value(y2 - 5 * sin)}"
+
+
+def tip(start: Spot, end: Spot) -> Markup:
+    """The tip of an arrow."""
+    (x, y), (cos, sin) = end, _way(start, end)
+    corners = [(x, y), *((x - 7 * cos - side * sin, y - 7 * sin + side * cos) for side in (4, -4))]
+    points = " ".join(f"{_value(float(x))},{_value(float(y))}" for x, y in corners)
+    return el("polygon", points=points, class_="md-tip")
+
+
+def _way(start: Spot, end: Spot) -> Spot:
+    """In what direction an arrow arrives, as cosine and sine: horizontally, where it comes from the left."""
+    (x1, y1), (x2, y2) = start, end
+    away = 0.0 if x2 > x1 else math.atan2(y2 - y1, x2 - x1)
+    return math.cos(away), math.sin(away)
 
 
 def clip(words: str, length: int) -> str:

@@ -232,8 +232,8 @@ def _block(offset: int, used: int, words: str, zeros: str, changed: bool) -> lis
     drawn = [_offset(offset), rect(0, 0, BLOCK, LINE, "md-thin", "md-dash", rx=0)]
     if used:
         drawn.append(rect(0, 0, used, LINE, "md-on" if changed else "md-slab", rx=0))
-    room = used if used > 120 else BLOCK - len(zeros) * 6 - 20
-    shown = text(5, 16, ("≠" if changed else "") + words, "md-c", width=room - 8) if used else Markup()
+    start, room = (5, used - 8) if used > 120 else (used + 6, BLOCK - used - len(zeros) * 6 - 28)  # in it, or beside
+    shown = text(start, 16, ("≠" if changed else "") + words, "md-c", width=room) if used else Markup()
     label = zeros if used <= 300 else ""
     return [*drawn, shown, text(BLOCK - 8, 16, label, "md-dim", "md-s", text_anchor="end")]
 

@@ -160,6 +160,8 @@ def _files(moment: Moment, room: int) -> Iterator[Markup]:
     marks = moment.marks
     if moment.step.layer and not marks:
         yield text(12, 12.5, "an empty layer: no file is different now", "md-dim", "md-s")
+    if moment.keyword == "FROM":
+        yield text(12, 12.5, "a stage starts here: its lines have made no layer yet", "md-dim", "md-s")
     for row, mark in enumerate(marks[:room]):
         y = row * LINE
         if row == room - 1 and len(marks) > room:

@@ -19,8 +19,8 @@ from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, 
 if TYPE_CHECKING:
     from minidocker.image import Image
 
-WIDTH, TOP, LINE, GAP, LIMIT = 800, 48, 17, 42, 5  # LIMIT: lines in one station
-COLUMNS = [(0, 156), (200, 168), (412, 160), (616, 184)]  # x, width
+WIDTH, TOP, LINE, GAP, LIMIT = 836, 48, 17, 42, 5  # LIMIT: lines in one station
+COLUMNS = [(0, 156), (212, 168), (436, 160), (652, 184)]  # x, width
 
 
 @dataclass(frozen=True)

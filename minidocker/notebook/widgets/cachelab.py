@@ -66,7 +66,7 @@ class CacheLab(Faced):
         self.look()
         row = {"flex_flow": "row wrap"}
         lines = W.HBox([self.line, self.up, self.down], layout=row)
-        note = W.HTML(NOTE.format(escape(printable(str(folder)))))
+        note = W.HTML(NOTE.format(escape(printable(folder.name))))
         buttons = W.HBox([self.start, self.undo, self.times], layout=row)
         super().__init__([self.text, lines, self.file, self.content, note, buttons, self.message, self.picture])
 

@@ -90,3 +90,13 @@ def test_what_a_build_once_stood_on_is_not_kept_for_that(engine: Engine) -> None
     for name in ("app:1", "base:1"):
         engine.images.remove(name)
     assert {node.kind for node in contents(engine).nodes} == {"layer"}
+
+
+def test_an_image_without_a_name_stands_beside_what_it_shares_and_each_blob_has_one_tip(engine: Engine) -> None:
+    build(engine, BASE + "ENV A=old\n", "app:1")
+    build(engine, BASE + "ENV A=new\n", "app:1")
+    build(engine, "FROM scratch\nCOPY <<Z /z\nalone\nZ\n", "zoo:1")
+    drawn = store_graph(engine)
+    roots = [line.split()[0] for line in drawn.twin.splitlines() if "-> manifest" in line]
+    assert roots == ["app:1", "no", "zoo:1"]
+    assert drawn.body.count("<polygon") == sum(bool(node.parents) for node in contents(engine).nodes)
