@@ -34,8 +34,7 @@ LARGE, MANY = 20_000, 200  # bytes of a file, and files, that can be edited here
 FAILURES = (DockerException, OSError, UnicodeError)
 IGNORE = ".dockerignore"
 WIDE = {"layout": {"width": "min(100%, 700px)"}, "style": {"description_width": "90px"}}
-NOTE = """<style>.md-code textarea{{font-family:var(--jp-code-font-family,monospace);font-size:12px}}</style>
-The build context is the folder <code>{}</code>. What you type into a file is written there at once."""
+NOTE = """The build context is the folder <code>{}</code>. What you type into a file is written there at once."""
 
 
 class CacheLab(Faced):

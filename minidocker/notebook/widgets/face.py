@@ -6,7 +6,7 @@ widget, an HTML export and a notebook just opened the drawing, a terminal or Git
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets as W
@@ -14,6 +14,9 @@ import ipywidgets as W
 from minidocker.notebook.pictures.svg import Figure
 
 HINT = '<p style="font-size:.8em;opacity:.8;margin:.3em 0">A still picture: run this cell, and it moves.</p>'
+ARROW = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 18 18'><path d='M5 7.5l4 4 4-4z' fill='%23888'/></svg>"
+STYLE = f"""<style>.md-faced{{--jp-widgets-dropdown-arrow:url("data:image/svg+xml,{ARROW}")}}
+.md-code textarea{{font-family:var(--jp-code-font-family,monospace);font-size:12px}}</style>"""
 
 
 class Faced(W.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -22,6 +25,11 @@ class Faced(W.VBox):  # type: ignore[misc]  # ipywidgets has no types
     Whoever derives from it puts its controls into `children` and says in `face()` what a reader without a kernel sees:
     something true, and the same each time.
     """
+
+    def __init__(self, children: Iterable[Any]) -> None:
+        style = W.HTML(STYLE, layout={"display": "none"})  # the arrow of ipywidgets' own is nearly black in both themes
+        super().__init__([*children, style])
+        self.add_class("md-faced")
 
     def face(self) -> Figure:
         """The still picture."""
