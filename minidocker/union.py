@@ -19,6 +19,7 @@ import posixpath
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from minidocker.layer import WHITEOUT, Changeset, diff, directories, hidden_by, merge
@@ -175,9 +176,6 @@ class Union:
         self.layers = list(layers)
         self.lower = merge(Tree(), *layers) if lower is None else lower
         self._entries = (merge(self.lower, upper) if upper else self.lower).entries()
-        self._children: dict[str, set[str]] = {}
-        for path in self._entries:
-            self._adopt(path)
         self._raised = set(upper or ())  # paths that the writable layer has: created here, or copied up
         self._clock = clock or (lambda: int(time.time()))
         self.copied_up = 0  # bytes: kept for the picture of copy-on-write
@@ -329,6 +327,20 @@ class Union:
 
     # The bookkeeping under it
 
+    @cached_property
+    def _children(self) -> dict[str, set[str]]:
+        """Directory -> the names in it; made when somebody looks into one, and kept from then on."""
+        children: dict[str, set[str]] = {}
+        for path in self._entries.keys() - {"/"}:
+            up, _, name = path.rpartition("/")
+            children.setdefault(up or "/", set()).add(name)
+        return children
+
+    def _names(self, path: str) -> set[str] | None:
+        """The names beside a path; None where nobody has looked into any directory yet."""
+        children = self.__dict__.get("_children")
+        return None if children is None or path == "/" else children.setdefault(posixpath.dirname(path), set())
+
     def _known(self, path: str, follow: bool = True) -> str:
         self.stat(path, follow)
         return self.resolve(path, follow)
@@ -359,14 +371,16 @@ class Union:
 
     def _put(self, path: str, entry: Entry) -> None:
         self._entries[path] = entry
+        if (names := self._names(path)) is not None:
+            names.add(posixpath.basename(path))
         self._raised.add(path)
-        self._adopt(path)
         self._touch_parent(path)
 
     def _drop(self, path: str) -> None:
         del self._entries[path]
         self._raised.discard(path)
-        self._children[posixpath.dirname(path)].discard(posixpath.basename(path))
+        if (names := self._names(path)) is not None:
+            names.discard(posixpath.basename(path))
         self._touch_parent(path)
 
     def _raise(self, path: str, whole: bool = True) -> Entry:
@@ -394,10 +408,6 @@ class Union:
         up = posixpath.dirname(path)
         if up != "/":
             self._entries[up] = replace(self._entries[up], mtime=self._clock())
-
-    def _adopt(self, path: str) -> None:
-        if path != "/":
-            self._children.setdefault(posixpath.dirname(path), set()).add(posixpath.basename(path))
 
     def _below(self, path: str) -> list[str]:
         found = []
