@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from minidocker.manifest import MAX_LAYERS
+
 DOCKERFILE = """FROM minidocker/base
 ENV API_KEY=hunter2
 RUN echo 12345 > /junk
@@ -77,3 +79,18 @@ def test_what_cannot_be_explained(cli: Any, words: list[str], code: int, error: 
 
 def test_an_image_with_nothing_to_do_better(cli: Any) -> None:
     assert cli.ok("image", "explain", "minidocker/base").rstrip().endswith("nothing to do better")
+
+
+def test_an_image_of_as_many_layers_as_there_may_be_is_built_started_and_explained(cli: Any, tmp_path: Path) -> None:
+    copies = MAX_LAYERS - 3  # two are the base's, one is the RUN's
+    for number in range(copies):
+        (tmp_path / f"f{number}").write_text(str(number))
+    lines = [f"COPY f{number} /deep/\n" for number in range(copies)]
+    (tmp_path / "Dockerfile").write_text("FROM minidocker/base\n" + "".join(lines) + "RUN ls /deep | wc -l > /count\n")
+    cli.ok("build", "-t", "deepest", str(tmp_path))
+    assert cli.ok("run", "--rm", "deepest", "cat", "/count", f"/deep/f{copies - 1}").split() == ["124", "123"]
+    assert len(json.loads(cli.ok("image", "explain", "--format", "json", "deepest"))["lines"]) >= MAX_LAYERS
+    (tmp_path / "more").write_text("FROM deepest\nCOPY f0 /one-too-many\n")
+    done = cli("build", "-f", str(tmp_path / "more"), str(tmp_path))
+    assert done.code == 1 and "max depth exceeded: 128 layers" in done.err
+    cli.ok("rmi", "-f", "deepest")
