@@ -66,7 +66,7 @@ def marks(lower: Tree, layer: Changeset) -> list[Mark]:
 
 def marked(lower: Tree, layer: Changeset) -> list[str]:
     """The paths that have a mark, sorted; that of an opaque directory ends in `/*`."""
-    folders = [path for path in layer if layer[path].is_dir]
+    folders = [path for path, entry in layer.items() if entry.kind == "dir"]
     passed = {path for path in folders if _passed_through(lower, layer, path, layer[path])}
     found = [path for path in layer if path not in passed]
     return sorted([*found, *(prefix(path) + "*" for path in layer.opaque if lower.below(path))])

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import DockerException
@@ -146,18 +147,21 @@ def draw_engine(engine: Engine, ids: bool = False) -> Figure:
     return Graph(title, list(nodes.values()), list(edges)).figure()
 
 
-def life_of(container: Container) -> Life:
-    """What is shown of a container."""
+def life_of(container: Container, before: Life | None = None) -> Life:
+    """What is shown of a container. From `before`, if it was looked at before, comes what does not change."""
     image, attrs = container.image, container.attrs
+    exit_code, changes = int(attrs["State"]["ExitCode"]), tuple(own_changes(container))
+    if before:
+        return replace(before, status=container.status, exit_code=exit_code, changes=changes)
     base = base_of(image, neighbours(image))
     return Life(
         name=container.name,
         image=(image.tags or [image.short_id])[0],
         command=" ".join([attrs.get("Path", ""), *attrs.get("Args", [])]).strip(),
         status=container.status,
-        exit_code=int(attrs["State"]["ExitCode"]),
+        exit_code=exit_code,
         layers=tuple(row for row in rows(image, base) if row.number),
-        changes=tuple(own_changes(container)),
+        changes=changes,
     )
 
 

@@ -37,8 +37,8 @@ class Listing(anywidget.AnyWidget):
     first: traitlets.List[list[str]] = traitlets.List().tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)  # of the list: an answer to an older question is thrown away
     selected = traitlets.Int(-1).tag(sync=True)
-    label = traitlets.Unicode().tag(sync=True)
-    said = traitlets.Unicode().tag(sync=True)
+    label = traitlets.Unicode("paths").tag(sync=True)
+    said = traitlets.Unicode("reading the layers…").tag(sync=True)  # the first time may take seconds
 
     def __init__(self, inventory: Inventory, **traits: Any) -> None:
         super().__init__(columns=["what", *COLUMNS[1:]], **traits)
@@ -93,8 +93,7 @@ class Explorer(Faced):
         """List what the controls say; the selected path stays selected where it is still listed."""
         path = self.path
         self.inventory.show(self.place.value, self.search.value)
-        paths = self.inventory.paths
-        self.list.renew(paths.index(path) if path in paths else -1)
+        self.list.renew(self.inventory.index(path))
         if self.list.selected >= 0:
             self.select(self.list.selected)
 
@@ -128,8 +127,8 @@ class Explorer(Faced):
     def _first_seen(self, _: int) -> None:
         """The list was asked for: now is the time to look for the path that was wanted from the start."""
         wanted, self._wanted = self._wanted, ""
-        if wanted and wanted in self.inventory.paths:
-            self.list.selected = self.inventory.paths.index(wanted)
+        if wanted:
+            self.list.selected = self.inventory.index(wanted)
 
     def face(self) -> Figure:
         """The first rows, and all about the path that is selected."""
@@ -140,7 +139,7 @@ class Explorer(Faced):
             f"{self.inventory.place}; paths with {self.search.value!r}" if self.search.value else self.inventory.place
         )
         figures = [rows_figure(self.title, COLUMNS, rows, printable(note) + (f"; {more:,} more" if more else ""))]
-        if path and path in self.inventory.paths:
+        if self.inventory.index(path) >= 0:
             figures += self._pictures(path)
         return stacked(self.title, figures)
 

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +17,7 @@ from minidocker.notebook.pictures.facts import mark, marked
 from minidocker.notebook.pictures.files import KINDS
 from minidocker.notebook.pictures.sources import Source, Sources, sources
 from minidocker.notebook.pictures.svg import bytes_text, printable
-from minidocker.tree import Entry
+from minidocker.tree import Entry, Tree
 from minidocker.union import lookup
 
 SEEN = "what a container sees"
@@ -93,8 +94,11 @@ class Inventory:
 
     def rows(self, start: int, stop: int) -> list[Row]:
         """The rows from `start` to before `stop`, at most 500 of them."""
-        make = self._row_seen if self.places[self.place] is None else self._row_of_layer
-        return [make(path) for path in self.paths[max(start, 0) : min(stop, max(start, 0) + MOST)]]
+        source, paths = self.places[self.place], self.paths[max(start, 0) : min(stop, max(start, 0) + MOST)]
+        if source is None:
+            return [self._row_seen(path) for path in paths]
+        below = source.under()
+        return [self._row_of(source, below, path) for path in paths]
 
     def _row_seen(self, path: str) -> Row:
         """What is seen: the layer that answers; M where it changed what another one has."""
@@ -107,12 +111,16 @@ class Inventory:
         who = self.name(self.found.each[answers[top].layer])
         return ["M" if below else "A", named(path, entry), printable(who), _size(entry)]
 
-    def _row_of_layer(self, path: str) -> Row:
-        source = self.places[self.place]
-        assert source is not None
+    def _row_of(self, source: Source, below: Tree, path: str) -> Row:
+        """What a layer has, and what that does to what lies below it."""
         entry = source.changes.get(path)
-        letter = mark(source.under(), source.changes, path).letter
+        letter = mark(below, source.changes, path).letter
         return [letter, named(path, entry) if entry else printable(path), printable(self.place), _size(entry)]
+
+    def index(self, path: str) -> int:
+        """The row of a path, if it is listed; else -1."""
+        at = bisect_left(self.paths, path)
+        return at if self.paths[at : at + 1] == [path] else -1
 
     def path(self, index: int) -> str:
         """The path in a row, as it really is."""

@@ -97,6 +97,7 @@ class LifeLab(Faced):
 
     def _again(self) -> None:
         self.container = self._create()
+        self.last = life_of(self.container)
 
     def _write(self) -> None:
         self.container.exec_run(["touch", f"/file-{self.files + 1}"])
@@ -115,7 +116,7 @@ class LifeLab(Faced):
 
     def _now(self) -> Life:
         try:
-            return life_of(self.container)
+            return life_of(self.container, self.last)
         except NotFound:
             return gone(self.last)
 
