@@ -381,8 +381,6 @@ def _drop(remove: Callable[..., Entries], merge: Callable[..., Tree]) -> Callabl
 def _adopt(view: Union, upper: Entries, merge: Callable[..., Tree]) -> None:
     """Make `upper` the writable layer of a view."""
     view._entries = merge(view.lower, Changeset(upper)).entries()
-    view._children = {}
-    for path in view._entries:
-        view._adopt(path)
+    vars(view).pop("_children", None)  # who lies where is found anew when somebody looks
     view._raised |= upper.keys()
     view.writes += 1
