@@ -151,7 +151,7 @@ def new_container(call: Call) -> Container:
         raise Exit(125 if call.command.name == "run" else 1, f"minidocker: {error.explanation}") from None
     options: dict[str, Any] = {
         "name": call.name or None,
-        "entrypoint": None if "entrypoint" not in call.given else [call.entrypoint] if call.entrypoint else [],
+        "entrypoint": None if "entrypoint" not in call.given else [call.entrypoint],
         "environment": environment(call.env_file, call.env) or None,
         "hostname": call.hostname or None,
         "domainname": call.domainname or None,

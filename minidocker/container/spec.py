@@ -89,23 +89,26 @@ def container_config(image: Image, image_name: str, command: Any, options: Mappi
 def _program(image: Image, command: Any, entrypoint: Any) -> dict[str, Any]:
     """ENTRYPOINT and CMD, as Docker combines those of the image and the user.
 
-    An entrypoint of the user's takes the image's CMD away, but an empty one only the image's entrypoint.
+    An entrypoint of the user's takes the image's CMD away, but an empty list only the image's entrypoint. An empty
+    text, which is what `--entrypoint ""` sends, takes both away.
     """
     start, rest = words(entrypoint), words(command)
     if entrypoint is None:
         start = list(image.config.get("Entrypoint") or [])
     if not rest and (entrypoint is None or not start):
         rest = list(image.config.get("Cmd") or [])
+    none: list[str] | None = [] if entrypoint is not None and not start else None
     if start == [""]:
         start = []
     if not (start or rest):
         raise InvalidArgument("No command specified")
-    return {"Entrypoint": start or None, "Cmd": rest or None}
+    return {"Entrypoint": start or none, "Cmd": rest or None}
 
 
 def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
     """The API's `Config`: what the image says, and over it what the user says."""
     base = image.config
+    exposed = {"ExposedPorts": base["ExposedPorts"]} if base.get("ExposedPorts") else {}
     return {
         "Hostname": str(given.get("hostname") or id[:12]),
         "Domainname": str(given.get("domainname") or ""),
@@ -113,6 +116,7 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
         "AttachStdin": False,
         "AttachStdout": True,
         "AttachStderr": True,
+        **exposed,
         "Tty": False,
         "OpenStdin": bool(given.get("stdin_open")),
         "StdinOnce": False,

@@ -100,6 +100,9 @@ def test_a_bare_env_name_takes_its_value_from_here(cli: Any, monkeypatch: pytest
 
 def test_entrypoint_replaces_the_images_own(cli: Any) -> None:
     assert cli.ok("run", "--rm", "--entrypoint", "echo", BASE, "a", "b") == "a b"
+    assert cli.ok("run", "--rm", "--entrypoint", "", BASE, "echo", "c") == "c"
+    refused = cli("run", "--rm", "--entrypoint", "", BASE)
+    assert refused.code == 125 and "No command specified" in refused.err
 
 
 def test_a_bind_mount_shares_a_folder(cli: Any, tmp_path: Path) -> None:

@@ -46,10 +46,11 @@ class TestCommand:
             ((None, ["serve"]), None, [], (["serve"], None, ["serve"])),
             ((None, ["serve"]), "echo e", None, (["echo", "e"], ["echo", "e"], None)),
             ((None, ["serve"]), ["echo", "e"], "x", (["echo", "e", "x"], ["echo", "e"], ["x"])),
-            ((None, ["serve"]), "", None, (["serve"], None, ["serve"])),
+            ((None, ["serve"]), "", None, (["serve"], [], ["serve"])),
             ((["run"], ["serve"]), None, None, (["run", "serve"], ["run"], ["serve"])),
             ((["run"], ["serve"]), None, "x", (["run", "x"], ["run"], ["x"])),
-            ((["run"], ["serve"]), [], "x", (["x"], None, ["x"])),
+            ((["run"], ["serve"]), [], "x", (["x"], [], ["x"])),
+            ((["run"], ["serve"]), [""], "x", (["x"], None, ["x"])),
             ((["run"], None), None, None, (["run"], ["run"], None)),
         ],
     )
@@ -58,9 +59,10 @@ class TestCommand:
         box = made(Images(Store(tmp_path)).create({"config": config}, []), command, entrypoint=entrypoint)
         assert ([box["Path"], *box["Args"]], box["Config"]["Entrypoint"], box["Config"]["Cmd"]) == program
 
-    def test_none_at_all(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("config", [{}, {"Entrypoint": ["run"], "Cmd": ["serve"]}])
+    def test_none_at_all(self, tmp_path: Path, config: dict[str, Any]) -> None:
         with pytest.raises(InvalidArgument, match="No command specified"):
-            made(Images(Store(tmp_path)).create({}, []))
+            made(Images(Store(tmp_path)).create({"config": config}, []), entrypoint=[""] if config else None)
 
     def test_an_open_quote(self, image: Image) -> None:
         with pytest.raises(InvalidArgument, match=r"cannot split the command .*No closing quotation"):
@@ -69,6 +71,12 @@ class TestCommand:
 
 class TestConfig:
     """What the image says, and over it what the user says."""
+
+    def test_ports_are_listed_where_the_image_exposes_some(self, image: Image, tmp_path: Path) -> None:
+        ports: dict[str, Any] = {"53/udp": {}, "80/tcp": {}}
+        exposing = Images(Store(tmp_path / "other")).create({"config": {"ExposedPorts": ports}}, [])
+        assert made(exposing, "x")["Config"]["ExposedPorts"] == ports
+        assert "ExposedPorts" not in made(image, "x")["Config"]
 
     def test_of_the_image_alone(self, image: Image) -> None:
         config = made(image)["Config"]
