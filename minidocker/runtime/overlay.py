@@ -128,8 +128,8 @@ class _Writer:
     def write(self, changes: Changeset) -> None:
         """Write all entries, parents first; the directories' own attributes last, as writing below changes them."""
         try:
-            for path, entry in changes.items():
-                self.put(path, entry, changes)
+            for path, entry in sorted(changes.items(), key=lambda item: item[1].kind == "whiteout"):  # those last:
+                self.put(path, entry, changes)  # what is deleted may be where another entry has its bytes from
             folders = {path: entry for path, entry in changes.items() if entry.is_dir} | self.implied
             for path in sorted(folders, reverse=True):
                 self.enter(path)
@@ -168,6 +168,9 @@ class _Writer:
             return
         folder, _, name = path.rpartition("/")
         self.enter(folder or "/")
+        if not self.overlay and entry.kind == "file" and entry.link in ("", path):
+            self.replace_file(name, entry)
+            return
         if not self.overlay and not (entry.is_dir and path not in changes.opaque and is_folder(name, self.fd)):
             remove(name, self.fd)
         if entry.is_dir:
@@ -202,6 +205,18 @@ class _Writer:
             os.link(old, name, src_dir_fd=above, dst_dir_fd=self.fd, follow_symlinks=False)
         finally:
             os.close(above)
+
+    def replace_file(self, name: str, entry: Entry) -> None:
+        """Write a file, and only then put it in the place of the one that is there, which may be the same bytes."""
+        new = f".{secrets.token_hex(8)}.tmp"
+        try:
+            self.make_file(new, entry)
+            if is_folder(name, self.fd):
+                remove(name, self.fd)
+            os.rename(new, name, src_dir_fd=self.fd, dst_dir_fd=self.fd)
+        except BaseException:
+            remove(new, self.fd)
+            raise
 
     def make_file(self, name: str, entry: Entry) -> None:
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=self.fd)

@@ -19,7 +19,7 @@ from minidocker.layer import WHITEOUT, Changeset, diff, directory, file, merge
 from minidocker.runtime import NO_STDIO, Box, Process, probe
 from minidocker.runtime.namespaces import Namespaces, answered
 from minidocker.runtime.overlay import OPAQUE, InTree, apply, discard, scan, unpack
-from minidocker.tree import Entry, Tree, symlink
+from minidocker.tree import Data, Entry, Tree, symlink
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="keeping owners takes root")
 IDS = st.sampled_from([0, 1000]) if os.geteuid() == 0 else st.just(0)
@@ -258,3 +258,23 @@ def test_without_root_what_was_there_keeps_its_owner(tmp_path: Path) -> None:
     lower = Tree({"/old": file(b"old", uid=1000, gid=50)})
     changes = scan(tmp_path / "upper", lower, rootless=True)
     assert [(changes[path].uid, changes[path].gid) for path in ("/old", "/fresh")] == [(1000, 50), (0, 0)]
+
+
+def test_a_file_may_be_made_of_what_it_replaces_or_of_what_is_deleted(tmp_path: Path) -> None:
+    for name in ("same", "moved"):
+        (tmp_path / name).write_bytes(name.encode())
+
+    def there(name: str) -> Data:
+        return InTree(str(tmp_path), f"/{name}", len(name))
+
+    apply(Changeset({"/same": file(there("same"), mode=0o600), "/new": file(there("moved"))}), str(tmp_path))
+    apply(Changeset({"/moved": WHITEOUT, "/other": file(there("moved"))}), str(tmp_path))
+    found = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert found == {"same": b"same", "new": b"moved", "other": b"moved"}
+
+
+def test_a_file_that_cannot_be_read_replaces_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    with pytest.raises(LayerError):
+        apply(Changeset({"/a": file(InTree(str(tmp_path), "/nowhere", 3))}), str(tmp_path))
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"old")]

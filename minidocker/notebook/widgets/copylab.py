@@ -20,7 +20,6 @@ from minidocker.notebook.pictures.film import ACTS
 from minidocker.notebook.pictures.sources import Sources, sources
 from minidocker.notebook.pictures.svg import Figure, printable
 from minidocker.notebook.widgets.face import Faced, Picture
-from minidocker.tree import Bytes, Entry
 from minidocker.union import Union
 
 if TYPE_CHECKING:
@@ -87,8 +86,7 @@ class CopyLab(Faced):
         before = view.tree()
         act.open(view, path)
         act.then(view, path)
-        change = {path: _held(entry) for path, entry in diff(before, view.tree()).items()}
-        container.containers.runtime.apply(container.box(), Changeset(change))
+        container.containers.runtime.apply(container.box(), diff(before, view.tree()))
         own = self.upper[name] = container.changes()
         found = tuple(marks(self.below.tree, own))
         self.owns[name] = replace(self.owns[name], marks=found, size=own.size)
@@ -112,11 +110,6 @@ def copy_lab(engine: Engine, image: Any) -> CopyLab:
     Raises ImageNotFound for a name that the engine does not know.
     """
     return CopyLab(engine, engine.images.get(image) if isinstance(image, str) else image)
-
-
-def _held(entry: Entry) -> Entry:
-    """An entry whose bytes are in memory: those on disk are about to be replaced."""
-    return replace(entry, data=Bytes(entry.data.read())) if entry.kind == "file" else entry
 
 
 def _files(below: Sources) -> list[str]:
