@@ -24,8 +24,8 @@ def execute(path: Path) -> float:
     formats: Any = nbformat  # it has no types
     notebook = formats.read(path, as_version=4)
     began = time.monotonic()
-    folder = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=120, record_timing=False, store_widget_state=False, resources=folder).execute()
+    options: Any = {"record_timing": False, "store_widget_state": False, "coalesce_streams": True, "timeout": 120}
+    NotebookClient(notebook, resources={"metadata": {"path": str(path.parent)}}, **options).execute()
     seconds = time.monotonic() - began
     notebook.metadata = formats.from_dict({"kernelspec": KERNEL, "language_info": {"name": "python"}})
     for cell in notebook.cells:

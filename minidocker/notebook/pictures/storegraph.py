@@ -173,15 +173,19 @@ def _places(found: Contents) -> tuple[dict[tuple[str, str], Spot], dict[str, Spo
 
 
 def _images(found: Contents) -> list[str]:
-    """The manifests: one without a name stands right below the one, of those with a name, that it shares most with."""
+    """The manifests: one without a name stands below the one that it shares most with, if it shares anything."""
     every = [node.digest for node in found.nodes if node.kind == "manifest" and node.parents]
     named = {digest for _, digest in found.names}
-
-    def place(digest: str) -> int:
-        near = [parent for node in found.nodes if digest in node.parents for parent in node.parents if parent in named]
-        return every.index(digest if digest in named or not near else max(near, key=near.count))
-
-    return sorted(every, key=place)
+    places: dict[str, int] = {}
+    for digest in [*every, *every]:  # twice, as it may share with another one without a name
+        near = [up for node in found.nodes if digest in node.parents for up in node.parents if up in places]
+        if digest in named:
+            places[digest] = every.index(digest)
+        elif digest not in places and near:
+            places[digest] = places[max(near, key=near.count)]
+    for digest in every:
+        places.setdefault(digest, len(every))
+    return sorted(places, key=places.__getitem__)
 
 
 def _edges(found: Contents, roots: dict[tuple[str, str], Spot], spots: dict[str, Spot]) -> Iterator[Markup]:
