@@ -11,7 +11,7 @@ import pytest
 import minidocker
 from minidocker.engine import Engine
 from minidocker.garbage import reachable
-from minidocker.notebook.pictures.storegraph import contents, store_graph
+from minidocker.notebook.pictures.storegraph import Contents, Kind, Node, contents, graph_figure, store_graph
 from minidocker.notebook.pictures.svg import Figure
 
 Parse = Callable[[Figure], ElementTree.Element]
@@ -100,3 +100,14 @@ def test_an_image_without_a_name_stands_beside_what_it_shares_and_each_blob_has_
     roots = [line.split()[0] for line in drawn.twin.splitlines() if "-> manifest" in line]
     assert roots == ["app:1", "no", "zoo:1"]
     assert drawn.body.count("<polygon") == sum(bool(node.parents) for node in contents(engine).nodes)
+
+
+def test_an_image_without_a_name_stands_beside_another_one_too() -> None:
+    def node(name: str, kind: Kind, *parents: str) -> Node:
+        return Node(f"sha256:{name}", kind, "", 1, "name", tuple(f"sha256:{parent}" for parent in parents))
+
+    manifests = [node(name, "manifest", name) for name in ("named", "zoo", "a", "b")]
+    shared = [node("layer", "layer", "named", "b"), node("config", "config", "a", "b")]
+    names = (("named", "sha256:named"), ("zoo", "sha256:zoo"))
+    lines = graph_figure(Contents(names, (*manifests, *shared))).twin.splitlines()
+    assert [line.split()[-2] for line in lines if "-> manifest" in line] == ["named", "b", "a", "zoo"]
