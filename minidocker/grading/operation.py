@@ -70,7 +70,8 @@ def counted(names: Mapping[str, Any], tasks: tuple[Any, ...]) -> Organs:
 
 def core(image: Image, engine: Engine, title: str) -> Figure:
     """An image as a core sample, the course's own base folded."""
-    from minidocker.notebook.pictures.facts import base_of, rows
+    from minidocker.explain import base_of
+    from minidocker.notebook.pictures.facts import rows
     from minidocker.notebook.pictures.stack import core_sample
 
     return core_sample(title, rows(image, base_of(image, engine.images.list())))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from tests.bench.measure import Action, command
+from minidocker.archive import import_
+from minidocker.engine import Engine
+from tests.bench.measure import Action, Report, command
 
 
 class Rivals:
@@ -110,3 +114,47 @@ class Rivals:
         except (OSError, subprocess.CalledProcessError):
             return None
         return words, "localhost/bench-busybox"
+
+    def builds(
+        self,
+        report: Report,
+        engine: Engine,
+        work: Path,
+        dockerfile: Callable[[str, str], str],
+        classic: bool = False,
+        jobs: tuple[str, ...] = (),
+    ) -> tuple[dict[str, Action], dict[str, Action]]:
+        """Who builds one Dockerfile on the same busybox, and what each does before: write it anew.
+
+        `dockerfile(base, mark)` is its text, and the mark makes it new to every cache. With `classic` Docker's older
+        builder comes too; `jobs` are more words for buildah.
+        """
+        fresh = itertools.count()
+        import_(engine.images, self.busybox_tar, {}).tag("bench-busybox")
+
+        def write(name: str, base: str = "bench-busybox") -> Action:
+            (work / name).mkdir(exist_ok=True)
+            return lambda: (work / name / "Dockerfile").write_text(dockerfile(base, f"{name}{next(fresh)}"))
+
+        contenders: dict[str, Action] = {
+            "minidocker": lambda: engine.images.build(path=str(work / "minidocker"), tag="bench")
+        }
+        before = {"minidocker": write("minidocker")}
+        for name, buildkit in {"BuildKit": True, **({"docker, classic builder": False} if classic else {})}.items():
+            if self.docker:
+                folder = name.partition(",")[0]
+                contenders[name] = self.docker_command(
+                    "build", "-q", "--network", "none", work / folder, buildkit=buildkit
+                )
+                before[name] = write(folder)
+        if not self.docker:
+            report.notes.append("docker left out: no dockerd, or no root")
+        if self.buildah:
+            words, base = self.buildah
+            name = " ".join(["buildah", *jobs])
+            isolation = ("--isolation", "chroot", *jobs)
+            contenders[name] = command(*words, "bud", "-q", "--layers", *isolation, work / "buildah")
+            before[name] = write("buildah", base)
+        else:
+            report.notes.append("buildah left out: not installed, or it does not work here")
+        return contenders, before

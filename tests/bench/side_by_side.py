@@ -5,15 +5,12 @@ Each builds the same Dockerfile on the same busybox. The figure is how near that
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import minidocker
-from minidocker.archive import import_
-from tests.bench.measure import Action, Report, command
+from tests.bench.measure import Report
 from tests.bench.rivals import Rivals
 
-FRESH = itertools.count()
 LONGEST = 2.0  # seconds
 
 
@@ -30,28 +27,9 @@ def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
         return
     engine = minidocker.connect(work / "root")
     report.notes.append(f"runtime: {engine.runtime.name}")
-    import_(engine.images, rivals.busybox_tar, {}).tag("bench-busybox")
-
-    def write(name: str, base: str = "bench-busybox") -> Action:
-        (work / name).mkdir(exist_ok=True)
-        return lambda: (work / name / "Dockerfile").write_text(dockerfile(base, f"{name}{next(FRESH)}"))
-
-    contenders: dict[str, Action] = {"minidocker": lambda: engine.images.build(path=str(work / "ours"), tag="lanes")}
-    before = {"minidocker": write("ours")}
-    if rivals.docker:
-        contenders["BuildKit"] = rivals.docker_command("build", "-q", "--network", "none", work / "BuildKit")
-        before["BuildKit"] = write("BuildKit")
-    else:
-        report.notes.append("docker left out: no dockerd, or no root")
-    if rivals.buildah:
-        words, base = rivals.buildah
-        isolation = ("--isolation", "chroot", "--jobs", "0")
-        contenders["buildah --jobs 0"] = command(*words, "bud", "-q", "--layers", *isolation, work / "buildah")
-        before["buildah --jobs 0"] = write("buildah", base)
-    else:
-        report.notes.append("buildah left out: not installed, or it does not work here")
-    write("ours")()
-    engine.images.build(path=str(work / "ours"))  # the base is unpacked once
+    contenders, before = rivals.builds(report, engine, work, dockerfile, jobs=("--jobs", "0"))
+    before["minidocker"]()
+    contenders["minidocker"]()  # the base is unpacked once
     medians = report.side_by_side("two stages of 2 s at the same time", contenders, 1 if quick else 3, before)
     for name, middle in medians.items():
         report.notes.append(f"{name}: {100 * (middle / LONGEST - 1):.1f} % above the longest path")

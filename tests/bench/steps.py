@@ -5,15 +5,11 @@ Each builds the same Dockerfile on the same busybox; uncached times build with a
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import minidocker
-from minidocker.archive import import_
-from tests.bench.measure import Action, Report, command
+from tests.bench.measure import Report
 from tests.bench.rivals import Rivals
-
-FRESH = itertools.count()
 
 
 def dockerfile(base: str, mark: str) -> str:
@@ -28,29 +24,7 @@ def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
         return
     engine = minidocker.connect(work / "root")
     report.notes.append(f"runtime: {engine.runtime.name}")
-    import_(engine.images, rivals.busybox_tar, {}).tag("bench-busybox")
-
-    def write(name: str, base: str = "bench-busybox") -> Action:
-        (work / name).mkdir(exist_ok=True)
-        return lambda: (work / name / "Dockerfile").write_text(dockerfile(base, f"{name}{next(FRESH)}"))
-
-    contenders: dict[str, Action] = {"minidocker": lambda: engine.images.build(path=str(work / "ours"), tag="steps")}
-    before = {"minidocker": write("ours")}
-    if rivals.docker:
-        for name, buildkit in (("BuildKit", True), ("docker, classic builder", False)):
-            folder = name.split(",", maxsplit=1)[0]
-            contenders[name] = rivals.docker_command(
-                "build", "-q", "--network", "none", work / folder, buildkit=buildkit
-            )
-            before[name] = write(folder)
-    else:
-        report.notes.append("docker left out: no dockerd, or no root")
-    if rivals.buildah:
-        words, base = rivals.buildah
-        contenders["buildah"] = command(*words, "bud", "-q", "--layers", "--isolation", "chroot", work / "buildah")
-        before["buildah"] = write("buildah", base)
-    else:
-        report.notes.append("buildah left out: not installed, or it does not work here")
+    contenders, before = rivals.builds(report, engine, work, dockerfile, classic=True)
     report.side_by_side("20 RUN steps, uncached", contenders, 1 if quick else 3, before)
     for action in contenders.values():
         action()

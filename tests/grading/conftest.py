@@ -12,9 +12,9 @@ from minidocker.grading import open_exercise
 from minidocker.grading.exercise import Exercise
 from minidocker.grading.release import namespace_of, read, source
 from minidocker.grading.verdict import Verdict
+from tests.grading.proofs import Judge
 
 FOLDER = Path(__file__).parents[2] / "exercises"
-Judge = Callable[[str, str, Callable[..., Any]], Verdict]
 
 
 @pytest.fixture
@@ -40,3 +40,12 @@ def judge(opened: Callable[[Path], Exercise]) -> Judge:
         return exercise.judge(address)
 
     return give
+
+
+@pytest.fixture
+def solved(
+    request: pytest.FixtureRequest, opened: Callable[[Path], Exercise], monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """The functions of the solved notebook that a module of tests names as its SOURCE; the engine is simulated."""
+    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
+    return dict(opened(request.module.SOURCE).namespace)

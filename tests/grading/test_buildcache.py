@@ -16,12 +16,11 @@ from minidocker.build.copy import contents, select
 from minidocker.dockerignore import Ignore, Pattern
 from minidocker.grading import open_exercise
 from minidocker.grading.buildcache import DOCKERFILE, KEY, TASKS
-from minidocker.grading.exercise import Case, Exercise
+from minidocker.grading.exercise import Case
 from minidocker.grading.release import read, source
-from minidocker.grading.verdict import Verdict
 from minidocker.tree import Tree
+from tests.grading.proofs import each_gets_its_hint
 
-Judge = Callable[[str, str, Callable[..., Any]], Verdict]
 SOURCE = Path(__file__).parents[2] / "exercises" / "07-build-cache" / "source.ipynb"
 NOISE = ("line", "comment", "started", "seconds")
 
@@ -224,13 +223,7 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("address", "function", "voice", "hint"), WRONG, ids=[case[1].__name__ for case in WRONG])
-def test_a_wrong_solution_gets_its_hint(
-    judge: Judge, address: str, function: Callable[..., Any], voice: str, hint: str
-) -> None:
-    verdict = judge("07-build-cache", address, function)
-    assert (verdict.voice, verdict.passed) == (voice, False)
-    assert hint in verdict.twin
+test_a_wrong_solution_gets_its_hint = each_gets_its_hint("07-build-cache", WRONG)
 
 
 # The cases are the engine's own answers
@@ -260,12 +253,6 @@ def test_the_engine_leaves_out_the_same(case: Case) -> None:
 
 
 # The transplant
-
-
-@pytest.fixture
-def solved(opened: Callable[[Path], Exercise], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
-    return dict(opened(SOURCE).namespace)
 
 
 def test_the_notebook_shows_the_dockerfile_that_is_built() -> None:

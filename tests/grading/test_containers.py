@@ -12,11 +12,10 @@ from minidocker.container import life
 from minidocker.grading import containers, open_exercise
 from minidocker.grading.containers import AFTER, DIFF, RESTARTS
 from minidocker.grading.release import namespace_of, read, source
-from minidocker.grading.verdict import Verdict
 from minidocker.runtime import policy as policies
+from tests.grading.proofs import each_gets_its_hint
 
 Entries = dict[str, Any]
-Judge = Callable[[str, str, Callable[..., Any]], Verdict]
 SOURCE = Path(__file__).parents[2] / "exercises" / "04-containers" / "source.ipynb"
 
 
@@ -133,13 +132,7 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("address", "function", "voice", "hint"), WRONG, ids=[case[1].__name__ for case in WRONG])
-def test_a_wrong_solution_gets_its_hint(
-    judge: Judge, address: str, function: Callable[..., Any], voice: str, hint: str
-) -> None:
-    verdict = judge("04-containers", address, function)
-    assert (verdict.voice, verdict.passed) == (voice, False)
-    assert hint in verdict.twin
+test_a_wrong_solution_gets_its_hint = each_gets_its_hint("04-containers", WRONG)
 
 
 @pytest.mark.parametrize("task", [AFTER, RESTARTS], ids=["after", "restarts"])
@@ -158,12 +151,6 @@ def test_a_move_is_drawn_with_its_refusal() -> None:
     assert AFTER.show("yours", None, ("running", "remove")).twin == "yours\n  running -- remove -> refused"
     assert "md-dash" in AFTER.show("yours", None, ("running", "remove")).svg()
     assert DIFF.show("yours", ["A /x"], ({}, {})).twin.endswith("'A /x'")
-
-
-@pytest.fixture
-def solved() -> dict[str, Any]:
-    notebook = read(SOURCE)
-    return namespace_of({**notebook, "cells": [c for c in notebook["cells"] if "transplant()" not in source(c)]})
 
 
 def test_the_solution_comes_to_the_references_lives_and_digest(solved: dict[str, Any]) -> None:

@@ -16,11 +16,10 @@ from minidocker.container import spec
 from minidocker.dockerfile import lines, words
 from minidocker.grading import dockerfile, open_exercise
 from minidocker.grading.dockerfile import DOCKERFILE, TASKS
-from minidocker.grading.exercise import Case, Exercise
+from minidocker.grading.exercise import Case
 from minidocker.grading.release import read, source
-from minidocker.grading.verdict import Verdict
+from tests.grading.proofs import each_gets_its_hint
 
-Judge = Callable[[str, str, Callable[..., Any]], Verdict]
 Pairs = list[tuple[int, str]]
 SOURCE = Path(__file__).parents[2] / "exercises" / "06-dockerfile" / "source.ipynb"
 
@@ -182,13 +181,7 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("address", "function", "voice", "hint"), WRONG, ids=[case[1].__name__ for case in WRONG])
-def test_a_wrong_solution_gets_its_hint(
-    judge: Judge, address: str, function: Callable[..., Any], voice: str, hint: str
-) -> None:
-    verdict = judge("06-dockerfile", address, function)
-    assert (verdict.voice, verdict.passed) == (voice, False)
-    assert hint in verdict.twin
+test_a_wrong_solution_gets_its_hint = each_gets_its_hint("06-dockerfile", WRONG)
 
 
 # The cases are the engine's own answers
@@ -232,12 +225,6 @@ def test_what_the_task_does_not_tell_of_is_left_to_the_engine(word: str) -> None
 
 
 # The transplant
-
-
-@pytest.fixture
-def solved(opened: Callable[[Path], Exercise], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
-    return dict(opened(SOURCE).namespace)
 
 
 def test_the_notebook_shows_the_dockerfile_that_is_built() -> None:

@@ -12,10 +12,9 @@ import pytest
 from minidocker.content import LAYER
 from minidocker.grading import images
 from minidocker.grading.exercise import Exercise
-from minidocker.grading.verdict import Verdict
 from minidocker.images import Images
+from tests.grading.proofs import each_gets_its_hint
 
-Judge = Callable[[str, str, Callable[..., Any]], Verdict]
 SOURCE = Path(__file__).parents[2] / "exercises" / "02-images" / "source.ipynb"
 
 
@@ -114,13 +113,7 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("address", "function", "voice", "hint"), WRONG, ids=[case[1].__name__ for case in WRONG])
-def test_a_wrong_solution_gets_its_hint(
-    judge: Judge, address: str, function: Callable[..., Any], voice: str, hint: str
-) -> None:
-    verdict = judge("02-images", address, function)
-    assert (verdict.voice, verdict.passed) == (voice, False)
-    assert hint in verdict.twin
+test_a_wrong_solution_gets_its_hint = each_gets_its_hint("02-images", WRONG)
 
 
 @pytest.fixture

@@ -11,17 +11,16 @@ import pytest
 
 from minidocker import layer as layering
 from minidocker.grading import open_exercise, stacking
-from minidocker.grading.exercise import Case, Exercise
+from minidocker.grading.exercise import Case
 from minidocker.grading.operation import counted
 from minidocker.grading.stacking import OPAQUE, TASKS
 from minidocker.grading.transplant import replaced
-from minidocker.grading.verdict import Verdict
 from minidocker.layer import WHITEOUT, Changeset, merge
 from minidocker.tree import Bytes, Tree, directory, file, parents
 from minidocker.union import Union, lookup
+from tests.grading.proofs import each_gets_its_hint
 
 Entries = dict[str, Any]
-Judge = Callable[[str, str, Callable[..., Any]], Verdict]
 SOURCE = Path(__file__).parents[2] / "exercises" / "03-stacking" / "source.ipynb"
 
 
@@ -167,13 +166,7 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("address", "function", "voice", "hint"), WRONG, ids=[case[1].__name__ for case in WRONG])
-def test_a_wrong_solution_gets_its_hint(
-    judge: Judge, address: str, function: Callable[..., Any], voice: str, hint: str
-) -> None:
-    verdict = judge("03-stacking", address, function)
-    assert (verdict.voice, verdict.passed) == (voice, False)
-    assert hint in verdict.twin
+test_a_wrong_solution_gets_its_hint = each_gets_its_hint("03-stacking", WRONG)
 
 
 # The cases are the engine's own answers
@@ -218,12 +211,6 @@ def test_the_engine_sees_the_same_through_the_new_upper_layer(case: Case) -> Non
 
 
 # The transplant
-
-
-@pytest.fixture
-def solved(opened: Callable[[Path], Exercise], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
-    return dict(opened(SOURCE).namespace)
 
 
 def test_the_adapters_carry_implied_and_opaque_directories_and_hard_links(solved: dict[str, Any]) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from minidocker.explain import base_of, instruction
 from minidocker.layer import Changeset
-from minidocker.notebook.pictures.facts import base_of, count, instruction, seen
+from minidocker.notebook.pictures.facts import count, seen
 from minidocker.notebook.pictures.objects import neighbours
 from minidocker.notebook.pictures.svg import MONO, Figure, Markup, bytes_text, el, group, middle, rect, text
 from minidocker.union import Blame

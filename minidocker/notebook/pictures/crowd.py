@@ -17,7 +17,8 @@ ABREAST, SEAT, GAP = 4, 66, 12  # containers side by side at most; the height of
 
 def crowd(engine: Engine, name: str) -> Figure:
     """The image of a name, and all the containers of it. Raises ImageNotFound."""
-    from minidocker.notebook.pictures.facts import base_of, rows
+    from minidocker.explain import base_of
+    from minidocker.notebook.pictures.facts import rows
     from minidocker.notebook.pictures.objects import life_of
 
     image = engine.images.get(name)

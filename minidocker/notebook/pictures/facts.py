@@ -12,10 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from minidocker.explain import base_name as base_name
-from minidocker.explain import base_of as base_of
-from minidocker.explain import history as history
-from minidocker.explain import instruction as instruction
+from minidocker.explain import base_name, history, instruction
 from minidocker.layer import Changeset, merge
 from minidocker.tree import Entry, Tree, prefix, slice_below
 from minidocker.union import Blame

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from minidocker.explain import base_name, instruction
 from minidocker.manifest import dump
-from minidocker.notebook.pictures.facts import base_name, count, instruction
+from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.stack import LOOK
 from minidocker.notebook.pictures.svg import Figure, Markup, group, rect, text
 from minidocker.tree import Entry, Tree

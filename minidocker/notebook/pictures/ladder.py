@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from minidocker.notebook.pictures.facts import count, instruction
+from minidocker.explain import instruction
+from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.svg import Figure, Markup, bytes_text, el, group, rect, text
 
 if TYPE_CHECKING:

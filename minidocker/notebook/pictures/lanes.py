@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
-from minidocker.notebook.pictures.facts import count, instruction
+from minidocker.explain import instruction
+from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.svg import Figure, Markup, arrow, el, group, rect, text
 
 if TYPE_CHECKING:

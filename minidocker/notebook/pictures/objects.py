@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import DockerException
+from minidocker.explain import base_of, instruction
 from minidocker.layer import Changeset, chain_ids
 from minidocker.notebook.pictures.explain import explain_figure
-from minidocker.notebook.pictures.facts import Mark, base_of, count, instruction, marks, rows, seen
+from minidocker.notebook.pictures.facts import Mark, count, marks, rows, seen
 from minidocker.notebook.pictures.files import layer_figure, tree_figure
 from minidocker.notebook.pictures.graph import Graph, Node
 from minidocker.notebook.pictures.journey import Journey, walk_figure

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minidocker.notebook.pictures.facts import base_name, count, instruction
+from minidocker.explain import base_name, instruction
+from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.svg import Figure, Markup, bytes_text, group, rect, text
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from functools import cached_property, partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import InvalidArgument
+from minidocker.explain import base_name, base_of, instruction
 from minidocker.layer import WHITEOUT, Changeset, merge, stack, view
-from minidocker.notebook.pictures.facts import base_name, base_of, count, instruction
+from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.objects import neighbours
 from minidocker.notebook.pictures.svg import bytes_text
 from minidocker.tree import Entry, Tree, parents

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from minidocker.content import read_json
+from minidocker.explain import instruction
 from minidocker.garbage import MAX_NOTE, reachable
 from minidocker.image import Image
 from minidocker.manifest import REF_NAME
-from minidocker.notebook.pictures.facts import count, instruction
+from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.svg import Figure, Markup, Spot, bytes_text, group, lines, rect, text, tip
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from minidocker.explain import instruction
 from minidocker.manifest import dump
-from minidocker.notebook.pictures.facts import count, instruction
+from minidocker.notebook.pictures.facts import count
 from minidocker.notebook.pictures.svg import Figure, Markup, arrow, bytes_text, el, group, rect, text
 
 if TYPE_CHECKING:

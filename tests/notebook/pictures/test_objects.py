@@ -14,11 +14,12 @@ import pytest
 
 from minidocker.build.cache import Decision
 from minidocker.errors import InvalidArgument
+from minidocker.explain import base_of
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import WHITEOUT, Changeset
 from minidocker.notebook import figure, mimebundle, stack, text
-from minidocker.notebook.pictures.facts import Mark, Seen, base_of, marks, rows, seen
+from minidocker.notebook.pictures.facts import Mark, Seen, marks, rows, seen
 from minidocker.notebook.pictures.files import layer_figure
 from minidocker.notebook.pictures.journey import Journey, walk_figure
 from minidocker.notebook.pictures.ladder import ladder, ladders
