@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.container import inspection, life, logs, spec
 from minidocker.container import state as states
 from minidocker.container.execution import Command, Environment, ExecResult, Execution
+from minidocker.container.options import TOPICS
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
 from minidocker.drawn import Drawn
@@ -408,7 +409,6 @@ class Container(Drawn):
         config, host = self.config["Config"], self.config["HostConfig"]
         args = (self.config["Path"], *self.config["Args"])
         process = Process(args, tuple(self.env()), config.get("WorkingDir") or "/", config.get("User") or "")
-        policy = host["RestartPolicy"]
         return Box(
             self.path,
             self.image.layers,
@@ -417,8 +417,8 @@ class Container(Drawn):
             self.binds(),
             host["ReadonlyRootfs"],
             "host" if host["NetworkMode"] == "host" else "none",
-            (policy["Name"], policy["MaximumRetryCount"]),
             throwaway=self.throwaway,
+            **{field: value for topic in TOPICS for field, value in topic.boxed(self.config).items()},
         )
 
     def env(self) -> list[str]:

@@ -17,6 +17,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from minidocker.container.options import TOPICS
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.filters import texts
 from minidocker.runtime import Bind
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
-POLICIES = ("no", "always", "on-failure", "unless-stopped")
 TAKEN = frozenset(
     "name entrypoint hostname domainname user stdin_open environment working_dir labels stop_signal stop_timeout "
-    "volumes network network_mode restart_policy auto_remove read_only network_disabled use_config_proxy".split()
-)
+    "volumes network network_mode read_only network_disabled use_config_proxy".split()
+).union(*(topic.OPTIONS for topic in TOPICS))
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
     "a terminal (-t)": "tty",
     "published ports (-p)": "ports publish_all_ports",
@@ -135,9 +135,8 @@ def _host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "Binds": binds(given.get("volumes")) or None,
         "NetworkMode": _network(given.get("network") or given.get("network_mode") or "default"),
-        "RestartPolicy": _policy(given.get("restart_policy"), given.get("auto_remove")),
-        "AutoRemove": bool(given.get("auto_remove")),
         "ReadonlyRootfs": bool(given.get("read_only")),
+        **{key: value for topic in TOPICS for key, value in topic.host_config(given).items()},
     }
 
 
@@ -275,22 +274,3 @@ def _network(mode: str) -> str:
     raise Unsupported(
         f"minidocker does not have networks ({mode!r}) yet: a container has none of the host's, or with 'host' all"
     )
-
-
-def _policy(policy: Any, auto_remove: Any) -> dict[str, Any]:
-    if isinstance(policy, str):
-        name, _, count = policy.partition(":")
-        policy = {"Name": name, "MaximumRetryCount": count or 0}
-    policy = {"Name": "no", "MaximumRetryCount": 0, **(policy or {})}
-    name, count = policy["Name"] or "no", str(policy["MaximumRetryCount"])
-    if name not in POLICIES:
-        raise InvalidArgument(f"invalid restart policy '{name}'")
-    if count.startswith("-"):
-        raise InvalidArgument("maximum retry count cannot be negative")
-    if not count.isdigit():
-        raise InvalidArgument("invalid restart policy: maximum retry count must be an integer")
-    if int(count) and name != "on-failure":
-        raise InvalidArgument(f"maximum retry count cannot be used with restart policy '{name}'")
-    if auto_remove and name != "no":
-        raise InvalidArgument("can't create 'AutoRemove' container with restart policy")
-    return {"Name": name, "MaximumRetryCount": int(count)}
