@@ -250,6 +250,8 @@ class Trail:
         for name, rows in self.now.items():
             others = [other for other in stages.get(name, []) if other != rows]
             stages[name] = [rows, *others][:REMEMBERED]
+        if stages == self.before:  # all of it was there already: nothing to write
+            return
         plain = {
             name: [[[row.line, row.text, row.facts] for row in rows] for rows in runs] for name, runs in stages.items()
         }
