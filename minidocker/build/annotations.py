@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from minidocker.build.platforms import Platform
+from minidocker.platforms import Platform
 from minidocker.errors import InvalidArgument
 
 KINDS = ("manifest", "manifest-descriptor", "index", "index-descriptor")

@@ -22,7 +22,7 @@ from minidocker.build.cachefrom import sources
 from minidocker.build.cacheto import inline
 from minidocker.build.context import Context
 from minidocker.build.draft import Draft
-from minidocker.build.platforms import Platform, platform_args
+from minidocker.platforms import Platform, platform_args
 from minidocker.build.remotes import Remotes
 from minidocker.build.running import NETWORKS
 from minidocker.build.stage import StageBuild

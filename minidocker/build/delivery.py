@@ -18,7 +18,7 @@ from minidocker.build import cachefrom
 from minidocker.build.annotations import Notes
 from minidocker.build.cacheto import Target, export
 from minidocker.build.output import FILES, IMAGES, REGISTRY, Output
-from minidocker.build.platforms import Platform
+from minidocker.platforms import Platform
 from minidocker.build.provenance import Attest, about_image, attach, predicate, statement
 from minidocker.build.specs import texts
 from minidocker.build.spread import spread

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from minidocker.build.platforms import Platform
+from minidocker.platforms import Platform
 from minidocker.build.specs import pairs, truth
 from minidocker.content import CONFIG, MANIFEST, Descriptor
 from minidocker.dockerfile.mounts import TRUTH

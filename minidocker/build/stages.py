@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from minidocker.build.platforms import Platform
+from minidocker.platforms import Platform
 from minidocker.build.step import StageNode
 from minidocker.dockerfile import Dockerfile, Instruction, Stage
 from minidocker.errors import Unsupported
