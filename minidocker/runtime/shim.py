@@ -4,26 +4,25 @@ It keeps the log, waits for the program, applies the restart policy and writes `
 engine. If it is killed, its container dies with it, as the kernel sees to (PR_SET_PDEATHSIG, and the pid namespace).
 """
 
-# ruff: noqa: PTH110, PTH123
+# ruff: noqa: PTH110
 from __future__ import annotations
 
 import os
-import select
 import signal
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from json.encoder import encode_basestring
 from typing import Any
 
 from minidocker.runtime import inside
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.inside import Refusal
-from minidocker.runtime.jsonlog import pieces
+from minidocker.runtime.logfile import Log
 from minidocker.runtime.messages import receive, send, streams, with_streams
 from minidocker.runtime.policy import restarts
 from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_state, state_lock, write_state
+from minidocker.runtime.stdio import Streams
 
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
 WAKE = signal.SIGUSR1  # tells a monitor that waits to restart its container to look whether it still should
@@ -60,7 +59,7 @@ class Monitor:
                 self.refuse(refusal)
                 return
             self.running(child)
-            self.pump(child)
+            self.streams.carry_until(child)
             code = exit_status(child)
             long_enough = time.monotonic() - began >= LONG_ENOUGH
             delay = FIRST_DELAY if long_enough or not delay else min(delay * 2, LONGEST_DELAY)
@@ -73,19 +72,14 @@ class Monitor:
 
     def launch(self) -> int:
         """Start the container's first process and return its number, once the program runs. Raises Refusal."""
-        pipes = [os.pipe() if self.log and stream else None for stream in range(3)]
-        stdio = [pipe[1] if pipe else fd for pipe, fd in zip(pipes, self.stdio, strict=True)]
+        self.streams = Streams(self.log, self.stdio)
         try:
-            child = self.first_process(stdio)
+            return self.first_process(self.streams.theirs)
         except Refusal:
-            for pipe in pipes:
-                os.close(pipe[0]) if pipe else None
+            self.streams.close()
             raise
         finally:
-            for pipe in pipes:
-                os.close(pipe[1]) if pipe else None
-        self.outputs = {pipe[0]: stream for stream, pipe in enumerate(pipes) if pipe}
-        return child
+            self.streams.handed_over()
 
     def first_process(self, stdio: list[int | None]) -> int:
         """Have one that was borne ahead, or a new one, become the program. Raises Refusal."""
@@ -112,47 +106,6 @@ class Monitor:
         with state_lock(self.path):
             self.state |= changes
             write_state(self.path, self.state, lasting=not self.box["throwaway"])
-
-    def pump(self, child: int) -> None:
-        """Carry the program's output to the log, and to whoever is attached, until it has ended and all is read."""
-        with open(os.pidfd_open(child), "rb", buffering=0) as ended:
-            poll = select.poll()
-            poll.register(ended, select.POLLIN)
-            for fd in self.outputs:
-                os.set_blocking(fd, False)
-                poll.register(fd, select.POLLIN)
-            alive = True
-            while alive:
-                ready = {fd for fd, _ in poll.poll()}
-                alive = ended.fileno() not in ready
-                for fd in [fd for fd in self.outputs if fd in ready or not alive]:
-                    if not self.carry(fd, drain=not alive):
-                        poll.unregister(fd)
-                        os.close(fd)
-                        del self.outputs[fd]
-        for fd in self.outputs:
-            os.close(fd)
-        if self.log:
-            self.log.flush()
-
-    def carry(self, fd: int, drain: bool) -> bool:
-        """Read what is there (`drain`: all of it); False at the end of the stream."""
-        stream = self.outputs[fd]
-        while True:
-            try:
-                data = os.read(fd, 1 << 16)
-            except BlockingIOError:
-                return True
-            if not data:
-                return False
-            if self.log:
-                self.log.write(stream, data)
-            tee = self.stdio[stream]
-            if tee is not None and not write_all(tee, data):
-                os.close(tee)
-                self.stdio[stream] = None
-            if not drain:
-                return True
 
     def should_restart(self, code: int) -> bool:
         """Whether the restart policy wants the program started again."""
@@ -197,43 +150,3 @@ def bear_first(userns: str, network: str) -> Newborn:
         inside.step_in(box["process"], box["rootless"])
 
     return Newborn(userns, namespaces(userns, network), become, (userns, network))
-
-
-class Log:
-    """Docker's json-file log: one object a line, for each line of output or 16 KiB of it."""
-
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
-        self.rest = {1: b"", 2: b""}
-
-    def write(self, stream: int, data: bytes) -> None:
-        """Add output; the start of a line waits for its end."""
-        *lines, rest = (self.rest[stream] + data).split(b"\n")
-        records = [piece for line in lines for piece in pieces(line + b"\n")]
-        *full, self.rest[stream] = pieces(rest)
-        self.append(stream, records + full)
-
-    def flush(self) -> None:
-        """Write down lines that never got their end."""
-        for stream, rest in self.rest.items():
-            self.append(stream, [rest] if rest else [])
-            self.rest[stream] = b""
-
-    def append(self, stream: int, records: list[bytes]) -> None:
-        """Write records to the end of the file."""
-        name = {1: "stdout", 2: "stderr"}[stream]
-        tail = f',"stream":"{name}","time":"{now()}"}}\n'
-        lines = [f'{{"log":{encode_basestring(record.decode(errors="replace"))}{tail}' for record in records]
-        write_all(self.fd, "".join(lines).encode())
-
-
-def write_all(fd: int, data: bytes) -> bool:
-    """Write all of it, waiting where the reader is slow; False where the reader has gone."""
-    while data:
-        try:
-            data = data[os.write(fd, data) :]
-        except BlockingIOError:
-            select.select([], [fd], [])
-        except OSError:
-            return False
-    return True
