@@ -135,7 +135,7 @@ class _Loader:
         for manifest, names in found:
             image = self.images.add_manifest(manifest)
             for name in names:
-                self.images.tag(image, name)
+                self.images.tag(image, name, told=False)
             loaded.append((image, names))
         return loaded
 

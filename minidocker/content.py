@@ -22,12 +22,13 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from minidocker import journal
 from minidocker.compression import decompress
 from minidocker.errors import APIError, CorruptBlob, InvalidArgument, NotFound
 from minidocker.layer import Changeset
@@ -188,6 +189,10 @@ class Store:
     def keep(self, shared: bool = True) -> FileLock:
         """A lock under which nothing is collected: whoever writes blobs that no image names yet holds it, shared."""
         return FileLock(self.root / ".keep", shared)
+
+    def tell(self, kind: str, action: str, id: str, attributes: Mapping[str, str]) -> None:
+        """Write down what happened, for those who follow `docker events`."""
+        journal.append(str(self.root), kind, action, id, attributes)
 
     # Blobs
 

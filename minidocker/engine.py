@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from minidocker.build import Build
     from minidocker.build.forecast import Forecast
     from minidocker.dockerfile.lint import LintWarning
+    from minidocker.events import Events
 
 API_VERSION = "1.41"
 
@@ -108,6 +109,17 @@ class Engine(Drawn):
             "BuildCache": (cache := usage(self.store)),
             "BuilderSize": sum(record["Size"] for record in cache),
         }
+
+    def events(
+        self, since: Any = None, until: Any = None, filters: Mapping[str, Any] | None = None, decode: bool | None = None
+    ) -> Events:
+        """What happens from now on, or since a moment, until another: lines of JSON, or with `decode` dictionaries.
+
+        Whatever does it (this engine, another one, a container's monitor), it is seen here. `close()` ends it.
+        """
+        from minidocker.events import Events
+
+        return Events(self.root, since, until, filters, bool(decode))
 
     def ping(self) -> bool:
         """Whether the engine answers."""
@@ -207,7 +219,10 @@ class ImageCollection(Images):
         """Load the images of a tar (`docker save`'s, or an OCI layout's): bytes, an open file, or chunks."""
         from minidocker.archive import load
 
-        return [image for image, _ in load(self, data)]
+        images = [image for image, _ in load(self, data)]
+        for image in images:
+            self.tell("load", image.id, labels=image.labels)
+        return images
 
     def import_image(
         self, src: Any, repository: str = "", tag: str = "", changes: Any = None, message: str = ""
@@ -226,6 +241,7 @@ class ImageCollection(Images):
         image = import_(self, src, {"created": moment, "config": config, "history": history})
         if repository:
             image.tag(repository, tag)
+        self.tell("import", image.id, labels=image.labels)
         return image
 
     def pull(self, repository: str, tag: str | None = None, **_: Any) -> Image:

@@ -130,8 +130,11 @@ class Images:
                 self._write([*entries, blob.to_json()])
         return image
 
-    def tag(self, image: Image, name: str) -> None:
-        """Point a name at an image. A name that pointed elsewhere moves, and leaves that image untagged."""
+    def tag(self, image: Image, name: str, told: bool = True) -> None:
+        """Point a name at an image. A name that pointed elsewhere moves, and leaves that image untagged.
+
+        It is an event, unless it is not to be `told`, because it is part of another one.
+        """
         reference = Reference.parse(name)
         if reference.digest:
             raise InvalidArgument(
@@ -142,6 +145,12 @@ class Images:
         with self.store.lock():
             old = [_without_name(e) if _name(e) == str(reference) else e for e in self._entries()]
             self._write(_tidy([*old, entry.to_json()]))
+        if told:
+            self.tell("tag", image.id, str(reference), image.labels)
+
+    def tell(self, action: str, id: str, name: str = "", labels: Mapping[str, str] | None = None) -> None:
+        """Write down what happened to an image: tag, untag, delete, load, save, import, pull or push."""
+        self.store.tell("image", action, id, {**(labels or {}), "name": name or id})
 
     # Removing
 
@@ -165,7 +174,12 @@ class Images:
             going, last = names, True
             if conflict := self._conflict(digest, names, force):
                 raise Conflict(f"conflict: unable to delete {digest[7:19]} {conflict}")
+        labels = Image(self, entry["digest"]).labels
         self._forget(going, digest if last else "")
+        for _ in going:
+            self.tell("untag", digest, labels=labels)
+        if last:
+            self.tell("delete", digest)
         self.collect()
         return [{"Untagged": name} for name in going] + ([{"Deleted": digest}] if last else [])
 
@@ -206,7 +220,9 @@ class Images:
         for image in going:
             deleted += self.remove(image.id, force=True)
         self.collect()
-        return {"ImagesDeleted": deleted or None, "SpaceReclaimed": max(0, before - self.disk_usage())}
+        freed = max(0, before - self.disk_usage())
+        self.store.tell("image", "prune", "", {"reclaimed": str(freed)})
+        return {"ImagesDeleted": deleted or None, "SpaceReclaimed": freed}
 
     def collect(self) -> int:
         """Delete what nothing names any more (`minidocker.garbage`); bytes freed."""

@@ -33,6 +33,7 @@ MODULES = {
     "copying": ("cp", "diff", "commit", "export", "container prune"),
     "inspecting": ("inspect", "image inspect", "container inspect"),
     "system": ("info", "system df", "system prune"),
+    "events": ("events",),
     "version": ("version",),
     "tour": ("tour",),
     "doctor": ("doctor",),
@@ -57,7 +58,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"}
         | {"explain": "image explain", "inspect": "image inspect", "prune": "image prune"},
     ),
-    "system": ("Manage minidocker", {"df": "system df", "prune": "system prune", "info": "info"}),
+    "system": ("Manage minidocker", {"df": "system df", "prune": "system prune", "info": "info", "events": "events"}),
 }
 COMMON = ("run", "exec", "ps", "build", "images", "version", "info", "tour", "doctor")
 LATER = {
@@ -65,7 +66,7 @@ LATER = {
     "network port": "networks are not here yet; a container has none, or with `--network host` the host's",
     "volume plugin": "volumes are not here yet; `run -v /path/on/host:/path/inside` shares a folder",
     "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
-    "swarm service stack node config secret events stats update checkpoint context manifest trust": (
+    "swarm service stack node config secret stats update checkpoint context manifest trust": (
         "minidocker does not have this part of docker"
     ),
 }

@@ -36,11 +36,12 @@ def commit(
     with images.store.keep():
         try:
             image = record(container, message or "", author or "", changes, conf)
+            if name:
+                images.tag(image, str(name))
+            container.tell("commit", comment=message or "", imageID=image.id, imageRef=str(name or ""))
         finally:
             if frozen:
                 container.unpause()
-        if name:
-            images.tag(image, str(name))
     return image
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.container import inspection, life, logs, spec
 from minidocker.container import state as states
 from minidocker.container.execution import Command, Environment, ExecResult, Execution
-from minidocker.container.options import TOPICS
+from minidocker.container.options import TOPICS, restart
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
 from minidocker.drawn import Drawn
@@ -115,6 +115,10 @@ class Container(Drawn):
                 states.write_failed(self.path, error.exit_code, error.explanation)
                 raise
 
+    def tell(self, action: str, **attributes: str) -> None:
+        """Write down what happened to it, for those who follow `docker events`."""
+        self.containers.tell(self.config, action, attributes)
+
     def _runs(self) -> bool:
         state, then = self._led("start")
         return then == str(state["Status"])
@@ -140,16 +144,21 @@ class Container(Drawn):
         finally:
             os.close(fd)
 
-    def stop(self, timeout: float | None = None) -> None:
-        """Ask it to end (its stop signal), and kill it where it has not after `timeout` seconds (10)."""
+    def stop(self, timeout: float | None = None, signal: str | int | None = None) -> None:
+        """Ask it to end (by `signal`, or its own stop signal), and kill it where it has not after `timeout` seconds.
+
+        Without one it has as long as it was made with, or 10 seconds; with a negative one, as long as it likes.
+        """
         state, then = self._led("stop")
         if then == state["Status"]:
             return
         self._by_hand(state)
-        self._signal(self._stop_signal())
-        if not monitor.await_end(self.path, self._stop_timeout() if timeout is None else timeout):
+        patience = self._stop_timeout() if timeout is None else timeout
+        self._signal(self._stop_signal() if signal is None else spec.signal_number(signal))
+        if not monitor.await_end(self.path, None if patience < 0 else patience):
             self._signal(KILL)
             monitor.await_end(self.path)
+        self.tell("stop")
 
     def kill(self, signal: str | int | None = None) -> None:
         """Send a signal, SIGKILL where none is named. Raises Conflict when it does not run."""
@@ -161,20 +170,23 @@ class Container(Drawn):
         if number == KILL:
             monitor.await_end(self.path)
 
-    def restart(self, timeout: float | None = None) -> None:
+    def restart(self, timeout: float | None = None, signal: str | int | None = None) -> None:
         """Stop it and start it again; what it wrote stays."""
-        self.stop(timeout)
+        self.stop(timeout, signal)
         self.start()
+        self.tell("restart")
 
     def pause(self) -> None:
         """Freeze all its processes."""
         self._led("pause")
         self.containers.runtime.pause(self.box())
+        self.tell("pause")
 
     def unpause(self) -> None:
         """Let them go on. Raises APIError (status 500, as Docker's) where it is not paused."""
         self._led("unpause")
         self.containers.runtime.unpause(self.box())
+        self.tell("unpause")
 
     def wait(self, timeout: float | None = None, condition: str = "not-running") -> dict[str, Any]:
         """Wait until it no longer runs: `{"StatusCode": 0, "Error": None}`. Raises APIError after `timeout` seconds.
@@ -260,6 +272,7 @@ class Container(Drawn):
         self, stdout: bool = True, stderr: bool = True, stream: bool = False, logs: bool = False, demux: bool = False
     ) -> Any:
         """Its output from now on (`stream`), or what it has printed until now (`logs`); `demux`: (stdout, stderr)."""
+        self.tell("attach")
         if demux:
             return self._demuxed(stream, logs)
         if not stream:
@@ -323,6 +336,7 @@ class Container(Drawn):
             raise Conflict(f"Container {self.id} is not running")
         keys = {"UID": "user", "PID": "pid", "PPID": "ppid", "CMD": "command"}
         rows = self.containers.runtime.top(self.box())
+        self.tell("top")
         return {"Titles": list(keys), "Processes": [[str(row.get(key, "")) for key in keys.values()] for row in rows]}
 
     # Its files
@@ -368,7 +382,9 @@ class Container(Drawn):
         """Its whole file system as a tar, piece by piece."""
         from minidocker import layertar
 
-        return layertar.chunks(Changeset({path: entry for path, entry in self.tree().items() if path != "/"}))
+        chunks = layertar.chunks(Changeset({path: entry for path, entry in self.tree().items() if path != "/"}))
+        self.tell("export")
+        return chunks
 
     def get_archive(
         self, path: str, chunk_size: int = 1 << 21, encode_stream: bool = False
@@ -376,13 +392,17 @@ class Container(Drawn):
         """A file or folder of it as a tar, and its stat: what `docker cp` from a container asks for."""
         from minidocker.container import cp
 
-        return cp.get(self, path)
+        found = cp.get(self, path)
+        self.tell("archive-path")
+        return found
 
     def put_archive(self, path: str, data: Any) -> bool:
         """Unpack a tar into a folder of it: what `docker cp` to a container does."""
         from minidocker.container import cp
 
-        return cp.put(self, path, data)
+        done = cp.put(self, path, data)
+        self.tell("extract-to-dir")
+        return done
 
     # What Docker's SDK has and we do not
 
@@ -390,9 +410,15 @@ class Container(Drawn):
         """Live figures: not there yet."""
         raise Unsupported("minidocker does not measure containers yet (stats); top lists their processes")
 
-    def update(self, **options: Any) -> None:
-        """Change limits: not there yet."""
-        raise Unsupported(f"minidocker cannot update {', '.join(options) or 'a container'} yet: make it anew")
+    def update(self, **options: Any) -> dict[str, Any]:
+        """Change its restart policy, for one that runs too: `{"Warnings": None}`. Its limits cannot be changed yet."""
+        given = {key: value for key, value in options.items() if value is not None}
+        if more := given.keys() - {"restart_policy"}:
+            raise Unsupported(f"minidocker cannot update {', '.join(sorted(more))} yet: make the container anew")
+        host = restart.changed(self.id, self.config["HostConfig"], given)
+        self.containers.change(self, HostConfig=host)
+        self.tell("update")
+        return {"Warnings": None}
 
     def resize(self, height: int, width: int) -> None:
         """Tell a terminal its size: containers have no terminal yet."""
@@ -454,7 +480,7 @@ class Container(Drawn):
         """A person ends it: no restart policy applies, and a frozen process must go on to hear of it."""
         (self.path / "stopped").touch()
         if state["Paused"]:
-            self.containers.runtime.unpause(self.box())
+            self.unpause()
 
     def _lower(self) -> tuple[Changeset, ...]:
         return tuple(layer.changes for layer in self.image.layers)
@@ -467,6 +493,7 @@ class Container(Drawn):
         return 10.0 if given is None else float(given)
 
     def _signal(self, number: int) -> None:
+        self.tell("kill", signal=str(number))
         with contextlib.suppress(ProcessLookupError, Conflict):  # it ended by itself meanwhile
             self.containers.runtime.signal(self.box(), number)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from minidocker import journal
 from minidocker.container import spec
 from minidocker.container.container import Container
 from minidocker.container.state import LIVE
@@ -132,6 +133,12 @@ class Containers:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise
             (self._names / config["Name"]).write_text(id)
+        self.tell(config, "create")
+
+    def tell(self, config: Mapping[str, Any], action: str, attributes: Mapping[str, str] | None = None) -> None:
+        """Write down what happened to the container of a configuration, under the name that it has by now."""
+        now = self._read(config["Id"]) or config
+        journal.append_of(str(self.store.root), now, action, attributes or {})
 
     # Finding
 
@@ -180,6 +187,7 @@ class Containers:
                     continue
                 freed += size
                 gone.append(container.id)
+        self.store.tell("container", "prune", "", {"reclaimed": str(freed)})
         return {"ContainersDeleted": gone or None, "SpaceReclaimed": freed}
 
     def in_use(self) -> dict[str, tuple[str, bool]]:
@@ -262,6 +270,13 @@ class Containers:
             (self._names / name).write_text(container.id)
             write_json(container.path / "config.json", config | {"Name": name})
             (self._names / config["Name"]).unlink(missing_ok=True)
+        self.tell(config, "rename", {"oldName": f"/{config['Name']}"})
+
+    def change(self, container: Container, **changes: Any) -> None:
+        """Write down that something about a container is otherwise: for its monitor too, where it has one."""
+        with self.store.lock():
+            container.config = self.read(container.id) | changes
+            write_json(container.path / "config.json", container.config)
 
     # Removing
 
@@ -271,11 +286,12 @@ class Containers:
         box = container.box()
         with self.store.lock():
             try:
-                name = self.read(container.id)["Name"]
+                container.config = self.read(container.id)
                 container.path.rename(gone)
             except FileNotFoundError:
                 raise NotFound(f"No such container: {container.id}") from None
-            (self._names / name).unlink(missing_ok=True)
+            (self._names / container.name).unlink(missing_ok=True)
+        self.tell(container.config, "destroy")
         self.runtime.remove(replace(box, path=gone))
         shutil.rmtree(gone, ignore_errors=True)
 

@@ -52,7 +52,12 @@ class Execution:
 
     def run(self, stdio: Stdio = NO_STDIO) -> int:
         """Run it to its end, connected to file descriptors; its exit code. Raises StartError."""
-        return self.container.containers.runtime.exec(self.container.box(), self.process, stdio)
+        id, what = os.urandom(32).hex(), " ".join(self.process.args)
+        for action in ("exec_create", "exec_start"):
+            self.container.tell(f"{action}: {what}", execID=id)
+        code = self.container.containers.runtime.exec(self.container.box(), self.process, stdio)
+        self.container.tell("exec_die", execID=id, exitCode=str(code))
+        return code
 
     def collect(self, stdout: bool, stderr: bool, demux: bool) -> ExecResult:
         """Run it to its end: exit code and output, with `demux` as (stdout, stderr)."""

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+
+def policy_of(config: Mapping[str, Any]) -> tuple[str, int]:
+    """The policy and its maximum retry count in a container's `config.json`, which may change while it runs."""
+    policy = config["HostConfig"]["RestartPolicy"]
+    return policy["Name"], policy["MaximumRetryCount"]
+
 
 def restarts(policy: str, most: int, code: int, count: int, by_hand: bool) -> bool:
     """Whether it is, after its `count`-th restart ended with exit code `code`; `most` (0: no limit) is on-failure's.

@@ -4,7 +4,7 @@ It keeps the log, waits for the program, applies the restart policy and writes `
 engine. If it is killed, its container dies with it, as the kernel sees to (PR_SET_PDEATHSIG, and the pid namespace).
 """
 
-# ruff: noqa: PTH110
+# ruff: noqa: PTH110, PTH120
 from __future__ import annotations
 
 import os
@@ -15,13 +15,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from minidocker import journal
 from minidocker.runtime import inside
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.logfile import Log
 from minidocker.runtime.messages import receive, send, streams, with_streams
-from minidocker.runtime.policy import restarts
-from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_state, state_lock, write_state
+from minidocker.runtime.policy import policy_of, restarts
+from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_config, read_state, state_lock, write_state
 from minidocker.runtime.stdio import Streams
 
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
@@ -95,7 +96,13 @@ class Monitor:
     def running(self, child: int) -> None:
         """Write down that the program runs, and tell whoever asked for it."""
         self.write(Status="running", Running=True, Restarting=False, Paused=False, Pid=child)
+        self.tell("start")
         self.answer({})
+
+    def tell(self, action: str, **attributes: str) -> None:
+        """Write an event of this container into the journal; a step of a build has none."""
+        if config := read_config(self.path):
+            journal.append_of(os.path.dirname(os.path.dirname(self.path)), config, action, attributes)
 
     def write(self, **changes: Any) -> None:
         """Change the state and write it down."""
@@ -110,13 +117,15 @@ class Monitor:
     def should_restart(self, code: int) -> bool:
         """Whether the restart policy wants the program started again."""
         by_hand = os.path.exists(f"{self.path}/stopped")
-        policy, most = self.box["restart"]
+        config = read_config(self.path)
+        policy, most = policy_of(config) if config else self.box["restart"]
         return restarts(policy, most, code, self.state["RestartCount"], by_hand)
 
     def ended(self, code: int, again: bool) -> None:
         """Write down that the program ended. Docker counts a container that will restart as running."""
         status = "restarting" if again else "exited"
         self.write(Status=status, Running=again, Restarting=again, ExitCode=code)
+        self.tell("die", exitCode=str(code))
 
     def wait(self, delay: float) -> bool:
         """Let the back-off pass; False where somebody stops the container meanwhile."""

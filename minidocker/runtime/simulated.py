@@ -19,6 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from minidocker import journal
 from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError
 from minidocker.layer import Changeset, diff, merge, view
@@ -35,7 +36,7 @@ from minidocker.runtime.machine import (
     processes,
     write,
 )
-from minidocker.runtime.policy import restarts
+from minidocker.runtime.policy import policy_of, restarts
 from minidocker.times import now
 from minidocker.tree import Bytes
 
@@ -78,6 +79,7 @@ class Monitor:
             code = self.once()
             again = self.should_restart(code)
             self.write(Status="restarting" if again else "exited", Running=again, Restarting=again, ExitCode=code)
+            self.tell("die", exitCode=str(code))
             long_enough = time.monotonic() - began >= LONG_ENOUGH
             delay = FIRST_DELAY if long_enough or not delay else min(delay * 2, LONGEST_DELAY)
             if not (again and self.wait(delay)):
@@ -94,6 +96,7 @@ class Monitor:
             machine.report()
             self.state |= {"Paused": False, "Pid": os.getpid(), "Error": "", "StartedAt": now()}
             self.write(Status="running", Running=True, Restarting=False, ExitCode=0)
+            self.tell("start")
             self.started()
             try:
                 code = machine.kernel.run(first)
@@ -113,10 +116,24 @@ class Monitor:
             self.state |= {"FinishedAt": now(), "Pid": 0, "Paused": False}
         write(self.box.path / "state.json", json.dumps(self.state))
 
+    def config(self) -> dict[str, Any]:
+        """The container's `config.json` as it is now; empty for a step of a build, which has none."""
+        try:
+            found: dict[str, Any] = read_json(self.box.path / "config.json")
+        except (OSError, ValueError):
+            return {}
+        return found
+
+    def tell(self, action: str, **attributes: str) -> None:
+        """Write an event of this container into the journal."""
+        if config := self.config():
+            journal.append_of(str(self.box.path.parent.parent), config, action, attributes)
+
     def should_restart(self, code: int) -> bool:
         """Whether the restart policy wants the program started again."""
         by_hand = (self.box.path / "stopped").exists()
-        policy, most = self.box.restart
+        config = self.config()
+        policy, most = policy_of(config) if config else self.box.restart
         return restarts(policy, most, code, self.state["RestartCount"], by_hand)
 
     def wait(self, delay: float) -> bool:

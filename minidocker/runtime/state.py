@@ -36,12 +36,21 @@ def boot_id() -> str:
 
 
 def read_state(path: str) -> dict[str, Any]:
-    """What `state.json` says; empty where there is none yet."""
+    """What `state.json` says; empty where there is none yet, or a crash of the machine cut it short."""
+    return _read(f"{path}/state.json")
+
+
+def read_config(path: str) -> dict[str, Any]:
+    """What `config.json` says, which may change; empty where there is none: a step of a build has none."""
+    return _read(f"{path}/config.json")
+
+
+def _read(path: str) -> dict[str, Any]:
     try:
-        with open(f"{path}/state.json", encoding="utf-8") as file:
-            state: dict[str, Any] = json.load(file)
-            return state
-    except FileNotFoundError:
+        with open(path, encoding="utf-8") as file:
+            found: dict[str, Any] = json.load(file)
+            return found
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
 
 

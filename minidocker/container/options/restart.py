@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from minidocker.errors import InvalidArgument
+from minidocker.errors import Conflict, InvalidArgument
+from minidocker.runtime.policy import policy_of
 
 OPTIONS = frozenset({"restart_policy", "auto_remove"})
 POLICIES = ("no", "always", "on-failure", "unless-stopped")
@@ -24,10 +25,20 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"RestartPolicy": policy, "AutoRemove": remove}
 
 
+def changed(id: str, host: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A `HostConfig` with another restart policy, as `docker update --restart`. Raises InvalidArgument, Conflict."""
+    if not (given.get("restart_policy") or {}):
+        return dict(host)
+    policy = _policy(given["restart_policy"])
+    if host["AutoRemove"] and policy["Name"] != "no":
+        why = "Restart policy cannot be updated because AutoRemove is enabled for the container"
+        raise Conflict(f"Cannot update container {id}: {why}")
+    return {**host, "RestartPolicy": policy}
+
+
 def boxed(config: Mapping[str, Any]) -> dict[str, Any]:
     """The policy and its count, for the container's monitor."""
-    policy = config["HostConfig"]["RestartPolicy"]
-    return {"restart": (policy["Name"], policy["MaximumRetryCount"])}
+    return {"restart": policy_of(config)}
 
 
 def _policy(policy: Any) -> dict[str, Any]:

@@ -1,0 +1,233 @@
+"""What happens to containers and images, told as it happens: `docker events`, the Engine API's `GET /events`.
+
+It is read from the `journal`, so one sees what any process does to this root folder; Linux tells at once when there is
+more to read, elsewhere one looks again and again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from minidocker.errors import APIError, InvalidArgument
+from minidocker.filters import has_label, texts
+from minidocker.journal import NAME, OLD
+from minidocker.reference import Reference
+from minidocker.times import rfc3339, stamp
+
+Event = dict[str, Any]
+TICK, LONGEST = 0.02, 3600.0  # seconds between two looks, where the system does not tell; and where it does
+NAMED = ("daemon", "container", "plugin", "volume", "network", "node", "service", "secret", "config")
+KEYS = {*NAMED, "event", "type", "scope", "image", "label"}
+FAMILIES = {"health_status", "exec_create", "exec_start"}  # of events, whose names go on with `: what`
+IN_MODIFY, IN_CREATE, IN_MOVED_TO = 0x2, 0x100, 0x80
+
+
+class Events(Iterator[Any]):
+    """The events of a root folder, from when it is made: past ones after `since`, and those to come until `until`.
+
+    Times are what `times.stamp` takes, filters those of `docker events`. With `decode` an event is a dictionary, else
+    a line of JSON. `close`, which any thread may call, ends it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        since: Any = None,
+        until: Any = None,
+        filters: Mapping[str, Any] | None = None,
+        decode: Any = True,
+    ) -> None:
+        self.since, self.until = _moment(since), _moment(until)
+        if self.since and self.until and self.since > self.until:
+            raise InvalidArgument(f"`since` time ({since}) cannot be after `until` time ({until})")
+        self.filters, self.decode, self._closed = check_filters(filters or {}), decode, False
+        self._bell = Bell(root / "events")
+        self._lines = Lines(root / "events", past=bool(self.since or self.until))
+        self._found = self._records()
+
+    def __next__(self) -> Any:
+        event = next(self._found)
+        return event if self.decode else json.dumps(event, separators=(",", ":")).encode() + b"\n"
+
+    def _records(self) -> Iterator[Event]:
+        while not self._closed:
+            over = self._left() <= 0  # asked before reading, so that the last event is not missed
+            yield from filter(self._wanted, self._lines.read())
+            if over:
+                return
+            self._bell.wait(self._left())
+
+    def _wanted(self, event: Event) -> bool:
+        moment = rfc3339(event["timeNano"])
+        in_time = (not self.since or moment >= self.since) and (not self.until or moment <= self.until)
+        return in_time and matches(event, self.filters)
+
+    def _left(self) -> float:
+        """Seconds until it is over."""
+        from datetime import datetime
+
+        end = datetime.fromisoformat(self.until).timestamp() if self.until else None
+        return LONGEST if end is None else min(LONGEST, end - time.time())
+
+    def close(self) -> None:
+        """Let whoever waits for the next event go."""
+        self._closed = True
+        self._bell.ring()
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Lines:
+    """The lines of a journal, also of one that others write to, and put another file in the place of, meanwhile."""
+
+    def __init__(self, folder: Path, past: bool) -> None:
+        self.folder, self.file = folder, self._open(NAME)
+        self.before = self._open(OLD) if past else None
+        if self.file and not past:
+            self.file.seek(0, os.SEEK_END)
+
+    def read(self) -> Iterator[Event]:
+        """What has come since the last time."""
+        if self.before:
+            with self.before:
+                yield from _events(self.before)
+            self.before = None
+        while True:
+            self.file = self.file or self._open(NAME)
+            if self.file is None:
+                return
+            moved = self._moved(self.file)  # asked before reading, so that the file's last lines are not missed
+            yield from _events(self.file)
+            if not moved:
+                return
+            self.file.close()
+            self.file = None
+
+    def _open(self, name: str) -> BinaryIO | None:
+        try:
+            return (self.folder / name).open("rb")
+        except FileNotFoundError:
+            return None
+
+    def _moved(self, file: BinaryIO) -> bool:
+        try:
+            return not os.path.samestat(os.fstat(file.fileno()), (self.folder / NAME).stat())
+        except FileNotFoundError:
+            return False  # the next one is not there yet
+
+    def __del__(self) -> None:
+        for file in filter(None, (self.file, self.before)):
+            file.close()
+
+
+class Bell:
+    """Rings when something changes in a folder, or when somebody rings it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rope, self.hand = os.pipe()
+        self.watch = -1
+        with suppress(OSError):
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self.watch = _inotify(folder)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it rings, or for so long."""
+        if self.watch < 0:
+            time.sleep(max(0.0, min(TICK, seconds)))
+            return
+        import select
+
+        if self.watch in select.select([self.watch, self.rope], [], [], max(0.0, seconds))[0]:
+            os.read(self.watch, 1 << 16)
+
+    def ring(self) -> None:
+        """Wake whoever waits."""
+        os.write(self.hand, b"!")
+
+    def __del__(self) -> None:
+        for fd in (self.rope, self.hand, self.watch):
+            if fd >= 0:
+                os.close(fd)
+
+
+def _inotify(folder: Path) -> int:
+    """A descriptor that can be read when files in a folder change; -1 where the system is not Linux."""
+    import ctypes
+
+    try:
+        libc = ctypes.CDLL(None, use_errno=True)
+        fd = int(libc.inotify_init1(os.O_CLOEXEC))
+    except (AttributeError, TypeError, OSError):
+        return -1
+    if fd >= 0 and libc.inotify_add_watch(fd, os.fsencode(folder), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0:
+        os.close(fd)
+        return -1
+    return fd
+
+
+def _events(file: BinaryIO) -> Iterator[Event]:
+    for line in file:
+        if not line.endswith(b"\n"):
+            file.seek(-len(line), os.SEEK_CUR)  # somebody is writing it
+            return
+        with suppress(ValueError):  # a line that the end of the machine's power cut
+            yield json.loads(line)
+
+
+def _moment(value: Any) -> str | None:
+    try:
+        return rfc3339(0) if str(value) == "0" else stamp(value)
+    except InvalidArgument:
+        raise InvalidArgument(f'failed to parse value as time or duration: "{value}"') from None
+
+
+def check_filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Filters as lists of texts. Raises InvalidArgument for one that there is not."""
+    if unknown := filters.keys() - KEYS:
+        raise InvalidArgument(f"invalid filter '{min(unknown)}'")
+    return {key: texts(value) for key, value in filters.items() if texts(value)}
+
+
+def matches(event: Event, filters: Mapping[str, list[str]]) -> bool:
+    """Whether an event passes all the filters; of the values of one, any will do (of labels: all).
+
+    >>> died = {"Type": "container", "Action": "die", "Actor": {"ID": "1f2e", "Attributes": {"name": "web", "a": "1"}}}
+    >>> matches(died, {"event": ["start", "die"], "label": ["a=1"], "container": ["1f"]})
+    True
+    >>> matches(died, {"type": ["image"]})
+    False
+    """
+    actor, attributes = event["Actor"]["ID"], event["Actor"]["Attributes"]
+    images = (actor, attributes.get("name" if event["Type"] == "image" else "image", ""))
+    found = {
+        "event": [event["Action"]],
+        "type": [event["Type"]],
+        "scope": [event.get("scope", "local")],
+        "image": [*images, *map(_repository, images)],
+        **{key: [actor, attributes.get("name", "")] for key in NAMED},
+    }
+    labels = all(has_label(attributes, value) for value in filters.get("label", []))
+    return labels and all(_fits(key, found[key], wanted) for key, wanted in filters.items() if key != "label")
+
+
+def _fits(key: str, found: Iterable[str], wanted: list[str]) -> bool:
+    """Whether one of the texts is wanted, or starts with what is, where that is enough."""
+    start = key in NAMED or (key == "event" and bool(FAMILIES & {*wanted}))
+    return any(text == value or (start and text.startswith(value)) for text in found for value in wanted)
+
+
+def _repository(name: str) -> str:
+    try:
+        return Reference.parse(name).name
+    except APIError:
+        return name
