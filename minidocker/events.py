@@ -90,8 +90,12 @@ class Events(Iterator[Any]):
 class Lines:
     """The lines of a journal, also of one that others write to, and put another file in the place of, meanwhile."""
 
+    file: BinaryIO | None = None
+    before: BinaryIO | None = None
+
     def __init__(self, folder: Path, past: bool) -> None:
-        self.folder, self.file = folder, self._open(NAME)
+        self.folder = folder
+        self.file = self._open(NAME)
         self.before = self._open(OLD) if past else None
         if self.file and not past:
             self.file.seek(0, os.SEEK_END)

@@ -41,7 +41,8 @@ def events(call: Call) -> int:
 def line(event: dict[str, Any]) -> str:
     """An event as docker prints it, with what is known of the one that it is about.
 
-    >>> line({"timeNano": 1, "Type": "image", "Action": "tag", "Actor": {"ID": "sha256:1f", "Attributes": {"name": "a:1"}}})
+    >>> tagged = {"ID": "sha256:1f", "Attributes": {"name": "a:1"}}
+    >>> line({"timeNano": 1, "Type": "image", "Action": "tag", "Actor": tagged})
     '1970-01-01T00:00:00.000000001Z image tag sha256:1f (name=a:1)'
     """
     attributes = event["Actor"]["Attributes"]
