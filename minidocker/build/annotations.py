@@ -13,8 +13,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from minidocker.platforms import Platform
 from minidocker.errors import InvalidArgument
+from minidocker.platforms import Platform
 
 KINDS = ("manifest", "manifest-descriptor", "index", "index-descriptor")
 PLACE = re.compile(r"([a-z-]*)(?:\[([A-Za-z0-9_/-]+)\])?")

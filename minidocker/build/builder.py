@@ -22,7 +22,6 @@ from minidocker.build.cachefrom import sources
 from minidocker.build.cacheto import inline
 from minidocker.build.context import Context
 from minidocker.build.draft import Draft
-from minidocker.platforms import Platform, platform_args
 from minidocker.build.remotes import Remotes
 from minidocker.build.running import NETWORKS
 from minidocker.build.stage import StageBuild
@@ -36,6 +35,7 @@ from minidocker.dockerfile.values import meant
 from minidocker.errors import APIError, BuildError, DockerfileError, ImageNotFound, InvalidArgument
 from minidocker.image import Image
 from minidocker.images import Images
+from minidocker.platforms import Platform, platform_args
 from minidocker.reference import Reference
 from minidocker.runtime import Runtime
 

@@ -18,7 +18,6 @@ from minidocker.build import cachefrom
 from minidocker.build.annotations import Notes
 from minidocker.build.cacheto import Target, export
 from minidocker.build.output import FILES, IMAGES, REGISTRY, Output
-from minidocker.platforms import Platform
 from minidocker.build.provenance import Attest, about_image, attach, predicate, statement
 from minidocker.build.specs import texts
 from minidocker.build.spread import spread
@@ -30,6 +29,7 @@ from minidocker.image import Image
 from minidocker.layer import Changeset
 from minidocker.layout import Layout, write_stream
 from minidocker.manifest import dump
+from minidocker.platforms import Platform
 from minidocker.reference import Reference
 from minidocker.tree import Entry, Tree, directory, file
 

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from minidocker.platforms import Platform
 from minidocker.build.specs import pairs, truth
 from minidocker.content import CONFIG, MANIFEST, Descriptor
 from minidocker.dockerfile.mounts import TRUTH
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.layout import Layout
 from minidocker.manifest import dump, manifest_of
+from minidocker.platforms import Platform
 from minidocker.reference import Reference
 from minidocker.times import rfc3339
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from minidocker.platforms import Platform
 from minidocker.build.step import StageNode
 from minidocker.dockerfile import Dockerfile, Instruction, Stage
 from minidocker.errors import Unsupported
+from minidocker.platforms import Platform
 
 REFUSED = {  # flag -> the way out
     "security": "security.insecure is not allowed: minidocker runs every step in the same sandbox",
