@@ -35,7 +35,7 @@ class NoMethod(APIError):
 
 
 class Routes:
-    """The table. In a pattern, `{id}` is one part of the path and `{name...}` one or more."""
+    """The table. In a pattern, `{id}` is one part of the path, `{name...}` one or more, and `/?` a slash or none."""
 
     def __init__(self, table: Iterable[tuple[str, str, Handler]]) -> None:
         self._table = [(method, _compile(pattern), handler) for method, pattern, handler in table]
