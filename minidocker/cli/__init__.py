@@ -34,6 +34,7 @@ MODULES = {
     "inspecting": ("inspect", "image inspect", "container inspect"),
     "system": ("info", "system df", "system prune"),
     "events": ("events",),
+    "registry": ("registry serve", "registry garbage-collect", "registry htpasswd", "system fsck"),
     "version": ("version",),
     "tour": ("tour",),
     "doctor": ("doctor",),
@@ -58,7 +59,14 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"}
         | {"explain": "image explain", "inspect": "image inspect", "prune": "image prune"},
     ),
-    "system": ("Manage minidocker", {"df": "system df", "prune": "system prune", "info": "info", "events": "events"}),
+    "registry": (
+        "Serve images as a registry",
+        {name: f"registry {name}" for name in ("serve", "garbage-collect", "htpasswd")},
+    ),
+    "system": (
+        "Manage minidocker",
+        {"fsck": "system fsck", "df": "system df", "prune": "system prune", "info": "info", "events": "events"},
+    ),
 }
 COMMON = ("run", "exec", "ps", "build", "images", "version", "info", "tour", "doctor")
 LATER = {

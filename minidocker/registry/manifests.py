@@ -53,7 +53,7 @@ class Manifests:
             raise RegistryError("DIGEST_INVALID", {"digest": reference, "found": digest})
         value = parse(data)
         media_type = _media_type(request, value)
-        subject = _subject(value)
+        subject = subject_of(value)
         self._check(repository, value, media_type)
         repository.put(digest, media_type, data, tags)
         headers = {"Location": f"/v2/{repository.name}/manifests/{digest}", "Docker-Content-Digest": digest}
@@ -190,7 +190,8 @@ def _media_type(request: Request, value: dict[str, Any]) -> str:
     return media_type
 
 
-def _subject(value: dict[str, Any]) -> str | None:
+def subject_of(value: dict[str, Any]) -> str | None:
+    """The digest of the manifest that this one is about. Raises MANIFEST_INVALID, DIGEST_INVALID."""
     if (subject := value.get("subject")) is None:
         return None
     if not _is_descriptor(subject):
@@ -211,7 +212,7 @@ def referrers(repository: Repository, digest: str) -> list[dict[str, Any]]:
             continue
         try:
             value = parse(repository.read(entry))
-            if _subject(value) != digest:
+            if subject_of(value) != digest:
                 continue
         except RegistryError:
             continue

@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ class Repository:
         if not self.exists():
             with self.shelf.lock():
                 if not self.exists():
-                    self._write([])
+                    self.write([])
 
     # Blobs
 
@@ -149,7 +149,7 @@ class Repository:
         with self.shelf.store.keep():
             self.shelf.put(digest, data)
             with self.shelf.lock():
-                self._write(
+                self.write(
                     _placed(self.entries(), {"mediaType": media_type, "digest": digest, "size": len(data)}, tags)
                 )
 
@@ -162,14 +162,10 @@ class Repository:
                 after = [entry for entry in before if entry["digest"] != reference]
             if after == before:
                 raise RegistryError("MANIFEST_UNKNOWN", {"name": self.name, "reference": reference})
-            self._write(after)
+            self.write(after)
 
-    def keep_only(self, good: Callable[[Entry], bool]) -> None:
-        """Forget the manifests that are not good."""
-        with self.shelf.lock():
-            self._write([entry for entry in self.entries() if good(entry)])
-
-    def _write(self, entries: list[Entry]) -> None:
+    def write(self, entries: list[Entry]) -> None:
+        """Replace the index; under `lock()`."""
         write_json(self.index, {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries})
 
     def read(self, entry: Entry) -> bytes:

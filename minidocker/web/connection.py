@@ -14,6 +14,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -94,7 +95,7 @@ class Connection:
         while (event := self.wire.next_event()) is h11.NEED_DATA:
             if deadline and time.monotonic() > deadline:
                 raise Gone
-            self._receive(self.limits.headers if deadline else self.limits.idle)
+            self._receive(self.limits.headers if deadline else self.limits.idle, self.limits.head)
             if not deadline:
                 deadline, self.idle = time.monotonic() + self.limits.headers, False
         self.idle = False
@@ -103,17 +104,19 @@ class Connection:
     def _body(self) -> Iterator[bytes]:
         while self.wire.their_state is h11.SEND_BODY:
             if self.wire.they_are_waiting_for_100_continue:
-                self.sock.sendall(self.wire.send(h11.InformationalResponse(status_code=100, headers=[])) or b"")
+                self.sock.sendall(
+                    self.wire.send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue")) or b""
+                )
             event = self.wire.next_event()
             if event is h11.NEED_DATA:
                 self._receive(self.limits.piece)
             elif isinstance(event, h11.Data):
                 yield bytes(event.data)
 
-    def _receive(self, timeout: float) -> None:
+    def _receive(self, timeout: float, most: int = PIECE) -> None:
         self.sock.settimeout(timeout)
         try:
-            data = self.sock.recv(PIECE)
+            data = self.sock.recv(most)
         except OSError as error:  # TimeoutError is one
             raise Gone from error
         if not data and self.wire.their_state is h11.SEND_BODY:
@@ -146,7 +149,7 @@ class Connection:
         if self.last() or (not streams and not self._skipped()):
             headers.append(("Connection", "close"))
         self.sock.settimeout(self.limits.piece)
-        head = self._framed(h11.Response(status_code=response.status, headers=headers))
+        head = self._framed(h11.Response(status_code=response.status, headers=headers, reason=_reason(response.status)))
         if bare:
             self.sock.sendall(head + self._framed(h11.EndOfMessage()))
         elif isinstance(body, bytes):
@@ -194,7 +197,11 @@ class Connection:
         if self.wire.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             text = f"{error}\n".encode()
             headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), ("Connection", "close")]
-            head = self._framed(h11.Response(status_code=error.error_status_hint, headers=headers))
+            head = self._framed(
+                h11.Response(
+                    status_code=error.error_status_hint, headers=headers, reason=_reason(error.error_status_hint)
+                )
+            )
             self.sock.sendall(head + self._framed(h11.Data(data=text)) + self._framed(h11.EndOfMessage()))
             self._linger()
 
@@ -211,7 +218,7 @@ class Connection:
 
     def _hand_over(self, response: Response, hijack: Hijack) -> bool:
         """The connection belongs to the handler now, with what has been read of it already."""
-        reason = {101: "UPGRADED", 200: "OK"}[response.status]
+        reason = "UPGRADED" if response.status == 101 else _reason(response.status)  # Docker's word
         lines = [
             f"HTTP/1.1 {response.status} {reason}",
             *(f"{name}: {value}" for name, value in response.headers.items()),
@@ -243,6 +250,13 @@ def _request(event: h11.Request, body: Body, peer: str, gone: Callable[[], bool]
     except ValueError as error:
         raise h11.RemoteProtocolError(str(error)) from error
     return Request(event.method.decode("latin-1"), path, options, headers, body, {}, peer, gone)
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
 
 
 def _http_date() -> str:
