@@ -12,7 +12,8 @@ commands over the file tree, anywhere Python runs. Both keep to the same files i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,12 +23,19 @@ from minidocker.layer import Changeset
 
 @dataclass(frozen=True)
 class Process:
-    """A program to run: its arguments, environment (`NAME=value`), folder and user (`app`, `1000:1000`, "" is root)."""
+    """A program to run: its arguments, environment (`NAME=value`), folder and user (`app`, `1000:1000`, "" is root).
+
+    With `tty` its streams are a terminal of `size` (height, width). `stdin` is `open` where those who are attached may
+    write to it, `once` where it ends with the first of them, and else "": it has none.
+    """
 
     args: tuple[str, ...]
     env: tuple[str, ...] = ()
     cwd: str = "/"
     user: str = ""
+    tty: bool = False
+    size: tuple[int, int] = (0, 0)
+    stdin: str = ""
 
 
 class LayerLike(Protocol):
@@ -102,6 +110,16 @@ Mount = Bind | Tmpfs | Secret | Snapshot | Volume
 
 
 @dataclass(frozen=True)
+class LogFile:
+    """How Docker's json-file log is kept: its largest size in bytes (0: none), how many files, what each line has."""
+
+    max_size: int = 0
+    max_files: int = 1
+    compress: bool = False
+    attrs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Box:
     """A container as a runtime sees it: its folder, the layers (bottom first), and what to run how."""
 
@@ -113,8 +131,19 @@ class Box:
     read_only: bool = False
     network: str = "none"  # "none": a network of its own with loopback up; "host": the host's
     restart: tuple[str, int] = ("no", 0)  # Docker's restart policy and its maximum retry count
-    log: bool = True
+    log: bool = True  # else its streams are those of who starts it; nobody can attach
+    log_file: LogFile | None = LogFile()
     throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
+
+
+@dataclass(frozen=True)
+class Client:
+    """Somebody attached: one end of a connection (a socket's descriptor), and which streams go through it."""
+
+    fd: int
+    stdin: bool = False
+    stdout: bool = True
+    stderr: bool = True
 
 
 @dataclass(frozen=True)
@@ -122,12 +151,14 @@ class Stdio:
     """File descriptors that the first process is connected to; output goes to the log as well.
 
     `attached`: somebody waits for its end, so a runtime may run it right here. Two that differ in this alone are equal.
+    `clients` are attached from the start; not every runtime has them (`Runtime.attachable`).
     """
 
     stdin: int | None = None
     stdout: int | None = None
     stderr: int | None = None
     attached: bool = field(default=False, compare=False, kw_only=True)
+    clients: tuple[Client, ...] = field(default=(), kw_only=True)
 
 
 NO_STDIO = Stdio()
@@ -137,6 +168,7 @@ class Runtime(Protocol):
     """What the engine asks of a runtime. Methods raise `minidocker.errors.APIError`s, `StartError` for programs."""
 
     name: str
+    attachable: bool  # whether programs can have a terminal, and be attached to while they run
 
     def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
         """Start the container's program and return once it runs; `StartError` says 126, 127 or 125."""
@@ -152,6 +184,18 @@ class Runtime(Protocol):
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
         """Run one more process inside and return its exit code."""
+
+    def spawn(self, box: Box, process: Process, record: dict[str, Any], clients: Sequence[Client]) -> int:
+        """Run one more process inside, and return its number while it runs; whatever becomes of it, its record tells.
+
+        The record is a JSON file `<ID>.json` in the folder `record["folder"]`.
+        """
+
+    def attach(self, box: Box, exec_id: str, client: Client) -> socket.socket:
+        """A connection with the streams of the container's first process, or of one spawned; `client.fd` is ignored."""
+
+    def resize(self, box: Box, exec_id: str, height: int, width: int) -> None:
+        """Tell the terminal of the container's first process, or of one spawned, its size."""
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside: `pid`, `ppid`, `user`, `command`."""

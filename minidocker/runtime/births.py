@@ -24,8 +24,10 @@ class Newborn:
     """A process in new namespaces, from its birth until it is a program. It dies with whoever bore it.
 
     It calls `become` with its end of a connection, through which it may be given orders. When all is well that end
-    closes as it becomes the program; else it carries why it did not.
+    closes as it becomes the program; else it carries why it did not. It may hand out the `master` of its terminal.
     """
+
+    master: int | None = None
 
     def __init__(
         self, userns: str, flags: int, become: Callable[[socket.socket], None], kind: tuple[str, str] = ("", "")
@@ -54,7 +56,7 @@ class Newborn:
     def runs(self) -> int:
         """Wait until it runs its program; return its number. Raises Refusal."""
         try:
-            check_confession(self.orders.fileno())
+            self.master = check_confession(self.orders)
         except BaseException:
             self.stop()
             raise
@@ -117,15 +119,22 @@ def confess(pipe: int, error: BaseException) -> None:
     os._exit(code)
 
 
-def check_confession(end: int) -> None:
-    """Wait until the child runs its program; raise the Refusal that it sent instead."""
-    said = b""
+def check_confession(end: socket.socket) -> int | None:
+    """Wait until the child runs its program; give the terminal that it sent. Raise the Refusal that it sent instead."""
+    said, master = b"", None
     with suppress(ConnectionResetError):  # it died before it had read all that it was told
-        while more := os.read(end, 1 << 16):
-            said += more
+        while True:
+            more, fds, _, _ = socket.recv_fds(end, 1 << 16, 1, socket.MSG_CMSG_CLOEXEC)
+            if fds:
+                master = fds[0]
+            elif more:
+                said += more
+            else:
+                break
     if said:
         text, code = json.loads(said)
         raise Refusal(text, code)
+    return master
 
 
 def exit_status(child: int) -> int:

@@ -230,6 +230,13 @@ def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     linux.mount("tmpfs", ".", "tmpfs", flags, f"{size}mode=1777")
 
 
+def mount_console(terminal: int) -> None:
+    """Show the program's terminal as /dev/console, too."""
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    bind(terminal, place(root, "/dev/console", is_dir=False))
+    os.close(root)
+
+
 def seal(root: int, network: str) -> None:
     """Hide what /proc and /sys tell about the host, and make what changes the host read-only."""
     if network == "none":  # in a network of its own, any user may open any port and ping, as with Docker
@@ -390,6 +397,8 @@ def step_in(process: Mapping[str, Any], rootless: bool) -> None:
         if stat.S_ISFIFO(os.fstat(stream).st_mode):
             with suppress(OSError):
                 os.fchown(stream, who.uid, who.gid)  # so that it may open /dev/stdout
+    if process["tty"]:
+        os.fchown(0, who.uid, -1)
     linux.drop_bounding(DEFAULT_CAPABILITIES)
     if not rootless:
         os.setgroups(who.groups)

@@ -11,6 +11,7 @@ The launcher dies when its engine does; monitors (`shim`) live on. It imports on
 library.
 """
 
+# ruff: noqa: PTH108
 from __future__ import annotations
 
 import array  # noqa: F401 - what others import only when they use it, which would be in each worker anew
@@ -25,7 +26,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from minidocker.runtime import inside, linux, shim
+from minidocker.runtime import inside, linux, shim, terminal
 from minidocker.runtime.births import (
     Newborn,
     bear,
@@ -36,10 +37,14 @@ from minidocker.runtime.births import (
     identity,
     other_namespaces,
 )
+from minidocker.runtime.clients import Client
+from minidocker.runtime.door import open_door
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.messages import receive, send, streams
-from minidocker.runtime.state import boot_id, monitor_lock
+from minidocker.runtime.state import boot_id, monitor_lock, write_json
+from minidocker.runtime.stdio import Streams
 
+FOR_CHILDREN = linux.NEWUSER | linux.NEWPID  # the others hide our own files
 NO_CONTAINER = b"-"  # what a request is about that starts none
 
 
@@ -85,7 +90,7 @@ def bear_ahead(userns: str, network: str) -> Newborn | None:
 
 def worker(client: socket.socket, taken: int, spare: Newborn | None) -> None:
     """Do what one request asks for, in a process of its own; say before which kind of container it is about."""
-    request: dict[str, Any] = {"do": "nothing", "stdio": []}
+    request: dict[str, Any] = {"do": "nothing", "stdio": [], "clients": []}
     fds: list[int] = []
     with suppress(EOFError, ConnectionResetError):
         request, fds = receive(client)
@@ -94,16 +99,17 @@ def worker(client: socket.socket, taken: int, spare: Newborn | None) -> None:
         os.write(taken, f"{box['userns']}/{box['network']}".encode() if box else NO_CONTAINER)
     os.close(taken)
     stdio = streams(request, fds)
+    clients = [Client(*pair) for pair in zip(fds[sum(request["stdio"]) :], request["clients"], strict=True)]
     try:
         if request["do"] == "start":
-            shim.Monitor(request["box"], stdio, partial(last_answer, client), spare).run()
+            shim.Monitor(request["box"], stdio, clients, partial(last_answer, client), spare).run()
             return
         if spare:
             spare.stop()
         if request["do"] == "hold":
             hold(request["box"], client)
         elif request["do"] == "exec":
-            execute(request, stdio, client)
+            execute(request, stdio, clients, client)
     except Refusal as refusal:
         answer(client, {"error": str(refusal), "exit_code": refusal.exit_code})
     except Exception as error:
@@ -122,29 +128,39 @@ def last_answer(client: socket.socket, message: Mapping[str, Any]) -> None:
     client.close()
 
 
-def execute(request: Mapping[str, Any], stdio: list[int | None], client: socket.socket) -> None:
-    """Run one more process in a container; it goes when whoever asked for it goes."""
+def execute(request: Mapping[str, Any], stdio: list[int | None], clients: list[Client], client: socket.socket) -> None:
+    """Run one more process in a container. One without a record goes when whoever asked for it goes."""
+    record, process = request["record"], request["process"]
+    door = open_door(record["folder"], f"{record['ID']}.sock") if record else None
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # nobody inside may look into us before we are the program
-    target = os.pidfd_open(request["pid"])
-    linux.setns(target, other_namespaces(request["pid"]))
-    error_end, error_start = os.pipe()
+    target, others = os.pidfd_open(request["pid"]), other_namespaces(request["pid"])
+    linux.setns(target, others & FOR_CHILDREN)
+    program = Streams(process, stdio, None, kept=bool(record))
+    ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
         try:
-            connect(stdio)
+            connect(program.theirs)
+            linux.setns(target, others & ~FOR_CHILDREN)
             os.setsid()
-            inside.step_in(request["process"], request["rootless"])
+            if process["tty"]:
+                terminal.take(theirs, process["size"])
+            inside.step_in(process, request["rootless"])
         except BaseException as error:
-            confess(error_start, error)
-    os.close(error_start)
-    for fd in stdio:
-        if fd is not None:
-            os.close(fd)
+            confess(theirs.fileno(), error)
+    theirs.close()
     try:
-        check_confession(error_end)
+        program.handed_over(check_confession(ours))
     except Refusal:
         os.waitpid(child, 0)
         raise
+    if door:
+        program.open(door, clients)
+        keep(program, child, client, request["record"])
+        return
+    for fd in stdio:
+        if fd is not None:
+            os.close(fd)
     poll = select.poll()
     poll.register(ended := os.pidfd_open(child), select.POLLIN)
     poll.register(client, select.POLLIN)
@@ -153,6 +169,19 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], client: socket.
     code = exit_status(child)
     os.waitpid(child, 0)
     answer(client, {"exit_code": code})
+
+
+def keep(program: Streams, child: int, client: socket.socket, record: dict[str, Any]) -> None:
+    """Keep a process inside to its end, whoever comes and goes; its record says how it is."""
+    path = f"{record.pop('folder')}/{record['ID']}"
+    write_json(f"{path}.json", record | {"Running": True, "Pid": child})
+    last_answer(client, {"pid": child})
+    program.carry_until(child)
+    with suppress(FileNotFoundError):  # the container may be removed meanwhile
+        write_json(f"{path}.json", record | {"Running": False, "Pid": child, "ExitCode": exit_status(child)})
+        os.unlink(f"{path}.sock")
+    os.waitpid(child, 0)
+    program.close()
 
 
 def hold(box: Mapping[str, Any], client: socket.socket) -> None:

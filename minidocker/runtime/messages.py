@@ -8,6 +8,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+MAX_FDS = 200  # that come with a message
+
 
 def send(to: socket.socket, message: Mapping[str, Any], fds: list[int] | None = None) -> None:
     """Send one message."""
@@ -20,7 +22,7 @@ def send(to: socket.socket, message: Mapping[str, Any], fds: list[int] | None = 
 
 def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Receive one message; EOFError where the other side has gone."""
-    data, fds, _, _ = socket.recv_fds(source, 1 << 16, 8, socket.MSG_CMSG_CLOEXEC)
+    data, fds, _, _ = socket.recv_fds(source, 1 << 16, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
     while len(data) < 4 or len(data) < 4 + struct.unpack_from("<I", data)[0]:
         more = source.recv(1 << 20)
         if not more:
@@ -29,9 +31,12 @@ def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(data[4:]), fds
 
 
-def with_streams(message: Mapping[str, Any], streams: list[int | None]) -> tuple[dict[str, Any], list[int]]:
-    """A message that says which of some streams there are, and the descriptors of those."""
-    return {**message, "stdio": [fd is not None for fd in streams]}, [fd for fd in streams if fd is not None]
+def with_streams(
+    message: Mapping[str, Any], streams: list[int | None], more: list[int] | None = None
+) -> tuple[dict[str, Any], list[int]]:
+    """A message that says which of some streams there are, and the descriptors of those, and `more` after them."""
+    given = [fd for fd in streams if fd is not None]
+    return {**message, "stdio": [fd is not None for fd in streams]}, [*given, *(more or [])]
 
 
 def streams(message: Mapping[str, Any], fds: list[int]) -> list[int | None]:

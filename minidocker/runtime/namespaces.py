@@ -12,7 +12,7 @@ import signal as signals
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import cached_property
@@ -21,7 +21,8 @@ from typing import Any
 
 from minidocker.errors import APIError, Conflict, StartError
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Process, Stdio, freezer, overlay, probe
+from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, freezer, overlay, probe
+from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
 from minidocker.runtime.mounting import describe, writable
 from minidocker.runtime.shim import WAKE
@@ -48,6 +49,7 @@ class Namespaces:
     """The runtime that starts real processes. One launcher process serves it, started on first use."""
 
     name = "namespaces"
+    attachable = True
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.rootless = folder, os.geteuid() != 0  # where containers are kept: what the probe tries
@@ -75,9 +77,32 @@ class Namespaces:
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
         """Run one more process inside and return its exit code. It is killed when this engine goes away meanwhile."""
         pid = running(box)["Pid"]
-        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": self.rootless}
+        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": self.rootless, "record": None}
         with self._launcher.ask(request, stdio) as answers:
             return int(answered(answers)["exit_code"])
+
+    def spawn(self, box: Box, process: Process, record: dict[str, Any], clients: Sequence[Client]) -> int:
+        """Run one more process inside; its number. Whatever becomes of it, its record tells."""
+        pid = running(box)["Pid"]
+        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": self.rootless, "record": record}
+        with self._launcher.ask(request, Stdio(clients=tuple(clients))) as answers:
+            return int(answered(answers)["pid"])
+
+    def attach(self, box: Box, exec_id: str, client: Client) -> socket.socket:
+        """A connection with the streams of the container's first process, or of one spawned."""
+        return self._knock(box, exec_id, asdict(client) | {"do": "attach"})
+
+    def resize(self, box: Box, exec_id: str, height: int, width: int) -> None:
+        """Tell the terminal of the container's first process, or of one spawned, its size."""
+        self._knock(box, exec_id, {"do": "resize", "height": height, "width": width}).close()
+
+    def _knock(self, box: Box, exec_id: str, request: dict[str, Any]) -> socket.socket:
+        folder, name = (box.path / "execs", f"{exec_id}.sock") if exec_id else (box.path, "attach.sock")
+        try:
+            return knock(str(folder), name, request)
+        except (FileNotFoundError, ConnectionError):
+            what = f"exec {exec_id}" if exec_id else f"container {box.path.name}"
+            raise Conflict(f"{what} is not running") from None
 
     def _prepare(self, box: Box) -> dict[str, Any]:
         """Make what the container's folder must hold, and describe the container for the launcher."""
@@ -102,6 +127,7 @@ class Namespaces:
             "network": box.network,
             "restart": box.restart,
             "log": box.log,
+            "log_file": asdict(box.log_file) if box.log_file else None,
             "throwaway": box.throwaway,
             "rootless": self.rootless,
             "userns": "one" if self.rootless else self._userns,
@@ -297,7 +323,9 @@ class Launcher:
         try:
             with theirs:
                 self._hand_over(theirs)
-            send(ours, *with_streams(request, [stdio.stdin, stdio.stdout, stdio.stderr]))
+            request = request | {"clients": [asdict(client) for client in stdio.clients]}
+            fds = [client.fd for client in stdio.clients]
+            send(ours, *with_streams(request, [stdio.stdin, stdio.stdout, stdio.stderr], fds))
             if request["do"] == "start":
                 answered(ours)
         except BaseException:

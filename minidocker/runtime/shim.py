@@ -4,7 +4,7 @@ It keeps the log, waits for the program, applies the restart policy and writes `
 engine. If it is killed, its container dies with it, as the kernel sees to (PR_SET_PDEATHSIG, and the pid namespace).
 """
 
-# ruff: noqa: PTH110, PTH120
+# ruff: noqa: PTH108, PTH110, PTH120
 from __future__ import annotations
 
 import os
@@ -16,8 +16,10 @@ from contextlib import suppress
 from typing import Any
 
 from minidocker import journal
-from minidocker.runtime import inside
+from minidocker.runtime import inside, terminal
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
+from minidocker.runtime.clients import Client
+from minidocker.runtime.door import open_door
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.logfile import Log
 from minidocker.runtime.messages import receive, send, streams, with_streams
@@ -36,13 +38,16 @@ class Monitor:
         self,
         box: dict[str, Any],
         stdio: list[int | None],
+        clients: list[Client],
         answer: Callable[[dict[str, Any]], None],
         spare: Newborn | None = None,
     ) -> None:
-        self.box, self.path, self.stdio, self.answer = box, box["path"], stdio, answer
+        self.box, self.path, self.answer = box, box["path"], answer
+        self.stdio, self.clients = stdio, clients
         self.spare, self.kind = spare, (box["userns"], box["network"])
         self.state: dict[str, Any] = {}
-        self.log = Log(f"{self.path}/log.jsonl") if box["log"] else None
+        self.log = Log(f"{self.path}/log.jsonl", **box["log_file"]) if box["log_file"] and box["log"] else None
+        self.door: socket.socket | None = None
 
     def run(self) -> None:
         """Start the program, again and again where the restart policy says so, and leave when it has ended for good."""
@@ -51,6 +56,13 @@ class Monitor:
         monitor_lock(self.path)
         self.state = {"Status": "created", "StartedAt": NEVER, "FinishedAt": NEVER} | read_state(self.path)
         self.state |= {"RestartCount": 0, "OOMKilled": False, "Dead": False, "Monitor": os.getpid(), "Boot": boot_id()}
+        self.door = open_door(self.path, "attach.sock") if self.box["log"] else None
+        self.keep()
+        if self.door:
+            os.unlink(f"{self.path}/attach.sock")
+
+    def keep(self) -> None:
+        """`run`, when nobody else can."""
         delay = 0.0
         while True:
             began = time.monotonic()
@@ -66,6 +78,7 @@ class Monitor:
             delay = FIRST_DELAY if long_enough or not delay else min(delay * 2, LONGEST_DELAY)
             again = self.should_restart(code)
             self.ended(code, again)
+            self.streams.close()
             os.waitpid(child, 0)  # only now may its number be given to another process
             if not (again and self.wait(delay)):
                 return
@@ -73,16 +86,19 @@ class Monitor:
 
     def launch(self) -> int:
         """Start the container's first process and return its number, once the program runs. Raises Refusal."""
-        self.streams = Streams(self.log, self.stdio)
+        self.streams = Streams(self.box["process"], self.stdio, self.log, self.box["log"])
         try:
-            return self.first_process(self.streams.theirs)
+            newborn = self.first_process(self.streams.theirs)
         except Refusal:
+            self.streams.handed_over()
             self.streams.close()
             raise
-        finally:
-            self.streams.handed_over()
+        self.streams.handed_over(newborn.master)
+        self.streams.open(self.door, self.clients)
+        self.clients = []
+        return newborn.pid
 
-    def first_process(self, stdio: list[int | None]) -> int:
+    def first_process(self, stdio: list[int | None]) -> Newborn:
         """Have one that was borne ahead, or a new one, become the program. Raises Refusal."""
         newborn, self.spare = self.spare, None
         if newborn and newborn.kind != self.kind:
@@ -91,7 +107,8 @@ class Monitor:
         newborn = newborn or bear_first(*self.kind)
         with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
             send(newborn.orders, *with_streams(self.box, stdio))
-        return newborn.runs()
+        newborn.runs()
+        return newborn
 
     def running(self, child: int) -> None:
         """Write down that the program runs, and tell whoever asked for it."""
@@ -156,6 +173,8 @@ def bear_first(userns: str, network: str) -> Newborn:
         connect(streams(box, fds))
         os.setsid()
         inside.build(box, trees)
+        if box["process"]["tty"]:
+            inside.mount_console(terminal.take(orders, box["process"]["size"]))
         inside.step_in(box["process"], box["rootless"])
 
     return Newborn(userns, namespaces(userns, network), become, (userns, network))

@@ -5,9 +5,10 @@ orders those who write it: its monitor, and an engine that pauses it. Another lo
 lives.
 """
 
-# ruff: noqa: PTH104, PTH123
+# ruff: noqa: PTH104, PTH108, PTH116, PTH123
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -58,13 +59,33 @@ def write_state(path: str, state: Mapping[str, Any], lasting: bool = True) -> No
     """Replace `state.json` in one step. What runs does not outlive a crash of the machine, so only an end is synced,
     and not that of a container which is removed right away: it is not `lasting`.
     """
-    temporary = f"{path}/state.json.{os.getpid()}"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    os.write(fd, json.dumps(state).encode())
-    if lasting and not state["Running"]:
-        os.fsync(fd)
-    os.close(fd)
-    os.rename(temporary, f"{path}/state.json")
+    write_json(f"{path}/state.json", state, sync=lasting and not state["Running"])
+
+
+def write_json(path: str, value: Mapping[str, Any], sync: bool = False) -> None:
+    """Replace a file in one step; on a full disk, where there is no room for another, write over it."""
+    temporary, data = f"{path}.{os.getpid()}", json.dumps(value).encode()
+    try:
+        write_whole(temporary, data, os.O_CREAT | os.O_TRUNC, sync)
+        os.rename(temporary, path)
+    except OSError as error:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        write_whole(path, data.ljust(os.stat(path).st_size), 0, sync)
+
+
+def write_whole(path: str, data: bytes, flags: int, sync: bool) -> None:
+    """Write a file from its start."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o644)
+    try:
+        if os.write(fd, data) < len(data):
+            raise OSError(errno.ENOSPC, "no space left on device")
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @contextmanager
