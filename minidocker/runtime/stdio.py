@@ -51,12 +51,16 @@ class Streams:
 
     def _open_pipes(self, stdin_open: bool) -> None:
         for stream in (1, 2):
-            ours, self.theirs[stream] = os.pipe()
-            self._lent.append(self.theirs[stream])  # type: ignore[arg-type]
+            ours, end = os.pipe()
             self.outputs[ours] = stream
+            self._lend(stream, end)
         if stdin_open and self.attached[0] is None:
-            self.theirs[0], self.stdin = os.pipe()
-            self._lent.append(self.theirs[0])
+            end, self.stdin = os.pipe()
+            self._lend(0, end)
+
+    def _lend(self, stream: int, end: int) -> None:
+        self.theirs[stream] = end
+        self._lent.append(end)
 
     def handed_over(self, master: int | None = None) -> None:
         """The program has its ends, or will never have them: close ours of them. `master` is that of its terminal."""
