@@ -1,0 +1,46 @@
+"""Names: who can be asked for on a network, and what the answer is. What Docker's name server at 127.0.0.11 knows.
+
+A container's name, its aliases and the first digits of its id; two containers with one alias are two addresses. On the
+default network there are no names: that is Docker's oldest surprise.
+
+    >>> table([{"Name": "web", "Aliases": ["app"], "IPv4Address": "10.0.0.2/24"}])
+    {'web': ['10.0.0.2'], 'app': ['10.0.0.2']}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def table(endpoints: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Name -> addresses, of all who are on a network; names are compared without regard to case."""
+    found: dict[str, list[str]] = {}
+    for endpoint in endpoints:
+        address = endpoint["IPv4Address"].partition("/")[0]
+        for name in dict.fromkeys(map(str.lower, (endpoint["Name"], *endpoint.get("Aliases", ())))):
+            found.setdefault(name, []).append(address)
+    return found
+
+
+def lookup(tables: Iterable[Mapping[str, list[str]]], name: str) -> list[str]:
+    """The addresses of a name on the first of a container's networks that knows it.
+
+    >>> lookup([{"db": ["10.0.0.2"]}, {"db": ["10.1.0.2"]}], "DB.")
+    ['10.0.0.2']
+    """
+    wanted = name.rstrip(".").lower()
+    return next((addresses for known in tables if (addresses := known.get(wanted))), [])
+
+
+def reverse(networks: Iterable[tuple[str, Iterable[Mapping[str, Any]]]], address: str) -> str:
+    """The name that goes with an address: `web.frontend`, the container's and its network's; empty where none does.
+
+    >>> reverse([("frontend", [{"Name": "web", "IPv4Address": "10.0.0.2/24"}])], "10.0.0.2")
+    'web.frontend'
+    """
+    for network, endpoints in networks:
+        for endpoint in endpoints:
+            if endpoint["IPv4Address"].partition("/")[0] == address:
+                return f"{endpoint['Name']}.{network}"
+    return ""

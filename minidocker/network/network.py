@@ -1,0 +1,142 @@
+"""One network: what `docker network inspect` says of it, and who is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from minidocker.drawn import Drawn
+from minidocker.errors import APIError
+from minidocker.network import names
+
+if TYPE_CHECKING:
+    from minidocker.network.networks import Networks
+
+PREDEFINED = {"bridge": "bridge", "host": "host", "none": "null"}  # name -> driver
+
+
+class Forbidden(APIError):
+    """What Docker does not allow with this network: status 403."""
+
+    status_code = 403
+
+
+class Network(Drawn):
+    """A network. Attributes and methods are those of Docker's SDK for Python."""
+
+    def __init__(self, networks: Networks, record: dict[str, Any]) -> None:
+        self.networks, self.record = networks, record
+        self.id: str = record["Id"]
+
+    @property
+    def short_id(self) -> str:
+        """The first twelve digits of the id."""
+        return self.id[:12]
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.record["Name"])
+
+    @property
+    def driver(self) -> str:
+        """`bridge`, `host` or `null`."""
+        return str(self.record["Driver"])
+
+    @property
+    def predefined(self) -> bool:
+        """Whether it is one of the three that are always there."""
+        return self.name in PREDEFINED
+
+    @property
+    def endpoints(self) -> dict[str, dict[str, Any]]:
+        """Container id -> its name, aliases and addresses here; of those that run."""
+        found = self.record["Endpoints"]
+        return {id: endpoint for id, endpoint in found.items() if self.networks.lives(id)}
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What `docker network inspect` prints."""
+        shown = ("Name", "EndpointID", "MacAddress", "IPv4Address", "IPv6Address")
+        containers = {id: {key: one[key] for key in shown} for id, one in self.endpoints.items()}
+        return {key: value for key, value in self.record.items() if key not in ("Endpoints", "Asked")} | {
+            "Containers": containers
+        }
+
+    @property
+    def containers(self) -> list[Any]:
+        """The containers that run on it."""
+        return [self.networks.container(id) for id in self.endpoints]
+
+    @property
+    def subnet(self) -> str:
+        """Its range of addresses: `172.18.0.0/16`; empty for `host` and `none`."""
+        return str(self._config.get("Subnet", ""))
+
+    @property
+    def gateway(self) -> str:
+        """The address of the switch itself."""
+        return str(self._config.get("Gateway", "")).partition("/")[0]
+
+    @property
+    def internal(self) -> bool:
+        """Whether there is no way out of it."""
+        return bool(self.record["Internal"])
+
+    @property
+    def _config(self) -> Mapping[str, Any]:
+        return next(iter(self.record["IPAM"]["Config"] or ()), {})
+
+    def table(self) -> dict[str, list[str]]:
+        """Name -> addresses: what the name server answers on it. The default network has no names."""
+        return {} if self.predefined else names.table(self.endpoints.values())
+
+    def connect(
+        self,
+        container: Any,
+        aliases: list[str] | None = None,
+        links: Any = None,
+        ipv4_address: str | None = None,
+        ipv6_address: str | None = None,
+        link_local_ips: list[str] | None = None,
+        driver_opt: Mapping[str, str] | None = None,
+        mac_address: str | None = None,
+    ) -> None:
+        """Connect a container, by name, id or itself, whether it runs or not. Raises NotFound, Forbidden."""
+        asked = {
+            "IPAMConfig": {
+                key: value
+                for key, value in (
+                    ("IPv4Address", ipv4_address),
+                    ("IPv6Address", ipv6_address),
+                    ("LinkLocalIPs", link_local_ips),
+                )
+                if value
+            },
+            "Links": links,
+            "Aliases": aliases,
+            "MacAddress": mac_address or "",
+            "DriverOpts": driver_opt,
+        }
+        self.networks.container(container).connect(self, asked)
+
+    def disconnect(self, container: Any, force: bool = False) -> None:
+        """Take a container off it."""
+        self.networks.container(container).disconnect(self, force)
+
+    def remove(self) -> None:
+        """Delete it. Raises Forbidden while containers run on it."""
+        self.networks.remove(self)
+
+    def reload(self) -> None:
+        """Read it again."""
+        self.record = self.networks.read(self.id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"<Network: {self.short_id}>"

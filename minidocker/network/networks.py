@@ -1,0 +1,331 @@
+"""The networks of one store: made, found, listed, pruned; and the addresses that they give.
+
+networks/<id>.json    what a network is, and the endpoint of each container that runs on it
+networks/.lock        held by whoever changes one
+
+An endpoint counts for as long as its container's monitor lives (or somebody is starting it), so one whose monitor was
+killed gives its address back by itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from minidocker.content import FileLock, Store, read_json, write_json
+from minidocker.errors import Conflict, InvalidArgument, NotFound, Unsupported
+from minidocker.filters import texts
+from minidocker.network import pool
+from minidocker.network.filters import network_filter, prune_filter
+from minidocker.network.network import PREDEFINED, Forbidden, Network
+from minidocker.runtime import monitor
+from minidocker.times import now
+
+Found = list[Network]  # `list` itself is a method of Docker's
+BRIDGE = "com.docker.network.bridge."
+DEFAULTS = {  # the options of the default network, as Docker shows them
+    BRIDGE + "default_bridge": "true",
+    BRIDGE + "enable_icc": "true",
+    BRIDGE + "enable_ip_masquerade": "true",
+    BRIDGE + "host_binding_ipv4": "0.0.0.0",
+    BRIDGE + "name": "docker0",
+    "com.docker.network.driver.mtu": "1500",
+}
+
+
+class Networks:
+    """The networks of one store. `find` gives the container of a name or id."""
+
+    def __init__(self, store: Store, find: Callable[[Any], Any]) -> None:
+        self.store, self.container = store, find
+        self.folder = store.root / "networks"
+
+    # Making
+
+    def create(
+        self,
+        name: str,
+        driver: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        ipam: Mapping[str, Any] | None = None,
+        check_duplicate: bool | None = None,
+        internal: bool = False,
+        labels: Mapping[str, str] | None = None,
+        enable_ipv6: bool = False,
+        attachable: bool | None = None,
+        scope: str | None = None,
+        ingress: bool | None = None,
+    ) -> Network:
+        """Make a network. Raises Conflict (the name is in use), Forbidden, InvalidArgument, Unsupported, NotFound.
+
+        `ipam` is the API's: `{"Driver": "default", "Config": [{"Subnet": "10.9.0.0/24", "Gateway": "10.9.0.1"}]}`.
+        """
+        _check(name, driver or "bridge", enable_ipv6, scope, ingress, ipam or {})
+        asked = (ipam or {}).get("Config") or ()
+        with self._locked():
+            known = self._all()
+            if name in known:
+                raise Conflict(f"network with name {name} already exists")
+            taken = [network.subnet for network in known.values() if network.subnet]
+            record = _record(name, driver or "bridge", pool.config(asked, taken)) | {
+                "Internal": bool(internal),
+                "Attachable": bool(attachable),
+                "Options": {key: str(value) for key, value in (options or {}).items()},
+                "Labels": dict(labels or {}),
+                "Asked": any(entry.get("Subnet") for entry in asked),
+            }
+            self._write(record, lasting=True)
+        self.tell("create", record)
+        return Network(self, record)
+
+    # Finding
+
+    def get(self, network_id: str) -> Network:
+        """The network of a name, an id or the start of an id. Raises NotFound."""
+        known = self._known()
+        exact = [network for network in known.values() if network_id in (network.id, network.name)]
+        found = exact or [network for network in known.values() if network_id and network.id.startswith(network_id)]
+        if len(found) > 1:
+            words = f"network {network_id} is ambiguous ({len(found)} matches found on ID prefix)"
+            raise InvalidArgument(words)
+        if not found:
+            raise NotFound(f"network {network_id} not found")
+        return found[0]
+
+    def list(
+        self,
+        names: Iterable[str] | None = None,
+        ids: Iterable[str] | None = None,
+        filters: Mapping[str, Any] | None = None,
+        greedy: bool = False,
+    ) -> Found:
+        """Networks by name. Filters: driver, id, label, name, scope, type (custom, builtin), dangling."""
+        wanted = {key: texts(value) for key, value in (filters or {}).items()}
+        wanted |= {key: texts(value) for key, value in (("name", names), ("id", ids)) if value}
+        tests = [network_filter(key, values) for key, values in wanted.items()]
+        return [network for _, network in sorted(self._known().items()) if all(test(network) for test in tests)]
+
+    def prune(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Remove all that somebody made and no container runs on. Filters: label, until."""
+        tests = [prune_filter(key, texts(value)) for key, value in (filters or {}).items()]
+        gone = []
+        for network in self.list(filters={"dangling": True}):
+            if all(test(network) for test in tests):
+                self.remove(network)
+                gone.append(network.name)
+        return {"NetworksDeleted": gone or None}
+
+    def read(self, id: str) -> dict[str, Any]:
+        """What is written of a network. Raises NotFound."""
+        try:
+            record: dict[str, Any] = read_json(self._path(id))
+        except FileNotFoundError:
+            raise NotFound(f"network {id} not found") from None
+        return record
+
+    def lives(self, container_id: str) -> bool:
+        """Whether a container runs, or is just being started."""
+        folder = self.store.root / "containers" / container_id
+        if monitor.lives(folder):
+            return True
+        lock = FileLock(folder / "start.lock")
+        try:
+            idle = lock.acquire(blocking=False)
+        except OSError:
+            return False
+        if idle:
+            lock.release()
+        return not idle
+
+    # Who is on them
+
+    def join(self, network: Network, id: str, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Give a container its endpoint: an id, an address, names. Raises APIError where the address cannot be had."""
+        with self._locked():
+            network.reload()
+            network.record["Endpoints"] = others = {
+                other: endpoint for other, endpoint in network.endpoints.items() if other != id
+            }
+            endpoint = _endpoint(
+                network, name, asked, {one["IPv4Address"].partition("/")[0] for one in others.values()}
+            )
+            others[id] = endpoint
+            self._write(network.record)
+        self.tell("connect", network.record, id)
+        return endpoint
+
+    def leave(self, network_id: str, id: str) -> None:
+        """Take a container off a network; nothing happens where it is not on it, or the network has gone."""
+        with self._locked():
+            try:
+                record = self.read(network_id)
+            except NotFound:
+                return
+            if record["Endpoints"].pop(id, None) is None:
+                return
+            self._write(record)
+        self.tell("disconnect", record, id)
+
+    def renamed(self, id: str, name: str) -> None:
+        """A container has a new name: from now on, that is what the others ask for."""
+        with self._locked():
+            for network in self._all().values():
+                if id in network.record["Endpoints"]:
+                    network.record["Endpoints"][id]["Name"] = name
+                    self._write(network.record)
+
+    def remove(self, network: Network) -> None:
+        """Delete a network. Raises Forbidden, NotFound."""
+        if network.predefined:
+            raise Forbidden(f"{network.name} is a pre-defined network and cannot be removed")
+        with self._locked():
+            network.reload()
+            if network.endpoints:
+                words = f"error while removing network: network {network.name} id {network.id} has active endpoints"
+                raise Forbidden(words)
+            self._path(network.id).unlink()
+        self.tell("destroy", network.record)
+
+    def tell(self, action: str, record: Mapping[str, Any], container: str = "") -> None:
+        """Write down what happened to a network."""
+        about = {"name": record["Name"], "type": record["Driver"]}
+        self.store.tell("network", action, record["Id"], about | ({"container": container} if container else {}))
+
+    # On disk
+
+    def _known(self) -> dict[str, Network]:
+        """All networks by name; the three that are always there are made when somebody looks for the first time."""
+        found = self._all()
+        if PREDEFINED.keys() <= found.keys():
+            return found
+        with self._locked():
+            return self._all()
+
+    def _all(self) -> dict[str, Network]:
+        found = {}
+        for path in self.folder.glob("*.json"):
+            try:
+                network = Network(self, read_json(path))
+            except FileNotFoundError:  # removed meanwhile
+                continue
+            found[network.name] = network
+        return found
+
+    def _locked(self) -> _Locked:
+        return _Locked(self)
+
+    def _path(self, id: str) -> Path:
+        return self.folder / f"{id}.json"
+
+    def _write(self, record: Mapping[str, Any], lasting: bool = False) -> None:
+        write_json(self._path(record["Id"]), record, sync=lasting)  # endpoints do not outlive the machine's run
+
+    def found(self) -> None:
+        """Make the three networks that are always there, where they are not. For whoever holds the lock."""
+        known = self._all()
+        for name, driver in PREDEFINED.items():
+            if name not in known:
+                taken = [network.subnet for network in known.values() if network.subnet]
+                config = pool.config((), taken) if name == "bridge" else []
+                record = _record(name, driver, config) | {"Options": DEFAULTS if name == "bridge" else {}}
+                self._write(record, lasting=True)
+
+
+class _Locked(FileLock):
+    """The lock on all networks of a store; whoever has it finds the predefined ones there."""
+
+    def __init__(self, networks: Networks) -> None:
+        networks.folder.mkdir(mode=0o700, exist_ok=True)
+        super().__init__(networks.folder / ".lock")
+        self.networks = networks
+
+    def __enter__(self) -> _Locked:
+        self.acquire()
+        try:
+            self.networks.found()
+        except BaseException:
+            self.release()
+            raise
+        return self
+
+
+def _record(name: str, driver: str, config: list[dict[str, Any]]) -> dict[str, Any]:
+    """A new network under the keys of the API, and the endpoints on it."""
+    return {
+        "Name": name,
+        "Id": os.urandom(32).hex(),
+        "Created": now(),
+        "Scope": "local",
+        "Driver": driver,
+        "EnableIPv6": False,
+        "IPAM": {"Driver": "default", "Options": None if name in PREDEFINED else {}, "Config": config},
+        "Internal": False,
+        "Attachable": False,
+        "Ingress": False,
+        "ConfigFrom": {"Network": ""},
+        "ConfigOnly": False,
+        "Options": {},
+        "Labels": {},
+        "Asked": False,
+        "Endpoints": {},
+    }
+
+
+def _check(name: str, driver: str, ipv6: bool, scope: Any, ingress: Any, ipam: Mapping[str, Any]) -> None:
+    """Raise what speaks against a new network."""
+    if not name.strip():
+        raise InvalidArgument("invalid name: name is empty")
+    if name in PREDEFINED:
+        raise Forbidden(f"operation is not permitted on predefined {name} network")
+    if driver in ("host", "null"):
+        raise Forbidden(f'only one instance of "{driver}" network is allowed')
+    if driver != "bridge":
+        raise NotFound(f'plugin "{driver}" not found')
+    if ipv6:
+        raise Unsupported("minidocker's networks have IPv4 addresses only; leave --ipv6 out")
+    if scope not in (None, "", "local") or ingress:
+        raise Unsupported("networks over several machines belong to a swarm, which minidocker is not; use scope local")
+    if (ipam.get("Driver") or "default") != "default":
+        raise NotFound(f"ipam driver {ipam['Driver']!r} not found: minidocker has 'default'")
+
+
+def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
+    """The endpoint of a container on a network."""
+    endpoint = {
+        "Name": name,
+        "EndpointID": os.urandom(32).hex(),
+        "MacAddress": "",
+        "IPv4Address": "",
+        "IPv6Address": "",
+        "Aliases": [str(alias) for alias in asked.get("Aliases") or ()],
+    }
+    if network.driver != "bridge":
+        return endpoint
+    config = network.record["IPAM"]["Config"][0]
+    taken = taken | {network.gateway, *(config.get("AuxiliaryAddresses") or {}).values()}
+    wanted = check_address(network, asked)
+    if wanted:
+        ip = pool.claim(wanted, network.subnet, taken)
+    else:
+        ip = pool.address(network.subnet, config.get("IPRange", ""), taken)
+    size = network.subnet.partition("/")[2]
+    return endpoint | {"IPv4Address": f"{ip}/{size}", "MacAddress": asked.get("MacAddress") or pool.hardware(ip)}
+
+
+def check_address(network: Network, asked: Mapping[str, Any]) -> str:
+    """The address that a container asks for, if any. Raises InvalidArgument in Docker's words."""
+    ipam = asked.get("IPAMConfig") or {}
+    if ipam.get("IPv6Address") or ipam.get("LinkLocalIPs"):
+        raise Unsupported("minidocker's networks have IPv4 addresses only; leave the others out")
+    wanted = ipam.get("IPv4Address") or ""
+    if wanted and network.predefined:
+        raise InvalidArgument("user specified IP address is supported on user defined networks only")
+    if wanted and not network.record["Asked"]:
+        raise InvalidArgument(
+            "user specified IP address is supported only when connecting to networks with user configured subnets"
+        )
+    if asked.get("Aliases") and network.predefined:
+        raise InvalidArgument("network-scoped alias is supported only for containers in user defined networks")
+    return str(wanted)
