@@ -27,6 +27,7 @@ class Process:
 
     With `tty` its streams are a terminal of `size` (height, width). `stdin` is `open` where those who are attached may
     write to it, `once` where it ends with the first of them, and else "": it has none.
+    `groups` are more of them that it shall be in, by name or number (`--group-add`).
     """
 
     args: tuple[str, ...]
@@ -36,6 +37,7 @@ class Process:
     tty: bool = False
     size: tuple[int, int] = (0, 0)
     stdin: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class LayerLike(Protocol):
@@ -120,6 +122,17 @@ class LogFile:
 
 
 @dataclass(frozen=True)
+class Names:
+    """What a container calls itself and others: in `/etc/hosts`, `/etc/resolv.conf`. Empty: as the machine does it."""
+
+    domain: str = ""
+    hosts: tuple[str, ...] = ()  # `name:address`
+    servers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Box:
     """A container as a runtime sees it: its folder, the layers (bottom first), and what to run how."""
 
@@ -133,6 +146,11 @@ class Box:
     restart: tuple[str, int] = ("no", 0)  # Docker's restart policy and its maximum retry count
     log: bool = True  # else its streams are those of who starts it; nobody can attach
     log_file: LogFile | None = LogFile()
+    names: Names = Names()
+    share: Mapping[str, str] = field(default_factory=dict)  # pid, ipc, uts, net, cgroup, user: whose it has, `host`
+    # or `container:<id>`; those that are not here are its own. ipc may be `none` or `shareable`, too.
+    init: bool = False  # process 1 is an init, which reaps, and the program its child
+    sysctls: Mapping[str, str] = field(default_factory=dict)
     throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
 
 

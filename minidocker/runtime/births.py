@@ -4,7 +4,7 @@ The child says nothing when all is well: its end of a pipe closes when it become
 there why it could not, in Docker's words, with Docker's exit code.
 """
 
-# ruff: noqa: PTH115, PTH123
+# ruff: noqa: PTH110, PTH115, PTH123
 from __future__ import annotations
 
 import json
@@ -19,6 +19,19 @@ from typing import Any
 from minidocker.runtime import linux
 from minidocker.runtime.inside import Refusal
 
+KINDS = {  # of namespaces, as in /proc/<pid>/ns, and the flags of clone(2) for them
+    "user": linux.NEWUSER,
+    "mnt": linux.NEWNS,
+    "pid": linux.NEWPID,
+    "uts": linux.NEWUTS,
+    "ipc": linux.NEWIPC,
+    "net": linux.NEWNET,
+    "cgroup": linux.NEWCGROUP,
+    "time": linux.NEWTIME,
+}
+
+MAPPERS = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"  # where newuidmap and newgidmap are
+
 
 class Newborn:
     """A process in new namespaces, from its birth until it is a program. It dies with whoever bore it.
@@ -30,11 +43,16 @@ class Newborn:
     master: int | None = None
 
     def __init__(
-        self, userns: str, flags: int, become: Callable[[socket.socket], None], kind: tuple[str, str] = ("", "")
+        self,
+        userns: str,
+        flags: int,
+        become: Callable[[socket.socket], None],
+        kind: str = "",
+        clone: Callable[[int], int] = linux.clone,
     ) -> None:
         self.kind = kind
         self.orders, theirs = socket.socketpair()
-        self.pid = linux.clone(flags)
+        self.pid = clone(flags)
         if self.pid == 0:
             try:
                 linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -72,20 +90,30 @@ class Newborn:
 
 def bear(box: Mapping[str, Any], become: Callable[[], None], flags: int | None = None) -> int:
     """Start a process in new namespaces that will `become` a program; return its number once it has. Raises Refusal."""
-    flags = namespaces(box["userns"], box["network"]) if flags is None else flags
+    flags = namespaces(box["userns"], box["share"]) if flags is None else flags
     return Newborn(box["userns"], flags, lambda _: become()).runs()
 
 
-def namespaces(userns: str, network: str) -> int:
-    """The clone flags of a container: seven new namespaces, or fewer where it asks for the host's."""
-    flags = linux.NEWNS | linux.NEWPID | linux.NEWUTS | linux.NEWIPC | linux.NEWCGROUP
-    flags |= 0 if network == "host" else linux.NEWNET
-    return flags | (linux.NEWUSER if userns else 0)
+def namespaces(userns: str, share: Mapping[str, str]) -> int:
+    """The clone flags of a container: eight new namespaces, less those that it shares with others."""
+    shared = {kind for kind, whose in share.items() if whose == "host" or whose.startswith("container:")}
+    shared |= set() if userns else {"user"}
+    return sum(flag for kind, flag in KINDS.items() if kind not in shared)
 
 
 def map_ids(child: int, how: str) -> None:
-    """Map the ids of a new user namespace: `same` ones inside and outside, or only `one`: we are root inside."""
+    """Map the ids of a new user namespace: `same` ones inside and outside, only `one` (we are root inside), or ranges.
+
+    Ranges are those of newuidmap(1), then those of newgidmap(1): `0 1000 1 1 100000 65536/0 1000 1 1 100000 65536`.
+    """
     if not how:
+        return
+    if how[0].isdigit():
+        for kind, ranges in zip(("uid", "gid"), how.split("/"), strict=True):
+            args = [f"new{kind}map", str(child), *ranges.split()]
+            _, status = os.waitpid(os.posix_spawnp(args[0], args, {"PATH": MAPPERS}), 0)
+            if status:
+                raise Refusal(f"{args[0]} does not map what /etc/sub{kind} says: see `minidocker doctor`")
         return
     if how == "one":
         with open(f"/proc/{child}/setgroups", "w") as file:
@@ -145,17 +173,9 @@ def exit_status(child: int) -> int:
 
 
 def other_namespaces(pid: int) -> int:
-    """The clone flags of those namespaces in which a process is and we are not."""
-    kinds = {
-        "user": linux.NEWUSER,
-        "mnt": linux.NEWNS,
-        "pid": linux.NEWPID,
-        "uts": linux.NEWUTS,
-        "ipc": linux.NEWIPC,
-        "net": linux.NEWNET,
-        "cgroup": linux.NEWCGROUP,
-    }
-    return sum(flag for kind, flag in kinds.items() if not same_namespace(pid, kind))
+    """The clone flags of those namespaces in which a process is and we are not; a kernel may not have all kinds."""
+    there = {kind: flag for kind, flag in KINDS.items() if os.path.exists(f"/proc/self/ns/{kind}")}
+    return sum(flag for kind, flag in there.items() if not same_namespace(pid, kind))
 
 
 def same_namespace(pid: int, kind: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 from minidocker.errors import StartError
 from minidocker.runtime import Mount
 from minidocker.runtime.mounted import FileSystem, Held, failure, mounted
+from minidocker.runtime.names import TARGETS
 from minidocker.tree import Entry, Tree, directory, file, parents, prefix, resolve, symlink
 from minidocker.union import Union
 
@@ -24,19 +25,17 @@ READ, WRITE, EXECUTE = 4, 2, 1
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 
-def machine_files(hostname: str) -> Tree:
+def machine_files(named: Mapping[str, str]) -> Tree:
     """What is no part of any layer: devices, and the files that Docker mounts into `/etc`."""
     entries = {f"/dev/{name}": Entry("char", 0o666, device=device) for name, device in DEVICES.items()}
     links = {"stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2", "fd": "/proc/self/fd"}
     entries |= {f"/dev/{name}": symlink(target) for name, target in links.items()}
-    hosts = f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t{hostname}\n"
     return Tree(
         entries
         | {"/dev/shm": directory(0o1777), "/dev/pts": directory(), "/sys": directory(0o555)}
         | {"/proc": directory(0o555), "/proc/self/fd": directory(0o500)}
         | {"/proc/version": file(b"minidocker simulated runtime\n", 0o444)}
-        | {"/etc/hostname": file(f"{hostname}\n".encode()), "/etc/hosts": file(hosts.encode())}
-        | {"/etc/resolv.conf": file(b"")}
+        | {TARGETS[name]: file(text.encode()) for name, text in named.items()}
     )
 
 
@@ -45,7 +44,7 @@ class Mounts:
     """Which file system answers for a path; shared by all processes of a container."""
 
     root: Union
-    hostname: str = "localhost"
+    named: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys(TARGETS, ""))  # what `names.contents` says
     mounts: Sequence[Mount] = ()
     read_only: bool = False
     volumes: Mapping[Path, Held] = field(default_factory=dict)
@@ -53,10 +52,10 @@ class Mounts:
     table: dict[str, tuple[FileSystem, bool]] = field(default_factory=dict)  # mount point -> file system, read-only
 
     def __post_init__(self) -> None:
-        machine = Union(lower=machine_files(self.hostname))
+        machine = Union(lower=machine_files(self.named))
         self.table["/dev"] = (machine, False)
         self.table["/proc"] = self.table["/sys"] = (machine, True)
-        for name in ("/etc/hostname", "/etc/hosts", "/etc/resolv.conf"):
+        for name in TARGETS.values():
             self.table[name] = (machine, False)
         for mount in sorted(self.mounts, key=lambda mount: mount.target.count("/")):
             self._mount(mount, posixpath.normpath(mount.target))

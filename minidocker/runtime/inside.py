@@ -17,11 +17,11 @@ import posixpath
 import signal
 import socket
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from minidocker.runtime import linux
+from minidocker.runtime import linux, reaper
 
 STAGE = "/proc"  # any folder that there is: what is mounted on it for a moment only we see
 PLACEHOLDER = "user.minidocker.mountpoint"  # marks what is there only for something to be mounted on
@@ -40,6 +40,9 @@ MASKED = (
     *("/sys/devices/virtual/powercap", "/sys/firmware"),
 )
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+IPC_SYSCTLS = frozenset(
+    "kernel." + name for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
+)
 CAPABILITIES = {  # what root in a container may do; the numbers are those of capabilities(7)
     "CHOWN": 0,
     "DAC_OVERRIDE": 1,
@@ -74,7 +77,7 @@ class Refusal(Exception):
 # The walls
 
 
-def prepare(network: str, rootless: bool) -> dict[str, int]:
+def prepare(network: str, rootless: bool, share: Mapping[str, str]) -> dict[str, int]:
     """Do what is the same for all containers: the network, and /proc, /sys and /dev as detached trees of mounts.
 
     They are put together on a stage, which nobody sees any more when their copies are attached in `build`.
@@ -83,10 +86,11 @@ def prepare(network: str, rootless: bool) -> dict[str, int]:
     if network == "none":
         loopback_up()
     linux.mount("", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    host = {path: linux.open_tree(linux.AT_FDCWD, path) for path in of_the_host(share)}
     linux.mount("tmpfs", STAGE, "tmpfs", linux.MS_NOSUID)
     stage = os.open(STAGE, os.O_PATH | os.O_DIRECTORY)
-    mount_kernel(stage, network)
-    mount_devices(stage, "" if rootless else ",gid=5")
+    mount_kernel(stage, network, host.get("/proc"))
+    mount_devices(stage, "" if rootless else ",gid=5", share.get("ipc", ""), host)
     seal(stage, network)
     trees = {path: linux.open_tree(linux.open_inside(stage, path, os.O_PATH), "") for path in ("/proc", "/sys", "/dev")}
     os.close(stage)
@@ -95,16 +99,26 @@ def prepare(network: str, rootless: bool) -> dict[str, int]:
     return trees
 
 
-def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None) -> None:
-    """Make this process's new namespaces into the container's: host name, root file system."""
-    trees = prepare(box["network"], box["rootless"]) if trees is None else trees
+def of_the_host(share: Mapping[str, str]) -> list[str]:
+    """What of the host's a container sees that shares namespaces with it: nobody can mount these for it."""
+    shown = {"pid": ["/proc"], "ipc": ["/dev/shm", "/dev/mqueue"]}
+    wanted = [path for kind, paths in shown.items() if share.get(kind) == "host" for path in paths]
+    return [path for path in wanted if os.path.exists(path)]
+
+
+def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, shared_memory: Sequence[int] = ()) -> None:
+    """Make this process's new namespaces into the container's: its names, its settings, its root file system."""
+    share = box["share"]
+    trees = prepare(box["network"], box["rootless"], share) if trees is None else trees
     os.umask(0)
-    if box["hostname"]:
-        socket.sethostname(box["hostname"])
+    if box["hostname"] and share.get("uts") != "host":
+        name_machine(box["hostname"], box["names"]["domain"])
+    for name, value in box["sysctls"].items():
+        set_sysctl(name, value, share)
     mounts = [(wanted, open_source(wanted)) for wanted in (*box["files"], *box["mounts"])]
     mount_overlay(box["path"], box["layers"])
     root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
-    for path, tree in trees.items():
+    for path, tree in (*trees.items(), *(("/dev/shm", tree) for tree in shared_memory)):
         linux.move_mount(tree, target_of(root, path))
     for wanted, source in sorted(mounts, key=lambda pair: pair[0]["target"].count("/")):
         attach(root, source, wanted)
@@ -118,6 +132,38 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None) -> Non
     linux.pivot_root(".", ".")  # from here to the next line the old root lies over the new one, and `/..` leads there
     linux.detach(".")
     os.chdir("/")
+
+
+def name_machine(name: str, domain: str) -> None:
+    """Set the host name, and the NIS domain name."""
+    try:
+        socket.sethostname(name)
+        if domain:
+            linux.setdomainname(domain)
+    except OSError as error:
+        raise Refusal(f"sethostname: {reason(error)}") from None
+
+
+def set_sysctl(name: str, value: str, share: Mapping[str, str]) -> None:
+    """Change a setting of the kernel in the namespaces that are ours. Raises Refusal where it is in none of them."""
+    name = name.replace("/", ".")
+    if name in IPC_SYSCTLS or name.startswith("fs.mqueue."):
+        if share.get("ipc") == "host":
+            raise Refusal(f'sysctl "{name}" is not allowed in the hosts ipc namespace')
+    elif name.startswith("net."):
+        if share.get("net") == "host":
+            raise Refusal(f'sysctl "{name}" not allowed in host network namespace')
+    elif name == "kernel.hostname":
+        raise Refusal(f'sysctl "{name}" is not allowed as it conflicts with the OCI "hostname" field')
+    elif name != "kernel.domainname" or share.get("uts") == "host":
+        raise Refusal(f'sysctl "{name}" is not in a separate kernel namespace')
+    path = f"/proc/sys/{name.replace('.', '/')}"  # no dot is left in it: nothing leads out
+    try:
+        fd = os.open(path, os.O_WRONLY)
+        os.write(fd, value.encode())
+        os.close(fd)
+    except OSError as error:
+        raise Refusal(f"open {path}: {reason(error)}") from None
 
 
 def loopback_up() -> None:
@@ -146,9 +192,12 @@ def mount_overlay(path: str, layers: list[str]) -> None:
         raise Refusal(text) from None
 
 
-def mount_kernel(root: int, network: str) -> None:
+def mount_kernel(root: int, network: str, processes: int | None) -> None:
     """Mount /proc and /sys: the kernel's own file systems, as these namespaces see them."""
-    mount_on(root, "/proc", "proc", SAFE)
+    if processes is None:
+        mount_on(root, "/proc", "proc", SAFE)
+    else:
+        linux.move_mount(processes, target_of(root, "/proc"))
     try:
         if network == "host":
             raise PermissionError  # a sysfs belongs to a network namespace, and this one is not ours
@@ -160,9 +209,9 @@ def mount_kernel(root: int, network: str) -> None:
         mount_on(root, "/sys/fs/cgroup", "cgroup2", SAFE | linux.MS_RDONLY)
 
 
-def mount_devices(root: int, terminal_group: str) -> None:
+def mount_devices(root: int, terminal_group: str, ipc: str, host: Mapping[str, int]) -> None:
     """Mount /dev: the harmless devices of the host, bound one by one, and a few file systems of its own."""
-    mount_on(root, "/dev", "tmpfs", linux.MS_NOSUID, "mode=755,size=65536k")
+    mount_on(root, "/dev", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=65536k")
     dev = linux.open_inside(root, "/dev", os.O_RDONLY | os.O_DIRECTORY)
     os.fchdir(dev)
     for name in DEVICES:
@@ -171,12 +220,16 @@ def mount_devices(root: int, terminal_group: str) -> None:
             bind(f"/dev/{name}", os.open(name, os.O_PATH))
     for name, target in LINKS.items():
         os.symlink(target, name)
-    for name in ("pts", "shm", "mqueue"):
+    for name in ("pts", "mqueue") if ipc == "none" else ("pts", "shm", "mqueue"):
         os.mkdir(name, 0o755)
     quiet = linux.MS_NOSUID | linux.MS_NOEXEC
     linux.mount("devpts", "pts", "devpts", quiet, f"newinstance,ptmxmode=0666,mode=0620{terminal_group}")
-    linux.mount("shm", "shm", "tmpfs", SAFE, "mode=1777,size=65536k")
-    linux.mount("mqueue", "mqueue", "mqueue", SAFE)
+    if not (ipc in ("host", "none") or ipc.startswith("container:")):
+        linux.mount("shm", "shm", "tmpfs", SAFE, "mode=1777,size=65536k")
+    if ipc != "host":
+        linux.mount("mqueue", "mqueue", "mqueue", SAFE)
+    for path in host.keys() - {"/proc"}:
+        linux.move_mount(host[path], target_of(root, path))
 
 
 def open_source(wanted: Mapping[str, Any]) -> int:
@@ -359,6 +412,18 @@ def identify(root: int, spec: str) -> Identity:
     return Identity(uid, group_id, (), home)
 
 
+def more_groups(root: int, wanted: Sequence[str]) -> tuple[int, ...]:
+    """The ids of further groups (`--group-add`): numbers, or names in the container's own table. Raises Refusal."""
+    found = {row[0]: int(row[2]) for row in rows(root, "/etc/group", 4)} if wanted else {}
+    ids = []
+    for group in wanted:
+        id = number(group)
+        if id is None and group not in found:
+            raise Refusal(f"Unable to find group {group}: no matching entries in group file")
+        ids.append(found[group] if id is None else id)
+    return tuple(ids)
+
+
 def number(text: str) -> int | None:
     """The id that a text spells, None where it is a name. Raises Refusal where no id can be that large."""
     if not text.isdecimal():
@@ -385,10 +450,16 @@ def rows(root: int, path: str, fields: int) -> Iterator[list[str]]:
 # The program
 
 
-def step_in(process: Mapping[str, Any], rootless: bool) -> None:
-    """Become the program: user, capabilities, folder, signals, `execve`. Never returns; raises Refusal."""
+def step_in(process: Mapping[str, Any], rootless: bool, init: bool = False) -> None:
+    """Become the program: user, capabilities, folder, signals, `execve`. Never returns; raises Refusal.
+
+    With `init` the program is a child, and we stay and look after it.
+    """
     root = os.open("/", os.O_PATH | os.O_DIRECTORY)
     who = identify(root, process["user"])
+    groups = more_groups(root, process["groups"])
+    if rootless and groups:
+        raise Refusal("unable to add groups: started without root, a container has only the group 0")
     if rootless and (who.uid or who.gid):
         text = f"unable to run as user {process['user']}: started without root, a container has only the user 0; "
         raise Refusal(text + "start minidocker as root, or leave the user out")
@@ -401,7 +472,7 @@ def step_in(process: Mapping[str, Any], rootless: bool) -> None:
         os.fchown(0, who.uid, -1)
     linux.drop_bounding(DEFAULT_CAPABILITIES)
     if not rootless:
-        os.setgroups(who.groups)
+        os.setgroups(list(dict.fromkeys((who.gid, *who.groups, *groups))))  # as Docker: its own among them
     os.setresgid(who.gid, who.gid, who.gid)
     os.setresuid(who.uid, who.uid, who.uid)
     linux.set_capabilities(0 if who.uid else DEFAULT_CAPABILITIES)
@@ -413,6 +484,8 @@ def step_in(process: Mapping[str, Any], rootless: bool) -> None:
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     linux.close_on_exec(3)
+    if init:
+        reaper.stay_behind(process["args"])
     execute(path, process["args"], env)
 
 

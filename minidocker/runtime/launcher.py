@@ -68,20 +68,20 @@ def main(fd: int) -> None:
         if os.fork() == 0:
             os.close(taken_end)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            spare = bear_ahead(*kind.decode().split("/")) if kind == last != NO_CONTAINER else None
+            spare = bear_ahead(*kind.decode().split(" ", 1)) if kind == last != NO_CONTAINER else None
             data, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
             if data:
                 server.close()
                 worker(socket.socket(fileno=fds[0]), taken_start, spare)
             os._exit(0)
         os.close(taken_start)
-        last, kind = kind, os.read(taken_end, 64)
+        last, kind = kind, os.read(taken_end, 512)
         if not kind:
             return  # nobody is left who could ask
         os.close(taken_end)
 
 
-def bear_ahead(userns: str, network: str) -> Newborn | None:
+def bear_ahead(network: str, userns: str) -> Newborn | None:
     """A container's first process, ready for what is the container's own, since two alike make a third one likely."""
     with suppress(OSError):
         return shim.bear_first(userns, network)
@@ -96,7 +96,7 @@ def worker(client: socket.socket, taken: int, spare: Newborn | None) -> None:
         request, fds = receive(client)
     box = request.get("box")
     with suppress(BrokenPipeError):
-        os.write(taken, f"{box['userns']}/{box['network']}".encode() if box else NO_CONTAINER)
+        os.write(taken, (shim.kind(box).encode() if box else b"") or NO_CONTAINER)
     os.close(taken)
     stdio = streams(request, fds)
     clients = [Client(*pair) for pair in zip(fds[sum(request["stdio"]) :], request["clients"], strict=True)]

@@ -22,7 +22,7 @@ from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import StartError
 from minidocker.layer import Changeset, diff
-from minidocker.runtime import Box, Process, Stdio, Volume, kernel, monitor
+from minidocker.runtime import Box, Process, Stdio, Volume, kernel, monitor, names
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
 from minidocker.runtime.jsonlog import pieces
@@ -197,8 +197,7 @@ class Machine:
     def __init__(self, box: Box, disk: Disk, main: bool, volumes: Mapping[Path, Disk] | None = None) -> None:
         self.box, self.disk, self.main = box, disk, main
         self.disks = [disk, *(volumes or {}).values()]
-        host = box.hostname or "localhost"
-        self.mounts = Mounts(disk.view, host, box.mounts, box.read_only, volumes or {}, disk.stubs)
+        self.mounts = Mounts(disk.view, names.contents(box), box.mounts, box.read_only, volumes or {}, disk.stubs)
         self.kernel = Kernel(COMMANDS, self.between)
         self.kernel.outside = self.pass_on
         self.nap, self.taken = SHORTEST_NAP, time.monotonic()

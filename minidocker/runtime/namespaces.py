@@ -14,28 +14,20 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from minidocker.errors import APIError, Conflict, StartError
+from minidocker.errors import APIError, Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, freezer, overlay, probe
+from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, freezer, joining, names, overlay, probe
 from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
 from minidocker.runtime.mounting import describe, writable
 from minidocker.runtime.shim import WAKE
 from minidocker.runtime.state import read_state, state_lock, write_state
 
-FILES = {"hostname": "/etc/hostname", "hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
-HOSTS = """127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-fe00::\tip6-localnet
-ff00::\tip6-mcastprefix
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-"""
 BOOTSTRAP = """import sys, types
 for name, folder in zip(("minidocker", "minidocker.runtime"), sys.argv[1:]):
     sys.modules[name] = package = types.ModuleType(name)
@@ -59,8 +51,8 @@ class Namespaces:
 
     @cached_property
     def _userns(self) -> str:
-        """As root: whether a container gets a user namespace, which it does wherever that works."""
-        return probe.report(self.folder).userns
+        """How the ids of a container's user namespace are mapped; empty where it has none: as root, on few machines."""
+        return probe.report(self.folder).userns or ("one" if self.rootless else "")
 
     def close(self) -> None:
         """Let the launcher go. Containers live on, each with its monitor."""
@@ -76,15 +68,22 @@ class Namespaces:
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
         """Run one more process inside and return its exit code. It is killed when this engine goes away meanwhile."""
-        pid = running(box)["Pid"]
-        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": self.rootless, "record": None}
+        pid = open_to_us(running(box)["Pid"])
+        request = {
+            "do": "exec",
+            "pid": pid,
+            "process": asdict(process),
+            "rootless": self._userns == "one",
+            "record": None,
+        }
         with self._launcher.ask(request, stdio) as answers:
             return int(answered(answers)["exit_code"])
 
     def spawn(self, box: Box, process: Process, record: dict[str, Any], clients: Sequence[Client]) -> int:
         """Run one more process inside; its number. Whatever becomes of it, its record tells."""
-        pid = running(box)["Pid"]
-        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": self.rootless, "record": record}
+        pid = open_to_us(running(box)["Pid"])
+        single = self._userns == "one"
+        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": single, "record": record}
         with self._launcher.ask(request, Stdio(clients=tuple(clients))) as answers:
             return int(answered(answers)["pid"])
 
@@ -109,9 +108,14 @@ class Namespaces:
         path = box.path.absolute()
         layers = writable(path, [layer.path().absolute() for layer in box.layers])
         prepare(box)
+        share = ({"net": "host"} if box.network == "host" else {}) | dict(box.share)
+        userns = "" if share.get("user") == "host" else self._userns
+        if not userns and self.rootless:
+            raise Unsupported("started without root, a container always has a user namespace: leave out --userns host")
+        named_by = path.parent / share["net"].partition(":")[2] if box.network == "container" else path
         own = [
-            describe(Bind(str(path / name), target), path, self.rootless)
-            for name, target in FILES.items()
+            describe(Bind(str(named_by / name), target), path, self.rootless)
+            for name, target in names.TARGETS.items()
             if target not in {mount.target for mount in box.mounts}
         ]
         return {
@@ -119,6 +123,10 @@ class Namespaces:
             "layers": layers,
             "process": asdict(box.process),
             "hostname": box.hostname,
+            "names": asdict(box.names),
+            "share": share,
+            "init": box.init,
+            "sysctls": dict(box.sysctls),
             "mounts": [
                 describe(mount, path / "mounts" / str(number), self.rootless) for number, mount in enumerate(box.mounts)
             ],
@@ -129,8 +137,8 @@ class Namespaces:
             "log": box.log,
             "log_file": asdict(box.log_file) if box.log_file else None,
             "throwaway": box.throwaway,
-            "rootless": self.rootless,
-            "userns": "one" if self.rootless else self._userns,
+            "rootless": userns == "one",
+            "userns": userns,
         }
 
     def signal(self, box: Box, signum: int) -> None:
@@ -161,16 +169,16 @@ class Namespaces:
                 word = "already paused" if paused and state["Pid"] else "not paused" if state["Pid"] else "restarting"
                 raise Conflict(f"Container {box.path.name} is {word}")
             if paused:
-                freezer.freeze(box.path, lambda: pids(state["Pid"]))
+                freezer.freeze(box.path, lambda: pids(box, state["Pid"]))
             else:
-                freezer.thaw(box.path, pids(state["Pid"]))
+                freezer.thaw(box.path, pids(box, state["Pid"]))
             status = "paused" if paused else "running"
             write_state(str(box.path), state | {"Paused": paused, "Status": status})
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside: `pid`, `ppid` (the host's numbers), `user`, `command`."""
         found = []
-        for pid in pids(running(box)["Pid"]):
+        for pid in pids(box, running(box)["Pid"]):
             with suppress(OSError):
                 found.append(describe_process(pid, self.rootless))
         return found
@@ -186,13 +194,14 @@ class Namespaces:
     def apply(self, box: Box, changes: Changeset) -> None:
         """Write entries into the container's file system as its processes see it, mounts included, running or not."""
         if has_monitor(box.path) and (pid := running(box)["Pid"]):
-            root = os.open(f"/proc/{pid}/root", os.O_RDONLY | os.O_DIRECTORY)
+            root = os.open(f"/proc/{open_to_us(pid)}/root", os.O_RDONLY | os.O_DIRECTORY)
             try:
                 if running(box)["Pid"] == pid:  # still: so it is the container's, and no other that got its number
                     return overlay.apply(changes, root, rootless=self.rootless)
             finally:
                 os.close(root)
-        with self._launcher.ask({"do": "hold", "box": self._prepare(box)}, NO_STDIO) as held:
+        alone = replace(box, network="none", share={}, sysctls={})
+        with self._launcher.ask({"do": "hold", "box": self._prepare(alone)}, NO_STDIO) as held:
             overlay.apply(changes, f"/proc/{answered(held)['pid']}/root", rootless=self.rootless)
             held.shutdown(socket.SHUT_WR)
             answered(held)
@@ -225,10 +234,14 @@ def prepare(box: Box) -> None:
     """Make the files of its own that a container's folder must hold before its first start."""
     path = box.path
     freezer.clean(path)  # of one that was paused when its monitor was killed
-    resolver = Path("/etc/resolv.conf")
-    write_file(path / "hostname", f"{box.hostname}\n".encode())
-    write_file(path / "hosts", (f"{HOSTS}127.0.1.1\t{box.hostname}\n" if box.hostname else HOSTS).encode())
-    write_file(path / "resolv.conf", resolver.read_bytes() if resolver.is_file() else b"")
+    for name, text in names.contents(box, read_here).items():
+        write_file(path / name, text.encode(errors="surrogateescape"))
+
+
+def read_here(path: str) -> str:
+    """A file of this machine; empty where there is none."""
+    there = Path(path)
+    return there.read_text(errors="surrogateescape") if there.is_file() else ""
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -277,11 +290,19 @@ def process(pid: int) -> Iterator[int]:
         os.close(fd)
 
 
-def pids(first: int) -> list[int]:
-    """The host's numbers of all processes in the pid namespace of `first`."""
-    mine = namespace(first)
-    found = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
-    return [pid for pid in sorted(found) if mine and namespace(pid) == mine]
+def pids(box: Box, first: int) -> list[int]:
+    """The host's numbers of all processes of a container: those in its mount namespace, which it never shares.
+
+    What has ended, but not been waited for, is in none; a pid namespace that is the container's own still has it.
+    """
+    shown = open_to_us(first)
+    mounts, own = joining.mount_namespace(shown), "" if "pid" in box.share else namespace(shown)
+
+    def belongs(pid: int) -> bool:
+        there = joining.mount_namespace(pid)
+        return pid == first or (bool(there) and there == mounts) or (not there and bool(own) and namespace(pid) == own)
+
+    return [pid for pid in joining.all_pids() if belongs(pid)]
 
 
 def namespace(pid: int) -> str:
@@ -290,6 +311,18 @@ def namespace(pid: int) -> str:
         return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except OSError:
         return ""
+
+
+def open_to_us(first: int) -> int:
+    """The first process of a container; its child where that is an init which nobody but root may look into."""
+    try:
+        Path(f"/proc/{first}/ns/mnt").readlink()
+    except PermissionError:
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        return int(children[0]) if children else first
+    except OSError:
+        pass
+    return first
 
 
 def describe_process(pid: int, rootless: bool) -> dict[str, Any]:

@@ -137,7 +137,8 @@ def _try_all(folder: str) -> dict[str, Any]:
 def _box(place: Path, userns: str) -> dict[str, Any]:
     process = {"args": ["true"], "env": [], "cwd": "/", "user": ""}
     layers = [str(place / "empty")]
-    box = {"path": str(place), "layers": layers, "process": process, "hostname": "probe", "mounts": [], "files": []}
+    box: dict[str, Any] = {"path": str(place), "layers": layers, "process": process, "hostname": "probe"}
+    box |= {"names": {"domain": ""}, "mounts": [], "files": [], "share": {}, "sysctls": {}, "init": False}
     return box | {"read_only": False, "network": "none", "rootless": userns == "one", "userns": userns}
 
 

@@ -11,12 +11,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from minidocker import journal
-from minidocker.runtime import inside, terminal
+from minidocker.runtime import inside, linux, terminal
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
@@ -44,10 +44,11 @@ class Monitor:
     ) -> None:
         self.box, self.path, self.answer = box, box["path"], answer
         self.stdio, self.clients = stdio, clients
-        self.spare, self.kind = spare, (box["userns"], box["network"])
+        self.spare, self.kind = spare, kind(box)
         self.state: dict[str, Any] = {}
         self.log = Log(f"{self.path}/log.jsonl", **box["log_file"]) if box["log_file"] and box["log"] else None
         self.door: socket.socket | None = None
+        self.own = ""  # its mount namespace, where that alone tells its processes from others
 
     def run(self) -> None:
         """Start the program, again and again where the restart policy says so, and leave when it has ended for good."""
@@ -74,6 +75,7 @@ class Monitor:
             self.running(child)
             self.streams.carry_until(child)
             code = exit_status(child)
+            self.end_the_rest()
             long_enough = time.monotonic() - began >= LONG_ENOUGH
             delay = FIRST_DELAY if long_enough or not delay else min(delay * 2, LONGEST_DELAY)
             again = self.should_restart(code)
@@ -104,11 +106,39 @@ class Monitor:
         if newborn and newborn.kind != self.kind:
             newborn.stop()
             newborn = None
-        newborn = newborn or bear_first(*self.kind)
+        if self.box["share"]:
+            return self.one_that_shares(stdio)
+        newborn = newborn or bear_first(self.box["userns"], self.box["network"])
+        return self.give_orders(newborn, stdio)
+
+    def one_that_shares(self, stdio: list[int | None]) -> Newborn:
+        """`first_process` in namespaces of others. All that is in its mount namespace ends with it, or with us."""
+        from minidocker.runtime import joining
+
+        joined = joining.Joined(self.path, self.box["share"])
+        try:
+            newborn = bear_first(
+                joined.userns(self.box["userns"]), self.box["network"], self.box["share"], joined.clone
+            )
+            self.own = joining.mount_namespace(newborn.pid)
+            return self.give_orders(newborn, stdio, joined.shm)
+        finally:
+            joined.close()
+
+    def give_orders(self, newborn: Newborn, stdio: list[int | None], more: list[int] | None = None) -> Newborn:
+        """Tell a first process which container it is for, and wait until it runs. Raises Refusal."""
+        message, fds = with_streams(self.box, stdio)
         with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
-            send(newborn.orders, *with_streams(self.box, stdio))
+            send(newborn.orders, message, fds + (more or []))
         newborn.runs()
         return newborn
+
+    def end_the_rest(self) -> None:
+        """Kill what is left of a container that has no pid namespace of its own, now that its first process ended."""
+        if "pid" in self.box["share"]:
+            from minidocker.runtime import joining
+
+            joining.kill_all(self.own)
 
     def running(self, child: int) -> None:
         """Write down that the program runs, and tell whoever asked for it."""
@@ -162,19 +192,32 @@ class Monitor:
         self.answer({"error": str(refusal), "exit_code": refusal.exit_code})
 
 
-def bear_first(userns: str, network: str) -> Newborn:
+def kind(box: Mapping[str, Any]) -> str:
+    """What is the same for the first processes of containers that are alike; empty for those that nobody is like."""
+    return "" if box["share"] else f"{box['network']} {box['userns']}"
+
+
+def bear_first(
+    userns: str,
+    network: str,
+    share: Mapping[str, str] | None = None,
+    clone: Callable[[int], int] = linux.clone,
+) -> Newborn:
     """Bear the first process of a container: it does what it can do ahead, then waits for the box that it is for."""
 
     def become(orders: socket.socket) -> None:
         os.closerange(3, orders.fileno())  # the parent's, among them perhaps the lock that says: the monitor lives
         os.closerange(orders.fileno() + 1, 1 << 30)
-        trees = inside.prepare(network, rootless=userns == "one")
+        trees = inside.prepare(network, userns == "one", share or {})
         box, fds = receive(orders)
-        connect(streams(box, fds))
+        if share:  # from others whom we are beside by now
+            linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        given = streams(box, fds)
+        connect(given)
         os.setsid()
-        inside.build(box, trees)
+        inside.build(box, trees, fds[sum(fd is not None for fd in given) :])
         if box["process"]["tty"]:
             inside.mount_console(terminal.take(orders, box["process"]["size"]))
-        inside.step_in(box["process"], box["rootless"])
+        inside.step_in(box["process"], box["rootless"], box["init"])
 
-    return Newborn(userns, namespaces(userns, network), become, (userns, network))
+    return Newborn(userns, namespaces(userns, share or {}), become, f"{network} {userns}", clone)

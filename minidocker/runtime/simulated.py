@@ -21,9 +21,9 @@ from typing import Any
 
 from minidocker import journal
 from minidocker.content import FileLock, read_json
-from minidocker.errors import Conflict, StartError
+from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.runtime import NO_STDIO, Box, Process, Stdio, monitor
+from minidocker.runtime import NO_STDIO, Box, Process, Stdio, monitor, names
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
     LONGEST_NAP,
@@ -155,6 +155,19 @@ def boot_id() -> str:
         return ""
 
 
+def refuse_real(box: Box) -> None:
+    """Raise Unsupported for what only a kernel can do."""
+    real = {
+        "namespaces to share": {kind for kind, whose in box.share.items() if whose not in ("none", "shareable")},
+        "an init process": box.init,
+        "kernel settings": box.sysctls,
+        "further groups": box.process.groups,
+    }
+    for what, asked in real.items():
+        if asked:
+            raise Unsupported(f"the simulated runtime does not have {what}: leave it out, or run it on Linux")
+
+
 class Simulated:
     """The runtime for machines that start no real containers."""
 
@@ -174,6 +187,7 @@ class Simulated:
 
     def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
         """Start the program: attached or connected to descriptors right here, to its end; else in a monitor process."""
+        refuse_real(box)
         box.path.mkdir(parents=True, exist_ok=True)
         if (
             stdio.attached or stdio != NO_STDIO or sys.platform == "emscripten"
@@ -267,7 +281,7 @@ class Simulated:
         disk = self._disk(box)
         here = {path: replace(entry, data=Bytes(entry.data.read())) for path, entry in changes.items()}
         with disk.held() as before, held_volumes(box) as volumes:
-            mounts = Mounts(before, box.hostname, box.mounts, box.read_only, volumes, disk.stubs)
+            mounts = Mounts(before, names.contents(box), box.mounts, box.read_only, volumes, disk.stubs)
             mounted = {path for path in here if mounts.route(path)[2] != "/"}
             own = {path: entry for path, entry in here.items() if path not in mounted}
             disk.show(diff(disk.lower, merge(before.tree(), Changeset(own, changes.opaque))))
