@@ -472,7 +472,8 @@ def step_in(process: Mapping[str, Any], rootless: bool, init: bool = False) -> N
         os.fchown(0, who.uid, -1)
     linux.drop_bounding(DEFAULT_CAPABILITIES)
     if not rootless:
-        os.setgroups(list(dict.fromkeys((who.gid, *who.groups, *groups))))  # as Docker: its own among them
+        more = (*who.groups, *groups)
+        os.setgroups(list(dict.fromkeys((who.gid, *more))) if more else [])  # its own is among them, as with Docker
     os.setresgid(who.gid, who.gid, who.gid)
     os.setresuid(who.uid, who.uid, who.uid)
     linux.set_capabilities(0 if who.uid else DEFAULT_CAPABILITIES)

@@ -34,7 +34,7 @@ def contents(box: Box, host: Callable[[str], str] = lambda _: "") -> dict[str, s
         hosts += f"127.0.1.1\t{full}{box.hostname}\n"
     more = (text.partition(":") for text in box.names.hosts)
     return {
-        "hostname": f"{box.hostname}\n",
+        "hostname": f"{box.hostname or 'localhost'}\n",
         "hosts": hosts + "".join(f"{address}\t{name}\n" for name, _, address in more),
         "resolv.conf": resolver(box.names, host("/etc/resolv.conf")),
     }

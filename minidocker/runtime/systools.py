@@ -17,7 +17,7 @@ TABLE: dict[str, Command] = {
     "false": lambda process, args: 1,  # noqa: ARG005
     "sync": lambda process, args: 0,  # noqa: ARG005
     "pwd": lambda process, args: process.out(process.files.cwd + "\n"),  # noqa: ARG005
-    "hostname": lambda process, args: process.out(process.files.mounts.hostname + "\n"),  # noqa: ARG005
+    "hostname": lambda process, args: process.out(process.files.mounts.named["hostname"]),  # noqa: ARG005
     "nproc": lambda process, args: process.out(f"{os.cpu_count() or 1}\n"),  # noqa: ARG005
     "whoami": lambda process, args: process.out(name_of(process, "/etc/passwd", process.files.uid) + "\n"),  # noqa: ARG005
 }
@@ -87,7 +87,7 @@ def id_(process: Process, options: Options, operands: list[str]) -> None:
 def uname(process: Process, options: Options, operands: list[str]) -> None:  # noqa: ARG001
     """Name the system: a Linux, for that is what containers are."""
     machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
-    values = {"s": "Linux", "n": process.files.mounts.hostname, "r": "0.0.0-simulated", "m": machine}
+    values = {"s": "Linux", "n": process.files.mounts.named["hostname"].rstrip(), "r": "0.0.0-simulated", "m": machine}
     process.out(" ".join(values[key] for key in values if key in (options or "s") or "a" in options) + "\n")
 
 
