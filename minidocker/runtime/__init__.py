@@ -38,6 +38,8 @@ class Process:
     size: tuple[int, int] = (0, 0)
     stdin: str = ""
     groups: tuple[str, ...] = ()
+    ulimits: tuple[tuple[str, int, int], ...] = ()  # setrlimit(2): ("nofile", soft, hard); -1 is unlimited
+    oom_score_adj: int = 0
 
 
 class LayerLike(Protocol):
@@ -152,6 +154,29 @@ class Box:
     init: bool = False  # process 1 is an init, which reaps, and the program its child
     sysctls: Mapping[str, str] = field(default_factory=dict)
     throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
+    cgroup: str = ""  # the name of its cgroup, `/minidocker/<id>`; "": the runtime finds one
+    limits: Mapping[str, Any] = field(default_factory=dict)  # of the API's `HostConfig`, what is asked for: `Memory`…
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a container uses, or has used: bytes of memory, nanoseconds of processor time, processes, bytes of disks.
+
+    `limit` of memory is the machine's where the container has none, that of processes 0. `details` is what the kernel
+    tells beyond that, under its own names.
+    """
+
+    memory: int = 0
+    limit: int = 0
+    peak: int = 0
+    cpu_ns: int = 0
+    cpu_user_ns: int = 0
+    cpu_system_ns: int = 0
+    pids: int = 0
+    pids_limit: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -214,6 +239,15 @@ class Runtime(Protocol):
 
     def resize(self, box: Box, exec_id: str, height: int, width: int) -> None:
         """Tell the terminal of the container's first process, or of one spawned, its size."""
+
+    def supports(self) -> frozenset[str]:
+        """The limits that can be enforced here, by their names in `HostConfig`."""
+
+    def update(self, box: Box, limits: Mapping[str, Any]) -> None:
+        """Change limits while it runs. Raises APIError."""
+
+    def usage(self, box: Box) -> Usage:
+        """What it uses now. Raises Conflict where it does not run, Unsupported."""
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside: `pid`, `ppid`, `user`, `command`."""

@@ -16,7 +16,7 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from minidocker.runtime import linux
+from minidocker.runtime import cgroup, linux
 from minidocker.runtime.inside import Refusal
 
 KINDS = {  # of namespaces, as in /proc/<pid>/ns, and the flags of clone(2) for them
@@ -51,6 +51,7 @@ class Newborn:
         clone: Callable[[int], int] = linux.clone,
     ) -> None:
         self.kind = kind
+        self.ahead = ""  # the name of the cgroup that it has for now
         self.orders, theirs = socket.socketpair()
         self.pid = clone(flags)
         if self.pid == 0:
@@ -86,6 +87,8 @@ class Newborn:
         self.orders.close()
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
+        if self.ahead:
+            cgroup.Group(self.ahead).remove()
 
 
 def bear(box: Mapping[str, Any], become: Callable[[], None], flags: int | None = None) -> int:
@@ -95,9 +98,11 @@ def bear(box: Mapping[str, Any], become: Callable[[], None], flags: int | None =
 
 
 def namespaces(userns: str, share: Mapping[str, str]) -> int:
-    """The clone flags of a container: eight new namespaces, less those that it shares with others."""
+    """The clone flags of a container: seven new namespaces, less those that it shares with others. That of cgroups
+    comes later: it begins at the cgroup that a process is in.
+    """
     shared = {kind for kind, whose in share.items() if whose == "host" or whose.startswith("container:")}
-    shared |= set() if userns else {"user"}
+    shared |= {"cgroup"} | (set() if userns else {"user"})
     return sum(flag for kind, flag in KINDS.items() if kind not in shared)
 
 

@@ -111,6 +111,8 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, shared
     share = box["share"]
     trees = prepare(box["network"], box["rootless"], share) if trees is None else trees
     os.umask(0)
+    if share.get("cgroup") != "host":
+        linux.unshare(linux.NEWCGROUP)  # its root is the cgroup that we have been put in by now
     if box["hostname"] and share.get("uts") != "host":
         name_machine(box["hostname"], box["names"]["domain"])
     for name, value in box["sysctls"].items():
@@ -120,6 +122,8 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, shared
     root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
     for path, tree in (*trees.items(), *(("/dev/shm", tree) for tree in shared_memory)):
         linux.move_mount(tree, target_of(root, path))
+    if box["cgroup"]["mounts"]:
+        mount_cgroups(root, box["cgroup"]["mounts"])
     for wanted, source in sorted(mounts, key=lambda pair: pair[0]["target"].count("/")):
         attach(root, source, wanted)
     os.umask(0o022)
@@ -205,8 +209,26 @@ def mount_kernel(root: int, network: str, processes: int | None) -> None:
     except PermissionError:
         bind("/sys", target_of(root, "/sys"), read_only=True)
         return
-    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
-        mount_on(root, "/sys/fs/cgroup", "cgroup2", SAFE | linux.MS_RDONLY)
+
+
+def mount_cgroups(root: int, hierarchies: Mapping[str, list[str]]) -> None:
+    """Mount the container's own cgroup, and only that, read-only on /sys/fs/cgroup: as one file system in version 2
+    (the hierarchy named ""), else one for each hierarchy, where the names of its controllers lead to it.
+    """
+    if "" in hierarchies:
+        return mount_on(root, "/sys/fs/cgroup", "cgroup2", SAFE | linux.MS_RDONLY)
+    mount_on(root, "/sys/fs/cgroup", "tmpfs", SAFE, "mode=755")
+    folder = linux.open_inside(root, "/sys/fs/cgroup", os.O_RDONLY | os.O_DIRECTORY)
+    os.fchdir(folder)
+    for name, controllers in hierarchies.items():
+        os.mkdir(name)
+        linux.mount("cgroup", name, "cgroup", SAFE | linux.MS_RDONLY, ",".join(controllers))
+        for controller in controllers:
+            if controller != name:
+                os.symlink(name, controller)
+    linux.set_read_only(folder, recursive=False)
+    os.chdir("/")
+    return None
 
 
 def mount_devices(root: int, terminal_group: str, ipc: str, host: Mapping[str, int]) -> None:
@@ -485,6 +507,10 @@ def step_in(process: Mapping[str, Any], rootless: bool, init: bool = False) -> N
         signal.signal(signum, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     linux.close_on_exec(3)
+    if process["ulimits"]:
+        from minidocker.runtime import ulimits
+
+        ulimits.apply(process["ulimits"])
     if init:
         reaper.stay_behind(process["args"])
     execute(path, process["args"], env)

@@ -26,7 +26,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from minidocker.runtime import inside, linux, shim, terminal
+from minidocker.runtime import cgroup, inside, linux, shim, terminal, ulimits
 from minidocker.runtime.births import (
     Newborn,
     bear,
@@ -59,7 +59,7 @@ def main(fd: int) -> None:
     linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
     gc.disable()
     gc.freeze()
-    boot_id()
+    boot_id(), cgroup.places()
     identity("uid"), identity("gid")
     server = socket.socket(fileno=fd)
     last = kind = NO_CONTAINER
@@ -73,18 +73,24 @@ def main(fd: int) -> None:
             if data:
                 server.close()
                 worker(socket.socket(fileno=fds[0]), taken_start, spare)
+            elif spare:
+                spare.stop()
             os._exit(0)
         os.close(taken_start)
         last, kind = kind, os.read(taken_end, 512)
-        if not kind:
-            return  # nobody is left who could ask
+        if not kind:  # nobody is left who could ask
+            cgroup.sweep()
+            return
         os.close(taken_end)
 
 
 def bear_ahead(network: str, userns: str) -> Newborn | None:
     """A container's first process, ready for what is the container's own, since two alike make a third one likely."""
     with suppress(OSError):
-        return shim.bear_first(userns, network)
+        spare = shim.bear_first(userns, network)
+        name = f"{cgroup.HOME}/ahead-{spare.pid}"
+        spare.ahead = name if cgroup.Group(name).enter_ahead(spare.pid) else ""
+        return spare
     return None  # the start itself will say why
 
 
@@ -132,14 +138,17 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], clients: list[C
     """Run one more process in a container. One without a record goes when whoever asked for it goes."""
     record, process = request["record"], request["process"]
     door = open_door(record["folder"], f"{record['ID']}.sock") if record else None
+    ulimits.allow(os.getpid(), process["ulimits"], process["oom_score_adj"])
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # nobody inside may look into us before we are the program
     target, others = os.pidfd_open(request["pid"]), other_namespaces(request["pid"])
+    entries = cgroup.Group(request["cgroup"]).entries()
     linux.setns(target, others & FOR_CHILDREN)
     program = Streams(process, stdio, None, kept=bool(record))
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
         try:
+            cgroup.join(entries)
             connect(program.theirs)
             linux.setns(target, others & ~FOR_CHILDREN)
             os.setsid()

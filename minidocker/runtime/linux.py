@@ -128,6 +128,11 @@ def setns(fd: int, flags: int) -> None:
     _check(_libc().setns(fd, flags))
 
 
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces."""
+    _check(_libc().unshare(flags))
+
+
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, options: str = "") -> None:
     """Mount a file system, the old way: by path."""
     words = [word.encode("utf-8", "surrogateescape") for word in (source, target, fstype, options)]

@@ -12,16 +12,32 @@ import signal as signals
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from minidocker.errors import APIError, Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, freezer, joining, names, overlay, probe
+from minidocker.runtime import (
+    NO_STDIO,
+    Bind,
+    Box,
+    Client,
+    Process,
+    Stdio,
+    Usage,
+    cgroup,
+    joining,
+    limits,
+    names,
+    overlay,
+    probe,
+    usage,
+)
 from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
 from minidocker.runtime.mounting import describe, writable
@@ -75,6 +91,7 @@ class Namespaces:
             "process": asdict(process),
             "rootless": self._userns == "one",
             "record": None,
+            "cgroup": cgroup_name(box),
         }
         with self._launcher.ask(request, stdio) as answers:
             return int(answered(answers)["exit_code"])
@@ -84,6 +101,7 @@ class Namespaces:
         pid = open_to_us(running(box)["Pid"])
         single = self._userns == "one"
         request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": single, "record": record}
+        request["cgroup"] = cgroup_name(box)
         with self._launcher.ask(request, Stdio(clients=tuple(clients))) as answers:
             return int(answered(answers)["pid"])
 
@@ -139,6 +157,7 @@ class Namespaces:
             "throwaway": box.throwaway,
             "rootless": userns == "one",
             "userns": userns,
+            "cgroup": describe_cgroup(box),
         }
 
     def signal(self, box: Box, signum: int) -> None:
@@ -155,7 +174,7 @@ class Namespaces:
                 self.unpause(box)
 
     def pause(self, box: Box) -> None:
-        """Freeze every process of the container: by the cgroup freezer, else by SIGSTOP."""
+        """Freeze every process of the container: by the cgroup freezer, which they cannot notice, else by SIGSTOP."""
         self._set_paused(box, True)
 
     def unpause(self, box: Box) -> None:
@@ -168,20 +187,34 @@ class Namespaces:
             if not state["Pid"] or state["Paused"] == paused:
                 word = "already paused" if paused and state["Pid"] else "not paused" if state["Pid"] else "restarting"
                 raise Conflict(f"Container {box.path.name} is {word}")
-            if paused:
-                freezer.freeze(box.path, lambda: pids(box, state["Pid"]))
-            else:
-                freezer.thaw(box.path, pids(box, state["Pid"]))
+            hold(box, state["Pid"]) if paused else let_go(box, state["Pid"])
             status = "paused" if paused else "running"
             write_state(str(box.path), state | {"Paused": paused, "Status": status})
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside: `pid`, `ppid` (the host's numbers), `user`, `command`."""
         found = []
-        for pid in pids(box, running(box)["Pid"]):
+        for pid in processes(box, running(box)["Pid"]):
             with suppress(OSError):
                 found.append(describe_process(pid, self.rootless))
         return found
+
+    # What it may use, and uses
+
+    def supports(self) -> frozenset[str]:
+        """The limits that can be enforced here, by their names in `HostConfig`."""
+        return limits.supported(cgroup.places())
+
+    def update(self, box: Box, limits_: Mapping[str, Any]) -> None:
+        """Change limits while it runs. Raises Conflict, InvalidArgument."""
+        first = running(box)["Pid"]
+        limits.change(group_of(box), limits_, lambda: processes(box, first))
+
+    def usage(self, box: Box) -> Usage:
+        """What it uses now: from its cgroup, else from what its processes say of themselves. Raises Conflict."""
+        first = running(box)["Pid"]
+        group = group_of(box)
+        return usage.of_group(group) if group.pids() else usage.of_processes(processes(box, first))
 
     # Files
 
@@ -214,7 +247,7 @@ class Namespaces:
         """
         if has_monitor(box.path):
             raise Conflict(f"cannot remove container {box.path.name}: container is running: stop the container first")
-        freezer.clean(box.path)
+        group_of(box).remove()
         gone = box.path.with_name(f".{box.path.name}.gone")
         with suppress(FileNotFoundError):
             box.path.rename(gone)
@@ -233,7 +266,6 @@ def sweep(folder: Path) -> None:
 def prepare(box: Box) -> None:
     """Make the files of its own that a container's folder must hold before its first start."""
     path = box.path
-    freezer.clean(path)  # of one that was paused when its monitor was killed
     for name, text in names.contents(box, read_here).items():
         write_file(path / name, text.encode(errors="surrogateescape"))
 
@@ -290,6 +322,11 @@ def process(pid: int) -> Iterator[int]:
         os.close(fd)
 
 
+def processes(box: Box, first: int) -> list[int]:
+    """The host's numbers of all processes of a container: those in its cgroup, or in its mount namespace."""
+    return group_of(box).pids() or pids(box, first)
+
+
 def pids(box: Box, first: int) -> list[int]:
     """The host's numbers of all processes of a container: those in its mount namespace, which it never shares.
 
@@ -337,6 +374,52 @@ def describe_process(pid: int, rootless: bool) -> dict[str, Any]:
         "user": "root" if uid == 0 else str(uid),
         "command": command or f"[{fields['Name']}]",
     }
+
+
+# Its cgroup
+
+
+def cgroup_name(box: Box) -> str:
+    """The name of its cgroup; that of a box with no id of a container is made of where it lies."""
+    return box.cgroup or f"{cgroup.HOME}/{box.path.name}-{crc32(os.fsencode(box.path.absolute())):08x}"
+
+
+def group_of(box: Box) -> cgroup.Group:
+    """Its cgroup."""
+    return cgroup.Group(cgroup_name(box))
+
+
+def describe_cgroup(box: Box) -> dict[str, Any]:
+    """Its cgroup for the launcher: name, what to write into it, and which of it to show inside, and how."""
+    group, places = group_of(box), cgroup.places()
+    settings = limits.settings(box.limits, places)
+    used = {*group.counters(), *(controller for controller, _, _ in settings)}
+    mounts: dict[str, list[str]] = {}
+    for controller in sorted(used & places.keys()):
+        mounts.setdefault(Path(places[controller].root).name if controller else "", []).append(controller)
+    watch = bool(box.limits.get("Memory")) and "memory" in places
+    return {"name": group.name, "settings": settings, "mounts": mounts, "watch": watch}
+
+
+def hold(box: Box, first: int) -> None:
+    """Stop all its processes where they stand."""
+    stopped: set[int] = set()
+    while not group_of(box).freeze(lambda: processes(box, first)) and (new := {*processes(box, first)} - stopped):
+        for pid in new:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signals.SIGSTOP)
+        stopped |= new
+
+
+def let_go(box: Box, first: int) -> None:
+    """Let them go on."""
+    group = group_of(box)
+    if group.is_frozen():
+        return group.thaw()
+    for pid in processes(box, first):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signals.SIGCONT)
+    return None
 
 
 # The launcher

@@ -135,10 +135,11 @@ def _try_all(folder: str) -> dict[str, Any]:
 
 
 def _box(place: Path, userns: str) -> dict[str, Any]:
-    process = {"args": ["true"], "env": [], "cwd": "/", "user": ""}
+    process = {"args": ["true"], "env": [], "cwd": "/", "user": "", "ulimits": []}
     layers = [str(place / "empty")]
     box: dict[str, Any] = {"path": str(place), "layers": layers, "process": process, "hostname": "probe"}
     box |= {"names": {"domain": ""}, "mounts": [], "files": [], "share": {}, "sysctls": {}, "init": False}
+    box["cgroup"] = {"mounts": []}
     return box | {"read_only": False, "network": "none", "rootless": userns == "one", "userns": userns}
 
 
@@ -211,14 +212,16 @@ def _setting(name: str) -> str:
 
 def _surroundings() -> Iterator[Ability]:
     """What is not needed to start a container, but for some of what one may ask of it."""
-    from minidocker.runtime import freezer
+    from minidocker.runtime import cgroup
 
-    version = 2 if Path("/sys/fs/cgroup/cgroup.controllers").exists() else 1
-    group = freezer.cgroup(Path("probe"))
-    detail = f"version {version}, {'writable' if group else 'not writable'}"
-    yield Ability(
-        "cgroup", bool(group), detail, "" if group else "Without it, pause uses SIGSTOP, which programs notice."
+    found = cgroup.places()
+    versions = sorted({place.version for place in found.values()})
+    detail = (
+        f"version {' and '.join(map(str, versions))}: {', '.join(filter(None, found))}" if found else "not writable"
     )
+    remedy = "Without it there are no limits, and pause uses SIGSTOP, which programs notice. "
+    remedy += "Start minidocker as root, or (version 2) below systemd --user." if os.geteuid() else ""
+    yield Ability("cgroup", bool(found), detail, "" if found else remedy.rstrip())
     if os.geteuid():
         mapped = shutil.which("newuidmap") is not None and Path("/etc/subuid").is_file()
         detail = "newuidmap is there" if mapped else "no newuidmap"

@@ -8,15 +8,17 @@ engine. If it is killed, its container dies with it, as the kernel sees to (PR_S
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from minidocker import journal
-from minidocker.runtime import inside, linux, terminal
+from minidocker.runtime import cgroup, inside, linux, terminal, ulimits
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
@@ -49,6 +51,8 @@ class Monitor:
         self.log = Log(f"{self.path}/log.jsonl", **box["log_file"]) if box["log_file"] and box["log"] else None
         self.door: socket.socket | None = None
         self.own = ""  # its mount namespace, where that alone tells its processes from others
+        self.watched: tuple[int, int] | None = None
+        self.group = cgroup.Group(box["cgroup"]["name"])
 
     def run(self) -> None:
         """Start the program, again and again where the restart policy says so, and leave when it has ended for good."""
@@ -74,6 +78,8 @@ class Monitor:
                 return
             self.running(child)
             self.streams.carry_until(child)
+            if self.watched:
+                os.close(self.watched[0])
             code = exit_status(child)
             self.end_the_rest()
             long_enough = time.monotonic() - began >= LONG_ENOUGH
@@ -82,6 +88,7 @@ class Monitor:
             self.ended(code, again)
             self.streams.close()
             os.waitpid(child, 0)  # only now may its number be given to another process
+            self.group.remove()
             if not (again and self.wait(delay)):
                 return
             self.state["RestartCount"] += 1
@@ -128,6 +135,7 @@ class Monitor:
     def give_orders(self, newborn: Newborn, stdio: list[int | None], more: list[int] | None = None) -> Newborn:
         """Tell a first process which container it is for, and wait until it runs. Raises Refusal."""
         message, fds = with_streams(self.box, stdio)
+        self.limit(newborn)
         with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
             send(newborn.orders, message, fds + (more or []))
         newborn.runs()
@@ -142,6 +150,10 @@ class Monitor:
 
     def running(self, child: int) -> None:
         """Write down that the program runs, and tell whoever asked for it."""
+        self.state["OOMKilled"] = False
+        self.watched = self.group.watch_oom() if self.box["cgroup"]["watch"] else None
+        if self.watched:
+            self.streams.loop.watch(self.watched[0], partial(self.out_of_memory, self.watched[0]), self.watched[1])
         self.write(Status="running", Running=True, Restarting=False, Paused=False, Pid=child)
         self.tell("start")
         self.answer({})
@@ -150,6 +162,28 @@ class Monitor:
         """Write an event of this container into the journal; a step of a build has none."""
         if config := read_config(self.path):
             journal.append_of(os.path.dirname(os.path.dirname(self.path)), config, action, attributes)
+
+    def limit(self, newborn: Newborn) -> None:
+        """Put it into the container's cgroup, with its limits, while it builds the walls. Raises Refusal."""
+        process = self.box["process"]
+        try:
+            self.group.enter(newborn.pid, self.box["cgroup"]["settings"], newborn.ahead)
+            newborn.ahead = ""
+            if process["ulimits"] or process["oom_score_adj"]:
+                ulimits.allow(newborn.pid, process["ulimits"], process["oom_score_adj"])
+        except BaseException:
+            newborn.stop()
+            raise
+
+    def out_of_memory(self, watched: int, events: int) -> None:
+        """Write down that memory ran out, as soon as it has; version 2 tells of less than that on the same file."""
+        os.lseek(watched, 0, os.SEEK_SET)
+        os.read(watched, 4096)
+        if events & select.POLLIN or self.group.oom_kills():
+            with state_lock(self.path):
+                self.state = read_state(self.path) | {"OOMKilled": True}
+                write_state(self.path, self.state)
+            self.tell("oom")
 
     def write(self, **changes: Any) -> None:
         """Change the state and write it down."""
@@ -162,7 +196,7 @@ class Monitor:
             write_state(self.path, self.state, lasting=not self.box["throwaway"])
 
     def should_restart(self, code: int) -> bool:
-        """Whether the restart policy wants the program started again."""
+        """Whether the restart policy wants the program started again; `docker update` may have changed it."""
         by_hand = os.path.exists(f"{self.path}/stopped")
         config = read_config(self.path)
         policy, most = policy_of(config) if config else self.box["restart"]
@@ -171,7 +205,8 @@ class Monitor:
     def ended(self, code: int, again: bool) -> None:
         """Write down that the program ended. Docker counts a container that will restart as running."""
         status = "restarting" if again else "exited"
-        self.write(Status=status, Running=again, Restarting=again, ExitCode=code)
+        out_of_memory = self.state["OOMKilled"] or self.group.oom_kills() > 0
+        self.write(Status=status, Running=again, Restarting=again, ExitCode=code, OOMKilled=out_of_memory)
         self.tell("die", exitCode=str(code))
 
     def wait(self, delay: float) -> bool:
@@ -184,6 +219,7 @@ class Monitor:
 
     def refuse(self, refusal: Refusal) -> None:
         """Write down why the program did not start; a container that never ran stays `created`."""
+        self.group.remove()
         said = {"ExitCode": refusal.exit_code, "Error": str(refusal)}
         if self.state["StartedAt"] == NEVER:
             self.write(Status="created", Running=False, Restarting=False, FinishedAt=NEVER, **said)

@@ -14,7 +14,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from minidocker import journal
 from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.runtime import NO_STDIO, Box, Process, Stdio, monitor, names
+from minidocker.runtime import NO_STDIO, Box, Process, Stdio, Usage, monitor, names
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
     LONGEST_NAP,
@@ -130,7 +130,7 @@ class Monitor:
             journal.append_of(str(self.box.path.parent.parent), config, action, attributes)
 
     def should_restart(self, code: int) -> bool:
-        """Whether the restart policy wants the program started again."""
+        """Whether the restart policy wants the program started again; `docker update` may have changed it."""
         by_hand = (self.box.path / "stopped").exists()
         config = self.config()
         policy, most = policy_of(config) if config else self.box.restart
@@ -264,6 +264,19 @@ class Simulated:
         with disk.held(), held_volumes(box) as volumes:
             machine = Machine(box, disk, main=False, volumes=volumes)
             return machine.kernel.run(machine.boot(process, stdio))
+
+    def supports(self) -> frozenset[str]:
+        """No limit can be enforced: what runs here is Python, in a process of its own choice."""
+        return frozenset()
+
+    def update(self, box: Box, limits: Mapping[str, Any]) -> None:
+        """Nothing: limits have been discarded, with a warning, by now."""
+
+    def usage(self, box: Box) -> Usage:
+        """There is nothing to measure. Raises Unsupported."""
+        self._running(box)
+        text = "the simulated runtime cannot measure containers (stats): they have no processor or memory of their own"
+        raise Unsupported(f"{text}; `minidocker doctor` tells how to get real ones")
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside, by the numbers that they have there."""
