@@ -11,7 +11,7 @@ from minidocker.cli.template import compile_template
 from minidocker.cli.values import as_structs, to_json
 from minidocker.times import rfc3339
 
-NOTHING = {"status": "", "id": "", "from": "", "Type": "", "Action": ""}
+NOTHING: dict[str, Any] = {"status": "", "id": "", "from": "", "Type": "", "Action": ""}
 NOTHING |= {"Actor": {"ID": "", "Attributes": {}}, "scope": "", "time": 0, "timeNano": 0}
 FIELDS = {"status": "Status", "id": "ID", "from": "From", "scope": "Scope", "time": "Time", "timeNano": "TimeNano"}
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.container import Container
+from minidocker.dockerfile.values import duration
 from minidocker.errors import APIError, ImageNotFound, NotFound
 from minidocker.reference import Reference
 from minidocker.runtime import Stdio
@@ -23,6 +24,13 @@ _CREATION = """
       --entrypoint string    Overwrite the default ENTRYPOINT of the image
   -e, --env list             Set environment variables
       --env-file list        Read in a file of environment variables
+      --health-cmd string    Command to run to check health
+      --health-interval duration        Time between running the check (ms|s|m|h) (default 0s)
+      --health-retries int              Consecutive failures needed to report unhealthy
+      --health-start-interval duration  Time between running the check during the start period (ms|s|m|h) (default 0s)
+      --health-start-period duration    Start period for the container to initialize before starting
+                             health-retries countdown (ms|s|m|h) (default 0s)
+      --health-timeout duration         Maximum time to allow one check to run (ms|s|m|h) (default 0s)
   -h, --hostname string      Container host name
       --domainname string    Container NIS domain name
   -i, --interactive          Keep STDIN open even if not attached
@@ -31,6 +39,7 @@ _CREATION = """
       --mount list           Attach a filesystem mount to the container (type=bind only)
       --name string          Assign a name to the container
       --network string       Connect a container to a network: none (default) or host
+      --no-healthcheck       Disable any container-specified HEALTHCHECK
       --pull string          Pull image before running: there is no registry yet, so only "missing" or "never"
       --read-only            Mount the container's root filesystem as read only
       --restart string       Restart policy to apply when a container exits (default "no")
@@ -57,9 +66,6 @@ _REFUSED = {
     "devices are not here yet": "device= device-cgroup-rule= gpus=",
     "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from= tmpfs=",
     "there is one storage driver, and one format of logs": "storage-opt= log-driver= log-opt=",
-    "health checks are not run yet": """
-        health-cmd= health-interval= health-retries= health-start-interval= health-start-period= health-timeout=
-        no-healthcheck""",
     "no init process is put in front of the program": "init",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "images are run as they are, on this machine's platform": "platform=",
@@ -84,7 +90,9 @@ def _stream(text: str) -> None:
         raise ValueError("valid streams are STDIN, STDOUT and STDERR")
 
 
+HEALTH_TIMES = ("interval", "timeout", "start_period", "start_interval")
 _CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream}
+_CHECKS |= {f"health-{name.replace('_', '-')}": duration for name in HEALTH_TIMES}
 
 
 @command(
@@ -153,6 +161,7 @@ def new_container(call: Call) -> Container:
         "name": call.name or None,
         "entrypoint": None if "entrypoint" not in call.given else [call.entrypoint],
         "environment": environment(call.env_file, call.env) or None,
+        "healthcheck": healthcheck(call),
         "hostname": call.hostname or None,
         "domainname": call.domainname or None,
         "labels": labels(call.label_file, call.label) or None,
@@ -177,6 +186,21 @@ def new_container(call: Call) -> Container:
     if cidfile:
         cidfile.write_text(container.id)
     return container
+
+
+def healthcheck(call: Call) -> dict[str, Any] | None:
+    """`--health-*` and `--no-healthcheck`, as the API wants them."""
+    times = {name: duration(getattr(call, f"health_{name}") or "0") for name in HEALTH_TIMES}
+    asked = bool(call.health_cmd or call.health_retries or any(times.values()))
+    if call.no_healthcheck:
+        if asked:
+            raise Exit(125, "minidocker: --no-healthcheck conflicts with --health-* options")
+        return {"test": ["NONE"]}
+    for name, value in (*times.items(), ("retries", call.health_retries)):
+        if value < 0:
+            raise Exit(125, f"minidocker: --health-{name.replace('_', '-')} cannot be negative")
+    test = {"test": ["CMD-SHELL", call.health_cmd]} if call.health_cmd else {}
+    return {**test, **times, "retries": call.health_retries} if asked else None
 
 
 def environment(files: list[str], given: list[str]) -> list[str]:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from minidocker.container.container import Container
     from minidocker.image import Image
 
-KEPT = "User ExposedPorts Env Entrypoint Cmd Volumes WorkingDir Labels StopSignal".split()
-OF_IMAGE = "Healthcheck Shell".split()
+KEPT = "User ExposedPorts Env Entrypoint Cmd Healthcheck Volumes WorkingDir Labels StopSignal".split()
+OF_IMAGE = ("Shell",)
 
 
 def commit(

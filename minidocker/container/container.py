@@ -69,8 +69,8 @@ class Container(Drawn):
 
     @property
     def health(self) -> str:
-        """`unknown`: there are no health checks yet."""
-        return "unknown"
+        """starting, healthy, unhealthy; or `unknown`, where there is no health check."""
+        return str(self.state().get("Health", {}).get("Status", "unknown"))
 
     @property
     def ports(self) -> dict[str, Any]:

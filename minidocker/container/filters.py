@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minidocker.container.containers import Containers
 
 STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
+HEALTHS = ("starting", "healthy", "unhealthy", "none")
 LATER = ("publish", "expose", "is-task", "isolation")
 Test = Callable[["Container"], bool]
 
@@ -48,7 +49,10 @@ def container_filter(containers: Containers, key: str, wanted: list[str]) -> Tes
     if key == "volume":
         return lambda c: any(value in (bind.source, bind.target) for bind in c.binds() for value in wanted)
     if key == "health":
-        return lambda c: c.health == "unknown" and "none" in wanted
+        for value in wanted:
+            if value not in HEALTHS:
+                raise InvalidArgument(f"Unrecognised filter value for health: {value}")
+        return lambda c: (c.health if c.health in HEALTHS else "none") in wanted
     raise InvalidArgument(f"Invalid filter '{key}'")
 
 

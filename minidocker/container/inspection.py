@@ -43,7 +43,7 @@ def attrs(container: Container) -> dict[str, Any]:
         "Created": config["Created"],
         "Path": config["Path"],
         "Args": config["Args"],
-        "State": {key: state[key] for key in FRESH},
+        "State": {key: state[key] for key in (*FRESH, "Health") if key in state},
         "Image": config["Image"],
         "ResolvConfPath": str(path / "resolv.conf"),
         "HostnamePath": str(path / "hostname"),

@@ -48,7 +48,6 @@ WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and 
     "mounts other than bind mounts": "tmpfs mounts volumes_from volume_driver",
     "namespaces to share": "pid_mode ipc_mode uts_mode userns_mode",
     "networks": "networking_config mac_address dns dns_opt dns_search extra_hosts links",
-    "health checks": "healthcheck",
     "an init process (--init)": "init init_path",
     "log drivers": "log_config",
     "other platforms": "platform isolation",
@@ -72,6 +71,8 @@ def container_config(image: Image, image_name: str, command: Any, options: Mappi
     id = os.urandom(32).hex()
     name = given.get("name") or ""
     config = _config(image, given, id) | {"Image": image_name} | _program(image, command, given.get("entrypoint"))
+    for topic in TOPICS:
+        config |= topic.config(image, given) if hasattr(topic, "config") else {}
     full = [*(config["Entrypoint"] or []), *(config["Cmd"] or [])]
     return {
         "Id": id,

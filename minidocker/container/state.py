@@ -71,7 +71,9 @@ def describe(state: Mapping[str, Any]) -> str:
     """
     status, code = state["Status"], state["ExitCode"]
     if status in ("running", "paused"):
-        return f"Up {age(state['StartedAt'])}" + (" (Paused)" if status == "paused" else "")
+        found = state.get("Health", {}).get("Status", "")
+        health = f" ({'health: ' * (found == 'starting')}{found})" if found else ""
+        return f"Up {age(state['StartedAt'])}" + (" (Paused)" if status == "paused" else health)
     if status in ("restarting", "exited"):
         return f"{status.capitalize()} ({code}) {age(state['FinishedAt'])} ago"
     return str(status).capitalize()

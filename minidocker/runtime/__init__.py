@@ -110,6 +110,18 @@ class Volume:
     first: Changeset = Changeset()  # noqa: RUF009 - it never changes
 
 
+@dataclass(frozen=True)
+class HealthCheck:
+    """A program that is run inside, again and again: 0 is healthy. Times are in seconds."""
+
+    command: tuple[str, ...]
+    interval: float = 30.0
+    timeout: float = 30.0
+    retries: int = 3  # failures in a row that make it unhealthy
+    start_period: float = 0.0  # in which failures do not count
+    start_interval: float = 5.0  # between probes, as long as that lasts
+
+
 Mount = Bind | Tmpfs | Secret | Snapshot | Volume
 
 
@@ -153,6 +165,7 @@ class Box:
     # or `container:<id>`; those that are not here are its own. ipc may be `none` or `shareable`, too.
     init: bool = False  # process 1 is an init, which reaps, and the program its child
     sysctls: Mapping[str, str] = field(default_factory=dict)
+    health: HealthCheck | None = None
     throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
     cgroup: str = ""  # the name of its cgroup, `/minidocker/<id>`; "": the runtime finds one
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the API's `HostConfig`, what is asked for: `Memory`…

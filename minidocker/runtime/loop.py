@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import select
+import time
 from collections.abc import Callable
 
 
@@ -12,6 +14,8 @@ class Loop:
     def __init__(self) -> None:
         self._poll = select.poll()
         self._callbacks: dict[int, Callable[[int], object]] = {}
+        self._timers: dict[int, tuple[float, Callable[[], object]]] = {}
+        self._made = 0
 
     def watch(self, fd: int, callback: Callable[[int], object], events: int = select.POLLIN) -> None:
         """Call back when there is something; again for what is watched already, for other events or a new callback."""
@@ -23,8 +27,24 @@ class Loop:
         if self._callbacks.pop(fd, None):
             self._poll.unregister(fd)
 
+    def after(self, seconds: float, callback: Callable[[], object]) -> int:
+        """Call back once, when some time has passed; returns what `cancel` takes."""
+        self._made += 1
+        self._timers[self._made] = (time.monotonic() + seconds, callback)
+        return self._made
+
+    def cancel(self, timer: int) -> None:
+        """Do not call back, where that has not happened yet."""
+        self._timers.pop(timer, None)
+
     def turn(self, seconds: float | None = None) -> None:
         """Wait until something happens, at most so long, and do what is to be done."""
-        for fd, events in self._poll.poll(None if seconds is None else seconds * 1000):
+        waits = [max(0.0, moment - time.monotonic()) for moment, _ in self._timers.values()]
+        waits += [] if seconds is None else [seconds]
+        for fd, events in self._poll.poll(math.ceil(min(waits) * 1000) if waits else None):
             if callback := self._callbacks.get(fd):
                 callback(events)
+        for timer, (moment, done) in list(self._timers.items()):
+            if moment <= time.monotonic() and timer in self._timers:
+                self.cancel(timer)
+                done()

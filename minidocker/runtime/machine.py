@@ -203,6 +203,7 @@ class Machine:
         self.nap, self.taken = SHORTEST_NAP, time.monotonic()
         self.read, self.shown, self.paused = 0, "", False
         self.on_pause: Callable[[bool], None] = lambda paused: None  # noqa: ARG005
+        self.each_round: Callable[[], None] = lambda: None
         if not main:
             self.kernel.last_pid = max((row["pid"] for row in processes(box.path)), default=1)
             self.kernel.elsewhere = lambda: processes(box.path)
@@ -244,6 +245,7 @@ class Machine:
             self.taken = time.monotonic()
         self.nap = min(self.nap * 2, LONGEST_NAP) if idle or self.paused else SHORTEST_NAP
         if self.main:
+            self.each_round()
             self.listen()
             while self.paused and 1 in self.kernel.processes:
                 self.between(True)

@@ -38,6 +38,7 @@ from minidocker.runtime import (
     probe,
     usage,
 )
+from minidocker.runtime.births import open_to_us
 from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
 from minidocker.runtime.mounting import describe, writable
@@ -84,24 +85,14 @@ class Namespaces:
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
         """Run one more process inside and return its exit code. It is killed when this engine goes away meanwhile."""
-        pid = open_to_us(running(box)["Pid"])
-        request = {
-            "do": "exec",
-            "pid": pid,
-            "process": asdict(process),
-            "rootless": self._userns == "one",
-            "record": None,
-            "cgroup": cgroup_name(box),
-        }
+        request = {"do": "exec", "pid": open_to_us(running(box)["Pid"]), **self._inside(box, process)}
         with self._launcher.ask(request, stdio) as answers:
             return int(answered(answers)["exit_code"])
 
     def spawn(self, box: Box, process: Process, record: dict[str, Any], clients: Sequence[Client]) -> int:
         """Run one more process inside; its number. Whatever becomes of it, its record tells."""
-        pid = open_to_us(running(box)["Pid"])
-        single = self._userns == "one"
-        request = {"do": "exec", "pid": pid, "process": asdict(process), "rootless": single, "record": record}
-        request["cgroup"] = cgroup_name(box)
+        pid, about = open_to_us(running(box)["Pid"]), self._inside(box, process) | {"record": record}
+        request = {"do": "exec", "pid": pid, **about}
         with self._launcher.ask(request, Stdio(clients=tuple(clients))) as answers:
             return int(answered(answers)["pid"])
 
@@ -120,6 +111,17 @@ class Namespaces:
         except (FileNotFoundError, ConnectionError):
             what = f"exec {exec_id}" if exec_id else f"container {box.path.name}"
             raise Conflict(f"{what} is not running") from None
+
+    def _inside(self, box: Box, process: Process) -> dict[str, Any]:
+        """One more process for a container, as the launcher wants it described: of `exec`, or a health check."""
+        single = self._userns == "one"
+        return {"process": asdict(process), "rootless": single, "record": None, "cgroup": cgroup_name(box)}
+
+    def _health(self, box: Box) -> dict[str, Any] | None:
+        if box.health is None:
+            return None
+        probe = replace(box.process, args=box.health.command, tty=False, stdin="")
+        return asdict(box.health) | {"request": self._inside(box, probe)}
 
     def _prepare(self, box: Box) -> dict[str, Any]:
         """Make what the container's folder must hold, and describe the container for the launcher."""
@@ -154,6 +156,7 @@ class Namespaces:
             "restart": box.restart,
             "log": box.log,
             "log_file": asdict(box.log_file) if box.log_file else None,
+            "health": self._health(box),
             "throwaway": box.throwaway,
             "rootless": userns == "one",
             "userns": userns,
@@ -188,8 +191,10 @@ class Namespaces:
                 word = "already paused" if paused and state["Pid"] else "not paused" if state["Pid"] else "restarting"
                 raise Conflict(f"Container {box.path.name} is {word}")
             hold(box, state["Pid"]) if paused else let_go(box, state["Pid"])
-            status = "paused" if paused else "running"
-            write_state(str(box.path), state | {"Paused": paused, "Status": status})
+            changes: dict[str, Any] = {"Paused": paused, "Status": "paused" if paused else "running"}
+            if paused and "Health" in state:  # as Docker: of one that nobody probes, nobody can say that it is well
+                changes["Health"] = state["Health"] | {"Status": "unhealthy"}
+            write_state(str(box.path), state | changes)
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside: `pid`, `ppid` (the host's numbers), `user`, `command`."""
@@ -348,18 +353,6 @@ def namespace(pid: int) -> str:
         return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except OSError:
         return ""
-
-
-def open_to_us(first: int) -> int:
-    """The first process of a container; its child where that is an init which nobody but root may look into."""
-    try:
-        Path(f"/proc/{first}/ns/mnt").readlink()
-    except PermissionError:
-        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        return int(children[0]) if children else first
-    except OSError:
-        pass
-    return first
 
 
 def describe_process(pid: int, rootless: bool) -> dict[str, Any]:

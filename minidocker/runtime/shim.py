@@ -18,8 +18,9 @@ from functools import partial
 from typing import Any
 
 from minidocker import journal
-from minidocker.runtime import cgroup, inside, linux, terminal, ulimits
-from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
+from minidocker.runtime import cgroup, health, inside, linux, terminal, ulimits
+from minidocker.runtime.births import Newborn, connect, exit_status, namespaces, open_to_us
+from minidocker.runtime.checkup import CheckUp
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
 from minidocker.runtime.inside import Refusal
@@ -77,9 +78,12 @@ class Monitor:
                 self.refuse(refusal)
                 return
             self.running(child)
+            checkup = self.check_up(child)
             self.streams.carry_until(child)
             if self.watched:
                 os.close(self.watched[0])
+            if checkup:
+                checkup.stop()
             code = exit_status(child)
             self.end_the_rest()
             long_enough = time.monotonic() - began >= LONG_ENOUGH
@@ -189,11 +193,37 @@ class Monitor:
         """Change the state and write it down."""
         if changes["Status"] == "running":
             changes |= {"StartedAt": now(), "ExitCode": 0, "Error": ""}
+            former = self.state.pop("Health", None)
+            changes |= {"Health": health.fresh(former)} if self.box["health"] else {}
         else:
             changes = {"FinishedAt": now(), "Pid": 0, "Paused": False} | changes
+            changes |= {"Health": found | {"Status": "unhealthy"}} if (found := self.state.get("Health")) else {}
         with state_lock(self.path):
             self.state |= changes
             write_state(self.path, self.state, lasting=not self.box["throwaway"])
+
+    def check_up(self, child: int) -> CheckUp | None:
+        """Have the container's health looked after, where somebody wants that."""
+        from minidocker.runtime.launcher import execute
+
+        check = self.box["health"]
+        if not check:
+            return None
+        request = check["request"] | {"pid": open_to_us(child)}
+        return CheckUp(check, request, self.streams.loop, execute, self.judge, self.tell)
+
+    def judge(self, result: dict[str, Any] | None, age: float) -> str | None:
+        """Write down what a probe found; the health's status. None, and nothing else, while the container is paused."""
+        with state_lock(self.path):
+            self.state = read_state(self.path) or self.state  # somebody may have paused it
+            before = self.state["Health"]
+            if self.state["Paused"] or result is None:
+                return None if self.state["Paused"] else str(before["Status"])
+            self.state["Health"] = after = health.judged(self.box["health"], before, result, age)
+            write_state(self.path, self.state)
+        if after["Status"] != before["Status"]:
+            self.tell(f"health_status: {after['Status']}")
+        return str(after["Status"])
 
     def should_restart(self, code: int) -> bool:
         """Whether the restart policy wants the program started again; `docker update` may have changed it."""

@@ -15,7 +15,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from minidocker import journal
 from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.runtime import NO_STDIO, Box, Process, Stdio, Usage, monitor, names
+from minidocker.runtime import NO_STDIO, Box, Process, Stdio, Usage, health, monitor, names
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
     LONGEST_NAP,
@@ -37,6 +37,7 @@ from minidocker.runtime.machine import (
     write,
 )
 from minidocker.runtime.policy import policy_of, restarts
+from minidocker.runtime.rounds import Rounds
 from minidocker.times import now
 from minidocker.tree import Bytes
 
@@ -90,12 +91,16 @@ class Monitor:
         """Run the program to its end; its exit code."""
         with self.disk.held(), held_volumes(self.box) as volumes:
             machine = Machine(self.box, self.disk, main=True, volumes=volumes)
-            machine.on_pause = lambda paused: self.write(Paused=paused, Status="paused" if paused else "running")
+            machine.on_pause = self.paused
             machine.read = (self.box.path / "control").stat().st_size if (self.box.path / "control").exists() else 0
             first = machine.boot(self.box.process, self.stdio, self.log)
             machine.report()
             self.state |= {"Paused": False, "Pid": os.getpid(), "Error": "", "StartedAt": now()}
-            self.write(Status="running", Running=True, Restarting=False, ExitCode=0)
+            former = self.state.pop("Health", None)
+            checked = {"Health": health.fresh(former)} if self.box.health else {}
+            self.write(Status="running", Running=True, Restarting=False, ExitCode=0, **checked)
+            if self.box.health:
+                machine.each_round = Rounds(machine, self.box.health, self.judge, self.tell).look
             self.tell("start")
             self.started()
             try:
@@ -114,7 +119,22 @@ class Monitor:
         self.state |= changes
         if changes["Status"] in ("exited", "restarting"):
             self.state |= {"FinishedAt": now(), "Pid": 0, "Paused": False}
+        if changes["Status"] != "running" and "Health" in self.state:  # as Docker: nobody can say that it is well
+            self.state["Health"] |= {"Status": "unhealthy"}
         write(self.box.path / "state.json", json.dumps(self.state))
+
+    def paused(self, paused: bool) -> None:
+        """Write down that it is paused, or goes on."""
+        self.write(Paused=paused, Status="paused" if paused else "running")
+
+    def judge(self, result: dict[str, Any], age: float) -> str:
+        """Write down what a probe found; the health's status."""
+        before = self.state["Health"]
+        after = health.judged(asdict(self.box.health), before, result, age) if self.box.health else before
+        self.write(Status=self.state["Status"], Health=after)
+        if after["Status"] != before["Status"]:
+            self.tell(f"health_status: {after['Status']}")
+        return str(after["Status"])
 
     def config(self) -> dict[str, Any]:
         """The container's `config.json` as it is now; empty for a step of a build, which has none."""
