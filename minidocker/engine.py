@@ -83,7 +83,7 @@ class Engine(Drawn):
             "Images": len(self.images.list()),
             "Debug": False,
             "LoggingDriver": "json-file",
-            "Driver": "overlay2" if self.runtime.name == "namespaces" else "tree",
+            "Driver": self.runtime.storage,
             "DefaultRuntime": self.runtime.name,
             "DockerRootDir": str(self.root),
             "OSType": "linux",

@@ -51,7 +51,7 @@ def attrs(container: Container) -> dict[str, Any]:
         "LogPath": str(path / "log.jsonl"),
         "Name": "/" + container.name,
         "RestartCount": state.get("RestartCount", 0),
-        "Driver": "overlay2",
+        "Driver": (storage := container.containers.runtime.storage),
         "Platform": "linux",
         "MountLabel": "",
         "ProcessLabel": "",
@@ -61,7 +61,10 @@ def attrs(container: Container) -> dict[str, Any]:
         | {"ConsoleSize": [0, 0], "LogConfig": {"Type": "json-file", "Config": {}}, "ShmSize": 64 << 20}
         | {"Runtime": container.containers.runtime.name}
         | host,
-        "GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": str(path / "upper"), "WorkDir": str(path / "work")}},
+        "GraphDriver": {
+            "Name": storage,
+            "Data": None if storage == "vfs" else {"UpperDir": str(path / "upper"), "WorkDir": str(path / "work")},
+        },
         "Mounts": mounts(container),
         "Config": config["Config"],
         "NetworkSettings": NO_ADDRESS

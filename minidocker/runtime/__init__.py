@@ -226,6 +226,10 @@ class Runtime(Protocol):
     name: str
     attachable: bool  # whether programs can have a terminal, and be attached to while they run
 
+    @property
+    def storage(self) -> str:
+        """How layers become one file system: the `Driver` of `docker info`."""
+
     def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
         """Start the container's program and return once it runs; `StartError` says 126, 127 or 125."""
 

@@ -16,7 +16,8 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from minidocker.runtime import cgroup, linux
+from minidocker.runtime import cgroup, inside, linux
+from minidocker.runtime.fuse import Servers
 from minidocker.runtime.inside import Refusal
 
 KINDS = {  # of namespaces, as in /proc/<pid>/ns, and the flags of clone(2) for them
@@ -95,6 +96,19 @@ def bear(box: Mapping[str, Any], become: Callable[[], None], flags: int | None =
     """Start a process in new namespaces that will `become` a program; return its number once it has. Raises Refusal."""
     flags = namespaces(box["userns"], box["share"]) if flags is None else flags
     return Newborn(box["userns"], flags, lambda _: become()).runs()
+
+
+def bear_walled(box: Mapping[str, Any], become: Callable[[], None]) -> tuple[int, Servers]:
+    """The same for one that builds the container's walls first; and the servers of what it mounts."""
+    servers = Servers(box)
+
+    def build() -> None:
+        inside.build(box, given=servers.take())
+        become()
+
+    newborn = Newborn(box["userns"], namespaces(box["userns"], box["share"]), lambda _: build())
+    servers.start(newborn.pid)
+    return newborn.runs(), servers
 
 
 def namespaces(userns: str, share: Mapping[str, str]) -> int:

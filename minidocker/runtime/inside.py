@@ -106,8 +106,12 @@ def of_the_host(share: Mapping[str, str]) -> list[str]:
     return [path for path in wanted if os.path.exists(path)]
 
 
-def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, shared_memory: Sequence[int] = ()) -> None:
-    """Make this process's new namespaces into the container's: its names, its settings, its root file system."""
+def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given: Sequence[int] = ()) -> None:
+    """Make this process's new namespaces into the container's: its names, its settings, its root file system.
+
+    `given` are descriptors from outside: for each union of fuse-overlayfs's the way to its server, then shared memory.
+    """
+    ends = iter(given)
     share = box["share"]
     trees = prepare(box["network"], box["rootless"], share) if trees is None else trees
     os.umask(0)
@@ -117,10 +121,10 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, shared
         name_machine(box["hostname"], box["names"]["domain"])
     for name, value in box["sysctls"].items():
         set_sysctl(name, value, share)
-    mounts = [(wanted, open_source(wanted)) for wanted in (*box["files"], *box["mounts"])]
-    mount_overlay(box["path"], box["layers"])
+    mounts = [(wanted, open_source(wanted, box["storage"], ends)) for wanted in (*box["files"], *box["mounts"])]
+    mount_union(box["path"], box["layers"], box["storage"], ends)
     root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
-    for path, tree in (*trees.items(), *(("/dev/shm", tree) for tree in shared_memory)):
+    for path, tree in (*trees.items(), *(("/dev/shm", tree) for tree in ends)):
         linux.move_mount(tree, target_of(root, path))
     if box["cgroup"]["mounts"]:
         mount_cgroups(root, box["cgroup"]["mounts"])
@@ -176,8 +180,29 @@ def loopback_up() -> None:
         linux.interface_flags(any_socket.fileno(), "lo", add=linux.IFF_UP)
 
 
+def mount_union(path: str, layers: list[str], storage: str, servers: Iterator[int]) -> None:
+    """Mount the layers and the writable layer in a folder over that folder, by whichever means this machine has.
+
+    Only this mount namespace sees it. With copies (`vfs`) the writable layer is all that there is.
+    """
+    try:
+        if storage == "fuse-overlayfs":
+            from minidocker.runtime import fuse
+
+            fuse.mount(path, next(servers))
+        elif storage == "vfs":
+            own = linux.open_tree(linux.AT_FDCWD, f"{path}/upper", recursive=False)
+            linux.set_attributes(own, linux.MOUNT_ATTR_NODEV, recursive=False)
+            linux.move_mount(own, os.open(path, os.O_PATH))
+        else:
+            mount_overlay(path, layers)
+    except OSError as error:
+        text = f"cannot mount the {storage} of {len(layers)} layers: {error.strerror}; see `minidocker doctor`"
+        raise Refusal(text) from None
+
+
 def mount_overlay(path: str, layers: list[str]) -> None:
-    """Mount layers and the writable layer in a folder over that folder, where only this mount namespace sees it.
+    """Mount layers and the writable layer in a folder over that folder, as the kernel's overlay.
 
     The directories are named by their descriptors: 127 layers fit into the one page that mount options may take, and
     no character in a path needs quoting. `volatile` spares a sync of the whole disk at every container's end.
@@ -189,11 +214,7 @@ def mount_overlay(path: str, layers: list[str]) -> None:
         os.rmdir("work/incompat/volatile", dir_fd=work)
     os.chdir("/proc/self/fd")
     options = f"lowerdir={':'.join(map(str, lower))},upperdir={upper},workdir={work},userxattr,volatile"
-    try:
-        linux.mount("overlay", path, "overlay", linux.MS_NODEV, options)
-    except OSError as error:
-        text = f"cannot mount the overlay of {len(layers)} layers: {error.strerror}; see `minidocker doctor`"
-        raise Refusal(text) from None
+    linux.mount("overlay", path, "overlay", linux.MS_NODEV, options)
 
 
 def mount_kernel(root: int, network: str, processes: int | None) -> None:
@@ -254,7 +275,7 @@ def mount_devices(root: int, terminal_group: str, ipc: str, host: Mapping[str, i
         linux.move_mount(host[path], target_of(root, path))
 
 
-def open_source(wanted: Mapping[str, Any]) -> int:
+def open_source(wanted: Mapping[str, Any], storage: str, servers: Iterator[int]) -> int:
     """Open what a mount shows, while the host's file system can still be seen; -1 for what is made on the spot.
 
     Layers, and the memory that holds a secret, are mounted over the folder that was made for them.
@@ -262,7 +283,7 @@ def open_source(wanted: Mapping[str, Any]) -> int:
     if wanted["kind"] == "tmpfs":
         return -1
     if wanted["kind"] == "snapshot":
-        mount_overlay(wanted["source"], wanted["layers"])
+        mount_union(wanted["source"], wanted["layers"], storage, servers)
     elif wanted["kind"] == "secret":
         linux.mount("tmpfs", wanted["source"], "tmpfs", SAFE, "mode=700")
         write_secret(f"{wanted['source']}/secret", wanted)

@@ -29,7 +29,7 @@ from typing import Any
 from minidocker.runtime import cgroup, inside, linux, shim, terminal, ulimits
 from minidocker.runtime.births import (
     Newborn,
-    bear,
+    bear_walled,
     check_confession,
     confess,
     connect,
@@ -198,14 +198,14 @@ def hold(box: Mapping[str, Any], client: socket.socket) -> None:
     held = monitor_lock(box["path"])
 
     def become() -> None:
-        inside.build(box)
         os.closerange(3, 1 << 30)  # the parent waits for this
         signal.pause()
 
-    child = bear(box, become)
+    child, servers = bear_walled(box, become)
     answer(client, {"pid": child})
     client.recv(1)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    servers.wait()
     os.close(held)
     answer(client, {})

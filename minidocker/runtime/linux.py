@@ -30,6 +30,7 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4
 MNT_DETACH = 2
 # open_tree(2), move_mount(2), mount_setattr(2)
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE, OPEN_TREE_CLONE = -100, 0x1000, 0x8000, 1
+MOUNT_ATTR_NODEV = 4
 MOVE_EMPTY_PATHS = 0x04 | 0x40  # both ends are the descriptors themselves
 # openat2(2)
 RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
@@ -171,8 +172,13 @@ class _MountAttr(ctypes.Structure):
 
 def set_read_only(tree: int, recursive: bool = True) -> None:
     """Make a mount, and those on it, read-only; other flags, locked ones too, stay as they are."""
+    set_attributes(tree, MS_RDONLY, recursive)
+
+
+def set_attributes(tree: int, attributes: int, recursive: bool = True) -> None:
+    """Set flags of a mount, and of those on it; others stay as they are."""
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-    _syscall("mount_setattr", tree, b"", flags, _MountAttr(MS_RDONLY, 0, 0, 0), ctypes.sizeof(_MountAttr))
+    _syscall("mount_setattr", tree, b"", flags, _MountAttr(attributes, 0, 0, 0), ctypes.sizeof(_MountAttr))
 
 
 class _OpenHow(ctypes.Structure):

@@ -17,11 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from minidocker.runtime import Bind, Mount, Secret, Tmpfs, Volume, overlay
+from minidocker.layer import Changeset, directories, view
+from minidocker.runtime import Bind, LayerLike, Mount, Secret, Tmpfs, Volume, overlay
+from minidocker.runtime.probe import OVERLAY, VFS
+from minidocker.tree import parents
 
 
-def describe(mount: Mount, folder: Path, rootless: bool) -> dict[str, Any]:
-    """Make what a mount needs on the host, and say what it is."""
+def describe(mount: Mount, folder: Path, rootless: bool, storage: str = OVERLAY) -> dict[str, Any]:
+    """Make what a mount needs on the host, and say what it is. `storage` is how layers become one file system."""
     about = {"target": mount.target, "read_only": getattr(mount, "read_only", True), "inside": "", "source": ""}
     if isinstance(mount, Bind):
         return about | {"kind": "bind", "source": mount.source}
@@ -35,21 +38,58 @@ def describe(mount: Mount, folder: Path, rootless: bool) -> dict[str, Any]:
         content = base64.b64encode(mount.content).decode()
         who = {"uid": mount.uid, "gid": mount.gid, "mode": mount.mode}
         return about | {"kind": "secret", "inside": "/secret", "content": content} | who
-    layers = [layer.path().absolute() for layer in mount.layers]
-    return about | {"kind": "snapshot", "inside": mount.source, "layers": writable(folder, layers)}
+    lower = writable(folder, mount.layers, storage, rootless)
+    return about | {"kind": "snapshot", "inside": mount.source, "layers": lower}
 
 
-def writable(folder: Path, layers: Sequence[Path]) -> list[str]:
-    """Make a writable layer in a folder, for an overlay over these layers; return the lower directories.
-
-    The kernel takes no directory twice; of equal layers, the uppermost says all that the lower ones said.
-    """
+def kept(folder: Path, otherwise: str = OVERLAY) -> str:
+    """By which means the writable layer in a folder was made: it has the signs of that one, and of no other."""
     if not (folder / "upper").exists():
+        return otherwise
+    try:
+        return (folder / "storage").read_text()
+    except FileNotFoundError:
+        return OVERLAY
+
+
+def writable(folder: Path, wanted: Sequence[LayerLike], storage: str = OVERLAY, rootless: bool = False) -> list[str]:
+    """Make a writable layer in a folder, for a union over these layers; return the lower directories.
+
+    The kernel takes no directory twice; of equal layers, the uppermost says all that the lower ones said. Where only
+    copies are possible (`vfs`), the writable layer has all of the files, and there are no lower directories.
+    """
+    fresh = not (folder / "upper").exists()
+    if fresh and storage != OVERLAY:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "storage").write_text(storage)
+    if storage == VFS:
+        if fresh:
+            overlay.unpack(whole(wanted), folder / "upper", rootless=rootless)
+        return []
+    layers = [layer.path().absolute() for layer in wanted]
+    if fresh:
         (folder / "upper").mkdir(parents=True)
         _adopt_root(folder / "upper", layers)
+        if any(map(overlay.implies, layers)):
+            overlay.apply(_implied(wanted), str(folder / "upper"), rootless=rootless)
     for name in ("work",) if layers else ("work", "empty"):
         (folder / name).mkdir(exist_ok=True)
     return [str(layer) for layer in dict.fromkeys(reversed(layers))][::-1] or [str(folder / "empty")]
+
+
+def whole(layers: Sequence[LayerLike]) -> Changeset:
+    """All that is seen through layers, as one."""
+    return Changeset(view(tuple(layer.changes for layer in layers)))
+
+
+def _implied(layers: Sequence[LayerLike]) -> Changeset:
+    """The folders that some layer implies and does not list, as the layers below have them: overlays take them from
+    the uppermost layer, listed or not.
+    """
+    seen = whole(layers)
+    paths = {path for layer in layers for path in directories(layer.changes) - layer.changes.keys() if path != "/"}
+    paths |= {up for path in paths for up in parents(path)} - {"/"}
+    return Changeset({path: entry for path in paths if (entry := seen.get(path)) and entry.is_dir})
 
 
 def _adopt_root(upper: Path, layers: Sequence[Path]) -> None:

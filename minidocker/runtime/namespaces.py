@@ -31,6 +31,7 @@ from minidocker.runtime import (
     Stdio,
     Usage,
     cgroup,
+    fuse,
     joining,
     limits,
     names,
@@ -41,7 +42,7 @@ from minidocker.runtime import (
 from minidocker.runtime.births import open_to_us
 from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
-from minidocker.runtime.mounting import describe, writable
+from minidocker.runtime.mounting import describe, kept, writable
 from minidocker.runtime.shim import WAKE
 from minidocker.runtime.state import read_state, state_lock, write_state
 
@@ -70,6 +71,12 @@ class Namespaces:
     def _userns(self) -> str:
         """How the ids of a container's user namespace are mapped; empty where it has none: as root, on few machines."""
         return probe.report(self.folder).userns or ("one" if self.rootless else "")
+
+    @cached_property
+    def storage(self) -> str:
+        """How the layers of a new container become one file system: the name of Docker's storage driver."""
+        forced = probe.storages()
+        return forced[0] if len(forced) == 1 else probe.report(self.folder).storage or probe.OVERLAY
 
     def close(self) -> None:
         """Let the launcher go. Containers live on, each with its monitor."""
@@ -126,7 +133,8 @@ class Namespaces:
     def _prepare(self, box: Box) -> dict[str, Any]:
         """Make what the container's folder must hold, and describe the container for the launcher."""
         path = box.path.absolute()
-        layers = writable(path, [layer.path().absolute() for layer in box.layers])
+        storage = kept(path, self.storage)
+        layers = writable(path, box.layers, storage, self.rootless)
         prepare(box)
         share = ({"net": "host"} if box.network == "host" else {}) | dict(box.share)
         userns = "" if share.get("user") == "host" else self._userns
@@ -148,8 +156,10 @@ class Namespaces:
             "init": box.init,
             "sysctls": dict(box.sysctls),
             "mounts": [
-                describe(mount, path / "mounts" / str(number), self.rootless) for number, mount in enumerate(box.mounts)
+                describe(mount, path / "mounts" / str(number), self.rootless, storage)
+                for number, mount in enumerate(box.mounts)
             ],
+            "storage": storage,
             "files": own,
             "read_only": box.read_only,
             "network": box.network,
@@ -227,11 +237,19 @@ class Namespaces:
         """The writable layer: `diff(lower, what is seen now)`."""
         upper = box.path / "upper"
         lower = view(tuple(layer.changes for layer in box.layers))
-        return overlay.scan(upper, lower, rootless=self.rootless) if upper.exists() else Changeset()
+        if not upper.exists():
+            return Changeset()
+        storage = kept(box.path)
+        if storage == probe.VFS:
+            return overlay.compare(upper, lower, rootless=self.rootless)
+        return overlay.scan(upper, lower, rootless=self.rootless, fuse=storage == probe.FUSE)
 
     def apply(self, box: Box, changes: Changeset) -> None:
         """Write entries into the container's file system as its processes see it, mounts included, running or not."""
+        by_fuse = kept(box.path, self.storage) == probe.FUSE
         if has_monitor(box.path) and (pid := running(box)["Pid"]):
+            if by_fuse:
+                return fuse.apply(changes, pid, box.path, self.rootless)
             root = os.open(f"/proc/{open_to_us(pid)}/root", os.O_RDONLY | os.O_DIRECTORY)
             try:
                 if running(box)["Pid"] == pid:  # still: so it is the container's, and no other that got its number
@@ -240,7 +258,10 @@ class Namespaces:
                 os.close(root)
         alone = replace(box, network="none", share={}, sysctls={})
         with self._launcher.ask({"do": "hold", "box": self._prepare(alone)}, NO_STDIO) as held:
-            overlay.apply(changes, f"/proc/{answered(held)['pid']}/root", rootless=self.rootless)
+            if by_fuse:
+                fuse.apply(changes, answered(held)["pid"], box.path, self.rootless)
+            else:
+                overlay.apply(changes, f"/proc/{answered(held)['pid']}/root", rootless=self.rootless)
             held.shutdown(socket.SHUT_WR)
             answered(held)
         return None

@@ -27,14 +27,17 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minidocker.errors import LayerError
-from minidocker.layer import WHITEOUT, Changeset, settle
+from minidocker.layer import WHITEOUT, Changeset, diff, settle
 from minidocker.runtime.inside import PLACEHOLDER
 from minidocker.tree import Bytes, Data, Entry, Kind, Tree, directory, parents, prefix
 
 OPAQUE = "user.overlay.opaque"
 CARRIED = ("security.capability", "user.")  # the extended attributes that a layer carries
-PRIVATE = ("user.overlay.", "trusted.overlay.", PLACEHOLDER)  # those that belong to the mount
+OPAQUES = {OPAQUE, "user.fuseoverlayfs.opaque", "trusted.overlay.opaque"}
+HIDES, OPAQUE_FILES = ".wh.", (".wh..wh..opq", ".wh..opq")  # fuse-overlayfs's, where it cannot make the others
+PRIVATE = ("user.overlay.", "user.fuseoverlayfs.", "trusted.overlay.", PLACEHOLDER)  # those that belong to the mount
 FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+IMPLIES = "user.minidocker.implies"  # marks a layer that has folders which it does not list
 UNLISTED = 1  # nanoseconds: the mtime of a root folder that its layer says nothing about
 KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
@@ -95,7 +98,11 @@ def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None)
         root = os.open(temporary, FOLDER)
         try:
             os.fchmod(root, 0o755)  # whatever the umask says
-            _Writer(root, rootless, overlay=True).write(changes)
+            writer = _Writer(root, rootless, overlay=True)
+            writer.write(changes)
+            if writer.implied:
+                with suppress(OSError):  # a file system without them carries no overlay either
+                    os.setxattr(root, IMPLIES, b"")
             if "/" not in changes:
                 os.utime(root, ns=(UNLISTED, UNLISTED))
         finally:
@@ -105,6 +112,11 @@ def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None)
         discard(temporary)
         if not (isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST) and directory.is_dir()):
             raise  # all is well where somebody else has just unpacked the same layer
+
+
+def implies(layer: Path) -> bool:
+    """Whether a layer unpacked there has folders about which it says nothing itself."""
+    return IMPLIES in _xattrs(str(layer))
 
 
 def apply(changes: Changeset, folder: str | int, *, rootless: bool | None = None) -> None:
@@ -177,7 +189,7 @@ class _Writer:
             self.make_folder(name, opaque=path in changes.opaque)
         elif entry.kind == "whiteout":
             if self.overlay:
-                os.mknod(name, stat.S_IFCHR, 0, dir_fd=self.fd)
+                self.hide(name)
         elif entry.link not in ("", path):
             self.link(entry.link, name)
         elif entry.kind == "file":
@@ -188,6 +200,13 @@ class _Writer:
         elif entry.kind == "fifo":
             os.mkfifo(name, 0o600, dir_fd=self.fd)
             self.stamp(name, entry)
+
+    def hide(self, name: str) -> None:
+        """A whiteout. Where none may be made, as on a file system that is an overlay itself, fuse-overlayfs's own."""
+        try:
+            os.mknod(name, stat.S_IFCHR, 0, dir_fd=self.fd)
+        except PermissionError:
+            os.close(os.open(HIDES + name, os.O_WRONLY | os.O_CREAT, 0o600, dir_fd=self.fd))
 
     def make_folder(self, name: str, opaque: bool) -> None:
         if not is_folder(name, self.fd):
@@ -273,20 +292,46 @@ def remove(name: str, fd: int) -> None:
 # A directory becomes a layer
 
 
-def scan(upper: Path, lower: Tree, *, rootless: bool | None = None) -> Changeset:
+def scan(upper: Path, lower: Tree, *, rootless: bool | None = None, fuse: bool = False) -> Changeset:
     """What a container changed: its upper directory as a canonical layer over `lower`.
 
     Without root every file belongs to the user; what was there before keeps its owner, all else is root's. What was
     made only as a place to mount something on is left out, and so are sockets, as in Docker. As there, a file with
     several names in the image comes apart from the others when it is written to: the kernel copies up one name.
+    `fuse`: it is fuse-overlayfs's, which has signs of its own, and loses the time of a folder that it copies up.
     """
     rootless = os.geteuid() != 0 if rootless is None else rootless
-    entries, opaque = _read(str(upper))
+    entries, opaque = _read(str(upper), fuse)
     if "/" in entries:
         entries["/"] = replace(entries["/"], mtime=lower["/"].mtime)
     if rootless:
         entries = {path: _owned(entry, lower.get(path)) for path, entry in entries.items()}
+    if fuse:
+        entries = _as_before(entries, lower)
     return settle(lower, Changeset(entries, opaque))
+
+
+def compare(folder: Path, lower: Tree, *, rootless: bool | None = None) -> Changeset:
+    """What a container changed whose folder began as a copy of all that is in `lower`."""
+    rootless = os.geteuid() != 0 if rootless is None else rootless
+    entries, _ = _read(str(folder))
+    if rootless:
+        entries = {path: _owned(entry, lower.get(path)) for path, entry in entries.items()}
+        for path, entry in entries.items():  # nor can their capabilities be kept
+            if entry.kind == "file" and path in lower and not entry.xattrs:
+                entries[path] = replace(entry, xattrs=lower[path].xattrs)
+    entries["/"] = replace(entries["/"], mtime=lower["/"].mtime)
+    devices = {path: entry for path, entry in lower.items() if entry.kind in ("char", "block") and path not in entries}
+    kept = {path: entry for path, entry in devices.items() if next(parents(path)) in entries}  # `unpack` makes none
+    return diff(lower, Tree(entries | kept))
+
+
+def _as_before(entries: dict[str, Entry], lower: Tree) -> dict[str, Entry]:
+    """The same, but folders to which no name was added, and from which none went, have the time that they had."""
+    touched = {next(parents(path)) for path, entry in entries.items() if path not in lower or entry == WHITEOUT}
+    same = {path: lower[path] for path, entry in entries.items() if entry.is_dir and path in lower}
+    times = {path: before.mtime for path, before in same.items() if before.is_dir and path not in touched}
+    return entries | {path: replace(entries[path], mtime=mtime) for path, mtime in times.items()}
 
 
 def _owned(entry: Entry, before: Entry | None) -> Entry:
@@ -294,8 +339,11 @@ def _owned(entry: Entry, before: Entry | None) -> Entry:
     return replace(entry, uid=before.uid if same and before else 0, gid=before.gid if same and before else 0)
 
 
-def _read(root: str) -> tuple[dict[str, Entry], set[str]]:
-    """The raw entries of an upper directory, and the opaque directories among them."""
+def _read(root: str, fuse: bool = False) -> tuple[dict[str, Entry], set[str]]:
+    """The raw entries of an upper directory, and the opaque directories among them.
+
+    For fuse-overlayfs, `.wh.NAME` hides NAME, and `.wh..wh..opq` makes the folder opaque that it lies in.
+    """
     entries: dict[str, Entry] = {}
     opaque: set[str] = set()
     places: set[str] = set()
@@ -307,14 +355,19 @@ def _read(root: str) -> tuple[dict[str, Entry], set[str]]:
         try:
             attributes = _xattrs(f"/proc/self/fd/{fd}/.")
             entries[folder] = _entry(root, folder, os.fstat(fd), attributes, "")
-            if OPAQUE in attributes:
+            if attributes.keys() & OPAQUES:
                 opaque.add(folder)
             if PLACEHOLDER in attributes:
                 places.add(folder)
             for name, info in _list(fd):
                 path = prefix(folder) + name
                 there = f"/proc/self/fd/{fd}/{name}"
-                if stat.S_ISDIR(info.st_mode):
+                if fuse and name.startswith(HIDES):
+                    if name in OPAQUE_FILES:
+                        opaque.add(folder)
+                    else:
+                        entries.setdefault(prefix(folder) + name.removeprefix(HIDES), WHITEOUT)
+                elif stat.S_ISDIR(info.st_mode):
                     todo.append(path)
                 elif stat.S_IFMT(info.st_mode) in KINDS:
                     attributes = _xattrs(there) if stat.S_ISREG(info.st_mode) else {}

@@ -16,10 +16,14 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-FORCED = "MINIDOCKER_RUNTIME"
+from minidocker.errors import InvalidArgument
+
+FORCED, FORCED_STORAGE = "MINIDOCKER_RUNTIME", "MINIDOCKER_STORAGE"
+OVERLAY, FUSE, VFS = STORAGES = ("overlay2", "fuse-overlayfs", "vfs")  # Docker's storage drivers, the best one first
 
 
 @dataclass(frozen=True)
@@ -34,11 +38,15 @@ class Ability:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. `userns` is how ids map: `same` ones as root, `one` without, `` with no user namespace."""
+    """What was found. `userns` is how ids map: `same` ones as root, `one` without, `` with no user namespace.
+
+    `storage` is how layers become one file system: by the kernel's overlay, by fuse-overlayfs, or by copies (vfs).
+    """
 
     abilities: tuple[Ability, ...]
     works: bool
     userns: str
+    storage: str = ""
 
     @property
     def reason(self) -> str:
@@ -75,7 +83,18 @@ def report(folder: Path | None = None) -> Report:
         return Report((linux,), False, "")
     found = json.loads(_in_child(_existing(folder or Path(tempfile.gettempdir()))))
     abilities = tuple(Ability(*ability) for ability in found["parts"])
-    return Report((*abilities, *_surroundings()), found["works"], found["userns"])
+    return Report((*abilities, *_surroundings()), found["works"], found["userns"], found["storage"])
+
+
+def storages() -> tuple[str, ...]:
+    """The storage drivers to try, the best one first; MINIDOCKER_STORAGE names the only one.
+
+    Raises InvalidArgument, in Docker's words, for one that is none.
+    """
+    forced = os.environ.get(FORCED_STORAGE)
+    if forced and forced not in STORAGES:
+        raise InvalidArgument(f"driver not supported: {forced}: {FORCED_STORAGE} may be {', '.join(STORAGES)}")
+    return (forced,) if forced else STORAGES
 
 
 def _existing(folder: Path) -> str:
@@ -101,23 +120,27 @@ def _in_child(folder: str) -> bytes:
     with os.fdopen(reader, "rb") as answer:
         text = answer.read()
     os.waitpid(pid, 0)
-    return text or b'{"works": false, "userns": "", "parts": []}'
+    return text or b'{"works": false, "userns": "", "storage": "", "parts": []}'
 
 
 def _say(folder: str, writer: int) -> None:
     try:
         found = _try_all(folder)
     except BaseException as error:
-        found = {"works": False, "userns": "", "parts": [("container", False, f"{type(error).__name__}: {error}", "")]}
+        parts = [("container", False, f"{type(error).__name__}: {error}", "")]
+        found = {"works": False, "userns": "", "storage": "", "parts": parts}
     os.write(writer, json.dumps(found).encode())
     os._exit(0)
+
+
+HOME = "Needs Linux 5.12, and MINIDOCKER_ROOT on a file system that is no overlay itself (a volume, or a tmpfs)."
 
 
 # In the child
 
 
 def _try_all(folder: str) -> dict[str, Any]:
-    """Whether a whole container can be built, and with which id mapping; if not, what each part says."""
+    """Whether a whole container can be built, with which id mapping and storage; if not, what each part says."""
     from minidocker.runtime.overlay import discard
 
     place = Path(tempfile.mkdtemp(prefix=".minidocker-probe-", dir=folder))
@@ -125,13 +148,26 @@ def _try_all(folder: str) -> dict[str, Any]:
         for name in ("upper", "work", "empty"):
             (place / name).mkdir()
         maps = ("one",) if os.geteuid() else ("same", "")
-        for userns in maps:
-            if not (error := _attempt(_box(place, userns))):
-                return {"works": True, "userns": userns, "parts": [("container", True, "starts", "")]}
+        errors: list[str] = []
+        for userns, storage in product(maps, storages()):
+            if not (error := _attempt(_box(place, userns) | {"storage": storage})):
+                parts = [("container", True, "starts", ""), _storage(storage, errors)]
+                return {"works": True, "userns": userns, "storage": storage, "parts": parts}
+            errors.append(error)
         parts = list(_try_parts(_box(place, maps[0])))
-        return {"works": False, "userns": "", "parts": [*parts, ("container", False, error, "")]}
+        return {"works": False, "userns": "", "storage": "", "parts": [*parts, ("container", False, errors[0], "")]}
     finally:
         discard(place)
+
+
+def _storage(storage: str, errors: list[str]) -> tuple[str, bool, str, str]:
+    """Which storage driver it is to be, and why no better one."""
+    if os.environ.get(FORCED_STORAGE):
+        return "storage", True, f"{storage}: because {FORCED_STORAGE} says so", ""
+    what = {OVERLAY: "the kernel's overlay", FUSE: "a process for each container", VFS: "each container is a copy"}
+    why = f", as {errors[0].partition(';')[0]}" if errors else ""
+    fuse = " For containers that are no copies, install fuse-overlayfs." if storage == VFS else ""
+    return "storage", not errors, f"{storage}: {what[storage]}{why}", HOME + fuse if errors else ""
 
 
 def _box(place: Path, userns: str) -> dict[str, Any]:
@@ -139,8 +175,8 @@ def _box(place: Path, userns: str) -> dict[str, Any]:
     layers = [str(place / "empty")]
     box: dict[str, Any] = {"path": str(place), "layers": layers, "process": process, "hostname": "probe"}
     box |= {"names": {"domain": ""}, "mounts": [], "files": [], "share": {}, "sysctls": {}, "init": False}
-    box["cgroup"] = {"mounts": []}
-    return box | {"read_only": False, "network": "none", "rootless": userns == "one", "userns": userns}
+    box |= {"storage": OVERLAY, "rootless": userns == "one", "userns": userns}
+    return box | {"read_only": False, "network": "none", "cgroup": {"mounts": []}}
 
 
 def _try_parts(box: dict[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
@@ -162,8 +198,7 @@ def _try_parts(box: dict[str, Any]) -> Iterator[tuple[str, bool, str, str]]:
     for kind, flag in (kinds | {"network": linux.NEWNET, "cgroup": linux.NEWCGROUP}).items():
         yield _part(f"{kind} namespace", _attempt(box, flag, None), "Allow it in the sandbox around this process.")
     overlay = mounts(lambda: inside.mount_overlay(str(box["path"]), list(box["layers"])))
-    home = "Needs Linux 5.12, and MINIDOCKER_ROOT on a file system that is no overlay itself (a volume, or a tmpfs)."
-    yield _part("overlay mount", _attempt(box, linux.NEWNS, overlay), home)
+    yield _part("overlay mount", _attempt(box, linux.NEWNS, overlay), HOME)
     unmasked = "The sandbox around this process hides parts of /proc (Docker: --security-opt systempaths=unconfined)."
     yield _part("/proc mount", _attempt(box, linux.NEWNS | linux.NEWPID, mounts(proc)), unmasked)
 
@@ -174,18 +209,21 @@ def _part(name: str, error: str, remedy: str) -> tuple[str, bool, str, str]:
 
 def _attempt(box: dict[str, Any], flags: int | None = None, what: Callable[[], None] | None = None) -> str:
     """Have a child in new namespaces do something (nothing said: build a container's walls); why it failed, or ``."""
-    from minidocker.runtime import births, inside, linux
+    from minidocker.runtime import births, linux
 
     def become() -> None:
-        if flags is None:
-            inside.build(box)
-        elif what:
+        if what:
             what()
         os._exit(0)
 
     user = linux.NEWUSER if box["userns"] else 0
     try:
-        os.waitpid(births.bear(box, become, None if flags is None else flags | user), 0)
+        if flags is not None:
+            os.waitpid(births.bear(box, become, flags | user), 0)
+        else:
+            pid, servers = births.bear_walled(box, become)
+            os.waitpid(pid, 0)
+            servers.wait()
     except Exception as error:
         return str(error)
     return ""

@@ -23,6 +23,7 @@ from minidocker.runtime.births import Newborn, connect, exit_status, namespaces,
 from minidocker.runtime.checkup import CheckUp
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
+from minidocker.runtime.fuse import Servers
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.logfile import Log
 from minidocker.runtime.messages import receive, send, streams, with_streams
@@ -92,6 +93,7 @@ class Monitor:
             self.ended(code, again)
             self.streams.close()
             os.waitpid(child, 0)  # only now may its number be given to another process
+            self.servers.wait()
             self.group.remove()
             if not (again and self.wait(delay)):
                 return
@@ -138,10 +140,12 @@ class Monitor:
 
     def give_orders(self, newborn: Newborn, stdio: list[int | None], more: list[int] | None = None) -> Newborn:
         """Tell a first process which container it is for, and wait until it runs. Raises Refusal."""
+        self.servers = Servers(self.box)
         message, fds = with_streams(self.box, stdio)
         self.limit(newborn)
         with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
-            send(newborn.orders, message, fds + (more or []))
+            send(newborn.orders, message, fds + self.servers.ends + (more or []))
+        self.servers.start(newborn.pid)
         newborn.runs()
         return newborn
 

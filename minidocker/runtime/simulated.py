@@ -191,7 +191,7 @@ def refuse_real(box: Box) -> None:
 class Simulated:
     """The runtime for machines that start no real containers."""
 
-    name = "simulated"
+    name, storage = "simulated", "tree"
 
     def __init__(self) -> None:
         self._disks: dict[Path, Disk] = {}

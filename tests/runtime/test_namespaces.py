@@ -646,8 +646,12 @@ sys.path[:0] = {sys.path!r}
 from pathlib import Path
 from minidocker.runtime import Box, Process
 from minidocker.runtime.namespaces import Namespaces
+from minidocker.runtime.overlay import scan
+from minidocker.tree import Tree
 class Layer:
     def path(self): return Path({str(house.base.path())!r})
+    @property
+    def changes(self): return scan(self.path(), Tree())
 runtime = Namespaces()
 script = "trap 'echo end; exit 6' USR1; while :; do sleep 0.02; done"
 runtime.start(Box(Path({str(box.path)!r}), [Layer()], Process(("sh", "-c", script), ("{PATH}",))))

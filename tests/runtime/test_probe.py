@@ -74,7 +74,7 @@ def test_a_machine_that_forbids_it_is_simulated_and_says_what_to_do() -> None:
     program = f"""
 import os, sys
 sys.path[:0] = {sys.path!r}
-from minidocker.runtime import births, freezer, linux, overlay, probe
+from minidocker.runtime import births, linux, overlay, probe
 linux._libc()
 child = linux.clone(linux.NEWUSER)
 if child == 0:
