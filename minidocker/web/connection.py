@@ -76,7 +76,7 @@ class Connection:
             response.close()
         if self.wire.our_state is h11.MUST_CLOSE:
             self._linger()
-        return self.wire.our_state is h11.DONE and self.wire.their_state is h11.DONE
+        return self.wire.our_state is h11.DONE and self._skipped()
 
     def _answer(self, request: Request) -> Response:
         try:
@@ -195,7 +195,7 @@ class Connection:
     def _refuse(self, error: h11.RemoteProtocolError) -> None:
         """What came is no HTTP: say so, if it can still be said."""
         if self.wire.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            text = f"{error}\n".encode()
+            text = f"{error.error_status_hint} {_reason(error.error_status_hint)}\n".encode()
             headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(text))), ("Connection", "close")]
             head = self._framed(
                 h11.Response(
@@ -245,6 +245,8 @@ def _request(event: h11.Request, body: Body, peer: str, gone: Callable[[], bool]
     for raw_name, raw in event.headers:
         name, value = raw_name.decode("latin-1"), raw.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    if "content-length" in headers and "transfer-encoding" in headers:  # two ideas of where this request ends
+        raise h11.RemoteProtocolError("a length beside chunks")
     try:
         options = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
