@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -20,6 +21,8 @@ from minidocker.runtime import Stdio
 
 _CREATION = """
   -a, --attach list          Attach to STDIN, STDOUT or STDERR
+      --cap-add list         Add Linux capabilities
+      --cap-drop list        Drop Linux capabilities
       --cidfile string       Write the container ID to the file
       --entrypoint string    Overwrite the default ENTRYPOINT of the image
   -e, --env list             Set environment variables
@@ -40,10 +43,12 @@ _CREATION = """
       --name string          Assign a name to the container
       --network string       Connect a container to a network: none (default) or host
       --no-healthcheck       Disable any container-specified HEALTHCHECK
+      --privileged           Give extended privileges to this container
       --pull string          Pull image before running: there is no registry yet, so only "missing" or "never"
       --read-only            Mount the container's root filesystem as read only
       --restart string       Restart policy to apply when a container exits (default "no")
       --rm                   Automatically remove the container when it exits
+      --security-opt list    Security Options
       --stop-signal string   Signal to stop the container
       --stop-timeout int     Timeout (in seconds) to stop a container
   -u, --user string          Username or UID (format: <name|uid>[:<group|gid>])
@@ -61,8 +66,7 @@ _REFUSED = {
         blkio-weight= blkio-weight-device= device-read-bps= device-read-iops= device-write-bps= device-write-iops=
         ulimit= shm-size= sysctl= cgroup-parent=""",
     "a container always has namespaces of its own": "cgroupns= ipc= pid= uts= userns=",
-    "a container never gets more privileges than its user has": "privileged cap-add= security-opt= group-add=",
-    "capabilities are not adjustable yet": "cap-drop=",
+    "groups are those of the user": "group-add=",
     "devices are not here yet": "device= device-cgroup-rule= gpus=",
     "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from= tmpfs=",
     "there is one storage driver, and one format of logs": "storage-opt= log-driver= log-opt=",
@@ -166,9 +170,13 @@ def new_container(call: Call) -> Container:
         "domainname": call.domainname or None,
         "labels": labels(call.label_file, call.label) or None,
         "network_mode": call.network or None,
+        "cap_add": call.cap_add,
+        "cap_drop": call.cap_drop,
+        "privileged": call.privileged,
         "read_only": call.read_only,
         "restart_policy": call.restart if "restart" in call.given else None,
         "auto_remove": call.rm,
+        "security_opt": list(map(security_option, call.security_opt)),
         "stdin_open": call.interactive,
         "stop_signal": call.stop_signal or None,
         "stop_timeout": call.stop_timeout if "stop-timeout" in call.given else None,
@@ -229,6 +237,22 @@ def _lines(file: str) -> Iterator[str]:
             if any(character.isspace() for character in text.partition("=")[0]):
                 raise Exit(125, f"minidocker: poorly formatted environment: variable '{text}' contains whitespaces")
             yield text
+
+
+def security_option(text: str) -> str:
+    """`--security-opt`; of `seccomp=FILE`, what is in the file."""
+    name, found, value = text.partition("=" if "=" in text else ":")
+    if not found and name != "no-new-privileges":
+        raise Exit(125, f'minidocker: Invalid --security-opt: "{text}"')
+    if name != "seccomp" or value in ("unconfined", "builtin"):
+        return text
+    try:
+        return f"seccomp={json.dumps(json.loads(Path(value).read_bytes()), separators=(',', ':'), ensure_ascii=False)}"
+    except OSError as error:
+        verb, reason = "read" if Path(value).is_dir() else "open", (error.strerror or str(error)).lower()
+        raise Exit(125, f"minidocker: opening seccomp profile ({value}) failed: {verb} {value}: {reason}") from None
+    except (ValueError, RecursionError) as error:
+        raise Exit(125, f"minidocker: compacting json for seccomp profile ({value}) failed: {error}") from None
 
 
 def mount(text: str) -> str:
@@ -351,6 +375,7 @@ Execute a command in a running container
   -e, --env list         Set environment variables
       --env-file list    Read in a file of environment variables
   -i, --interactive      Keep STDIN open even if not attached
+      --privileged       Give extended privileges to the command
   -u, --user string      Username or UID (format: "<name|uid>[:<group|gid>]")
   -w, --workdir string   Working directory inside the container
 """,
@@ -358,7 +383,6 @@ Execute a command in a running container
     | {
         "a program in the background belongs into the container's own command: sh -c '… &'": "d/detach",
         "there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)": "t/tty",
-        "a container never gets more privileges than its user has": "privileged",
     },
     checks={"env": _env},
 )
@@ -370,6 +394,7 @@ def exec_(call: Call) -> int:
         "user": call.user,
         "environment": environment(call.env_file, call.env) or None,
         "workdir": call.workdir or None,
+        "privileged": call.privileged,
     }
     if _is_real("stdout") and _is_real("stderr"):
         sys.stdout.flush()

@@ -310,9 +310,9 @@ class Container(Drawn):
         With `demux` the output is (stdout, stderr); with `stream` it is an iterator and the exit code None; with
         `detach` nothing is waited for. Raises Conflict where the container does not run.
         """
-        options = {"stdin": stdin, "tty": tty, "privileged": privileged, "socket": socket}
+        options = {"stdin": stdin, "tty": tty, "socket": socket}
         spec.refuse(f"exec_run({name}=True)" for name, on in options.items() if on)
-        execution = Execution(self, cmd, user, environment, workdir or "")
+        execution = Execution(self, cmd, user, environment, workdir or "", privileged)
         if detach:
             return execution.detach()
         return (execution.stream if stream else execution.collect)(stdout, stderr, demux)
@@ -324,9 +324,10 @@ class Container(Drawn):
         user: str = "",
         environment: Environment = None,
         workdir: str | None = None,
+        privileged: bool = False,
     ) -> int:
         """Run one more program in it, connected to file descriptors; its exit code. Raises Conflict, StartError."""
-        return Execution(self, cmd, user, environment, workdir or "").run(stdio)
+        return Execution(self, cmd, user, environment, workdir or "", privileged).run(stdio)
 
     def top(self, ps_args: str | None = None) -> dict[str, Any]:
         """Its processes, as `docker top`: `{"Titles": ["UID", …], "Processes": [["root", …]]}`."""

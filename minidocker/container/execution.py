@@ -31,7 +31,13 @@ class Execution:
     """A program to run in a container, its options checked. Raises Conflict where the container does not run."""
 
     def __init__(
-        self, container: Container, cmd: Command, user: str = "", environment: Environment = None, workdir: str = ""
+        self,
+        container: Container,
+        cmd: Command,
+        user: str = "",
+        environment: Environment = None,
+        workdir: str = "",
+        privileged: bool = False,
     ) -> None:
         state, config = container.state(), container.config["Config"]
         if state["Paused"]:
@@ -45,6 +51,7 @@ class Execution:
             tuple(env),
             workdir or config.get("WorkingDir") or "/",
             str(user or config.get("User") or ""),
+            privileged=privileged,
         )
         if not self.process.args:
             raise InvalidArgument("No exec command specified")

@@ -43,7 +43,7 @@ WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and 
     "limits on disks": "blkio_weight blkio_weight_device device_read_bps device_read_iops device_write_bps "
     "device_write_iops storage_opt",
     "control groups of your choice": "cgroup_parent cgroupns",
-    "privileges to give or take": "privileged cap_add cap_drop security_opt group_add",
+    "more groups": "group_add",
     "devices": "devices device_requests device_cgroup_rules",
     "mounts other than bind mounts": "tmpfs mounts volumes_from volume_driver",
     "namespaces to share": "pid_mode ipc_mode uts_mode userns_mode",

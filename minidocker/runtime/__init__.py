@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from minidocker.layer import Changeset
+from minidocker.runtime.capabilities import DEFAULT
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Process:
     groups: tuple[str, ...] = ()
     ulimits: tuple[tuple[str, int, int], ...] = ()  # setrlimit(2): ("nofile", soft, hard); -1 is unlimited
     oom_score_adj: int = 0
+    privileged: bool = False  # all capabilities, whatever the container's are (`exec --privileged`)
 
 
 class LayerLike(Protocol):
@@ -147,6 +149,26 @@ class Names:
 
 
 @dataclass(frozen=True)
+class Security:
+    """What the processes of a container may do: capabilities, system calls, and what of the kernel they see."""
+
+    capabilities: tuple[str, ...] = DEFAULT
+    seccomp: str = "builtin"  # Docker's policy, or `unconfined`, or the text of a profile
+    no_new_privileges: bool = False
+    unmasked: bool = False  # all of /proc and /sys is seen
+    privileged: bool = False  # they may change it, too, and /dev has the host's devices
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device of the host that the container gets, under another name perhaps; it may read, write, and make it."""
+
+    source: str
+    target: str
+    permissions: str = "rwm"
+
+
+@dataclass(frozen=True)
 class Box:
     """A container as a runtime sees it: its folder, the layers (bottom first), and what to run how."""
 
@@ -166,6 +188,8 @@ class Box:
     init: bool = False  # process 1 is an init, which reaps, and the program its child
     sysctls: Mapping[str, str] = field(default_factory=dict)
     health: HealthCheck | None = None
+    security: Security = Security()
+    devices: tuple[Device, ...] = ()
     throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
     cgroup: str = ""  # the name of its cgroup, `/minidocker/<id>`; "": the runtime finds one
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the API's `HostConfig`, what is asked for: `Memory`…
@@ -243,7 +267,7 @@ class Runtime(Protocol):
         """Let them go on."""
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
-        """Run one more process inside and return its exit code."""
+        """Run one more process inside, with what `box.security` lets it do, and return its exit code."""
 
     def spawn(self, box: Box, process: Process, record: dict[str, Any], clients: Sequence[Client]) -> int:
         """Run one more process inside, and return its number while it runs; whatever becomes of it, its record tells.

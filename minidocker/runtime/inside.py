@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidocker.runtime import linux, reaper
+from minidocker.runtime.masks import MASKED, READ_ONLY
 
 STAGE = "/proc"  # any folder that there is: what is mounted on it for a moment only we see
 PLACEHOLDER = "user.minidocker.mountpoint"  # marks what is there only for something to be mounted on
@@ -34,32 +35,11 @@ LINKS = {
     "core": "/proc/kcore",
     "ptmx": "pts/ptmx",
 }
-MASKED = (
-    *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
-    *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),
-    *("/sys/devices/virtual/powercap", "/sys/firmware"),
-)
-READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 IPC_SYSCTLS = frozenset(
     "kernel." + name for name in "msgmax msgmnb msgmni sem shmall shmmax shmmni shm_rmid_forced".split()
 )
-CAPABILITIES = {  # what root in a container may do; the numbers are those of capabilities(7)
-    "CHOWN": 0,
-    "DAC_OVERRIDE": 1,
-    "FOWNER": 3,
-    "FSETID": 4,
-    "KILL": 5,
-    "SETGID": 6,
-    "SETUID": 7,
-    "SETPCAP": 8,
-    "NET_BIND_SERVICE": 10,
-    "NET_RAW": 13,
-    "SYS_CHROOT": 18,
-    "MKNOD": 27,
-    "AUDIT_WRITE": 29,
-    "SETFCAP": 31,
-}
-DEFAULT_CAPABILITIES = sum(1 << number for number in CAPABILITIES.values())
+HARMLESS = {(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)}  # those devices, by number; others are to be asked for
+NOT_DEVICES = ("pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console")  # of the host's /dev
 SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python; what is ignored stays so over `execve`
 MAX_ID = (1 << 31) - 1
@@ -77,11 +57,15 @@ class Refusal(Exception):
 # The walls
 
 
-def prepare(network: str, rootless: bool, share: Mapping[str, str]) -> dict[str, int]:
+def prepare(
+    network: str, rootless: bool, share: Mapping[str, str], security: Mapping[str, Any] | None = None
+) -> dict[str, int]:
     """Do what is the same for all containers: the network, and /proc, /sys and /dev as detached trees of mounts.
 
-    They are put together on a stage, which nobody sees any more when their copies are attached in `build`.
+    They are put together on a stage, which nobody sees any more when their copies are attached in `build`. What
+    `security` says of the container counts here only where it lets more of them be seen, or changed.
     """
+    privileged = security is not None and security["privileged"]
     os.umask(0)
     if network == "none":
         loopback_up()
@@ -89,9 +73,11 @@ def prepare(network: str, rootless: bool, share: Mapping[str, str]) -> dict[str,
     host = {path: linux.open_tree(linux.AT_FDCWD, path) for path in of_the_host(share)}
     linux.mount("tmpfs", STAGE, "tmpfs", linux.MS_NOSUID)
     stage = os.open(STAGE, os.O_PATH | os.O_DIRECTORY)
-    mount_kernel(stage, network, host.get("/proc"))
+    mount_kernel(stage, network, host.get("/proc"), writable=privileged)
     mount_devices(stage, "" if rootless else ",gid=5", share.get("ipc", ""), host)
-    seal(stage, network)
+    if privileged:
+        mount_host_devices(stage)
+    seal(stage, network, masked=not (security and security["unmasked"]))
     trees = {path: linux.open_tree(linux.open_inside(stage, path, os.O_PATH), "") for path in ("/proc", "/sys", "/dev")}
     os.close(stage)
     os.chdir("/")
@@ -113,7 +99,7 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given:
     """
     ends = iter(given)
     share = box["share"]
-    trees = prepare(box["network"], box["rootless"], share) if trees is None else trees
+    trees = prepare(box["network"], box["rootless"], share, box["security"]) if trees is None else trees
     os.umask(0)
     if share.get("cgroup") != "host":
         linux.unshare(linux.NEWCGROUP)  # its root is the cgroup that we have been put in by now
@@ -133,7 +119,7 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given:
     os.umask(0o022)
     make_directories(root, box["process"]["cwd"])
     if box["mounts"]:  # which may show the host's /proc
-        seal(root, box["network"])
+        seal(root, box["network"], masked=not box["security"]["unmasked"])
     if box["read_only"]:
         linux.set_read_only(root, recursive=False)
     os.fchdir(root)
@@ -217,8 +203,9 @@ def mount_overlay(path: str, layers: list[str]) -> None:
     linux.mount("overlay", path, "overlay", linux.MS_NODEV, options)
 
 
-def mount_kernel(root: int, network: str, processes: int | None) -> None:
+def mount_kernel(root: int, network: str, processes: int | None, writable: bool = False) -> None:
     """Mount /proc and /sys: the kernel's own file systems, as these namespaces see them."""
+    flags = SAFE | (0 if writable else linux.MS_RDONLY)
     if processes is None:
         mount_on(root, "/proc", "proc", SAFE)
     else:
@@ -226,9 +213,9 @@ def mount_kernel(root: int, network: str, processes: int | None) -> None:
     try:
         if network == "host":
             raise PermissionError  # a sysfs belongs to a network namespace, and this one is not ours
-        mount_on(root, "/sys", "sysfs", SAFE | linux.MS_RDONLY)
+        mount_on(root, "/sys", "sysfs", flags)
     except PermissionError:
-        bind("/sys", target_of(root, "/sys"), read_only=True)
+        bind("/sys", target_of(root, "/sys"), read_only=not writable)
         return
 
 
@@ -275,6 +262,22 @@ def mount_devices(root: int, terminal_group: str, ipc: str, host: Mapping[str, i
         linux.move_mount(host[path], target_of(root, path))
 
 
+def mount_host_devices(root: int) -> None:
+    """Bind all devices that the host has, under their names."""
+    for folder, folders, names in os.walk("/dev"):
+        folders[:] = [name for name in folders if name not in NOT_DEVICES]
+        for path in (f"{folder}/{name}" for name in names if name not in NOT_DEVICES):
+            with suppress(OSError):
+                if device_of(os.lstat(path)) and path.removeprefix("/dev/") not in (*DEVICES, *LINKS):
+                    bind(path, target_of(root, path, is_dir=False))
+
+
+def device_of(info: os.stat_result) -> tuple[int, int]:
+    """The numbers of a device; nothing for what is none."""
+    is_device = stat.S_ISCHR(info.st_mode) or stat.S_ISBLK(info.st_mode)
+    return (os.major(info.st_rdev), os.minor(info.st_rdev)) if is_device else ()  # type: ignore[return-value]
+
+
 def open_source(wanted: Mapping[str, Any], storage: str, servers: Iterator[int]) -> int:
     """Open what a mount shows, while the host's file system can still be seen; -1 for what is made on the spot.
 
@@ -307,7 +310,8 @@ def write_secret(path: str, wanted: Mapping[str, Any]) -> None:
 
 def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     """Mount something at its target inside: what lies behind the descriptor `source`, or a new tmpfs."""
-    is_dir = source < 0 or stat.S_ISDIR(os.fstat(source).st_mode)
+    info = os.fstat(source) if source >= 0 else None
+    is_dir = info is None or stat.S_ISDIR(info.st_mode)
     what = f"error mounting {wanted['source'] or wanted['kind']!r} to rootfs at {wanted['target']!r}"
     try:
         target = target_of(root, wanted["target"], is_dir)
@@ -317,13 +321,14 @@ def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
         text = "Are you trying to mount a directory onto a file (or vice-versa)? "
         text += "Check if the specified host path exists and is the expected type"
         raise Refusal(f"{what}: not a directory: {text}", 127)
-    if source >= 0:
-        bind(source, target, wanted["read_only"])
-        return
+    if info:
+        tame = wanted["kind"] != "device" and device_of(info) not in HARMLESS  # devices are to be asked for one by one
+        return bind(source, target, wanted["read_only"], linux.MS_NODEV if tame else 0)
     os.fchdir(target)
     size = f"size={wanted['size']}," if wanted["size"] else ""
     flags = linux.MS_NOSUID | (linux.MS_RDONLY if wanted["read_only"] else 0)
     linux.mount("tmpfs", ".", "tmpfs", flags, f"{size}mode=1777")
+    return None
 
 
 def mount_console(terminal: int) -> None:
@@ -333,16 +338,16 @@ def mount_console(terminal: int) -> None:
     os.close(root)
 
 
-def seal(root: int, network: str) -> None:
+def seal(root: int, network: str, masked: bool = True) -> None:
     """Hide what /proc and /sys tell about the host, and make what changes the host read-only."""
     if network == "none":  # in a network of its own, any user may open any port and ping, as with Docker
         write_setting(root, "/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0")
         write_setting(root, "/proc/sys/net/ipv4/ping_group_range", b"0 2147483647")
-    for path in READ_ONLY:
+    for path in READ_ONLY if masked else ():
         with suppress(FileNotFoundError):
             there = linux.open_inside(root, path, os.O_PATH)
             bind(there, there, read_only=True)
-    for path in MASKED:
+    for path in MASKED if masked else ():
         with suppress(FileNotFoundError):
             there = linux.open_inside(root, path, os.O_PATH)
             if stat.S_ISDIR(os.fstat(there).st_mode):
@@ -363,11 +368,11 @@ def write_setting(root: int, path: str, value: bytes) -> None:
 # Mounting, without ever following a link out
 
 
-def bind(source: int | str, target: int, read_only: bool = False) -> None:
+def bind(source: int | str, target: int, read_only: bool = False, flags: int = 0) -> None:
     """Bind-mount a descriptor or a path of the host's, with all that is mounted below it, on a descriptor."""
     tree = linux.open_tree(source, "") if isinstance(source, int) else linux.open_tree(linux.AT_FDCWD, source)
-    if read_only:
-        linux.set_read_only(tree)
+    if flags := flags | (linux.MS_RDONLY if read_only else 0):
+        linux.set_attributes(tree, flags)
     linux.move_mount(tree, target)
 
 
@@ -493,11 +498,12 @@ def rows(root: int, path: str, fields: int) -> Iterator[list[str]]:
 # The program
 
 
-def step_in(process: Mapping[str, Any], rootless: bool, init: bool = False) -> None:
+def step_in(process: Mapping[str, Any], rootless: bool, security: Mapping[str, Any], init: bool = False) -> None:
     """Become the program: user, capabilities, folder, signals, `execve`. Never returns; raises Refusal.
 
     With `init` the program is a child, and we stay and look after it.
     """
+    capabilities: int = security["capabilities"]
     root = os.open("/", os.O_PATH | os.O_DIRECTORY)
     who = identify(root, process["user"])
     groups = more_groups(root, process["groups"])
@@ -513,13 +519,15 @@ def step_in(process: Mapping[str, Any], rootless: bool, init: bool = False) -> N
                 os.fchown(stream, who.uid, who.gid)  # so that it may open /dev/stdout
     if process["tty"]:
         os.fchown(0, who.uid, -1)
-    linux.drop_bounding(DEFAULT_CAPABILITIES)
+    linux.drop_bounding(capabilities)
     if not rootless:
         more = (*who.groups, *groups)
         os.setgroups(list(dict.fromkeys((who.gid, *more))) if more else [])  # its own is among them, as with Docker
     os.setresgid(who.gid, who.gid, who.gid)
+    linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     os.setresuid(who.uid, who.uid, who.uid)
-    linux.set_capabilities(0 if who.uid else DEFAULT_CAPABILITIES)
+    own = 0 if who.uid else capabilities
+    linux.set_capabilities(own, aside=linux.CAP_SYS_ADMIN)
     linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
     env = dict(text.split("=", 1) for text in process["env"] if "=" in text)
     env.setdefault("HOME", who.home)
@@ -532,9 +540,29 @@ def step_in(process: Mapping[str, Any], rootless: bool, init: bool = False) -> N
         from minidocker.runtime import ulimits
 
         ulimits.apply(process["ulimits"])
+    confine(own, security)
     if init:
+        with suppress(OSError):
+            linux.set_capabilities(own)  # no `execve` takes from an init what it needs no more
         reaper.stay_behind(process["args"])
     execute(path, process["args"], env)
+
+
+def confine(own: int, security: Mapping[str, Any]) -> None:
+    """Give up what is given up last: new privileges, and the system calls that the program is not to make.
+
+    To install a filter takes CAP_SYS_ADMIN, which `execve` then takes from everybody who is not to have it: what root
+    has afterwards is the bounding set, and others nothing.
+    """
+    if security["filter"]:
+        linux.set_capabilities(own | linux.CAP_SYS_ADMIN)
+    else:
+        linux.set_capabilities(own)
+    if security["no_new_privileges"]:
+        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
+    if security["filter"]:
+        code, flags = security["filter"]
+        linux.seccomp(base64.b64decode(code), flags)
 
 
 def change_directory(root: int, path: str) -> None:

@@ -87,7 +87,7 @@ def main(fd: int) -> None:
 def bear_ahead(network: str, userns: str) -> Newborn | None:
     """A container's first process, ready for what is the container's own, since two alike make a third one likely."""
     with suppress(OSError):
-        spare = shim.bear_first(userns, network)
+        spare = shim.bear_first({"userns": userns, "network": network, "share": {}, "security": shim.ORDINARY})
         name = f"{cgroup.HOME}/ahead-{spare.pid}"
         spare.ahead = name if cgroup.Group(name).enter_ahead(spare.pid) else ""
         return spare
@@ -154,7 +154,7 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], clients: list[C
             os.setsid()
             if process["tty"]:
                 terminal.take(theirs, process["size"])
-            inside.step_in(process, request["rootless"])
+            inside.step_in(process, request["rootless"], request["security"])
         except BaseException as error:
             confess(theirs.fileno(), error)
     theirs.close()

@@ -37,6 +37,9 @@ RESOLVE_NO_MAGICLINKS, RESOLVE_IN_ROOT = 0x02, 0x10
 # prctl(2)
 PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL = 1, 4, 24, 47, 4
+PR_SET_KEEPCAPS, PR_SET_NO_NEW_PRIVS = 8, 38
+SECCOMP_SET_MODE_FILTER = 1
+CAP_SYS_ADMIN = 1 << 21
 CAP_LAST = 63
 CLOSE_RANGE_CLOEXEC = 4
 # netdevice(7)
@@ -44,9 +47,9 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 _NEWER = {"clone3": 435, "close_range": 436, "openat2": 437, "open_tree": 428, "move_mount": 429, "mount_setattr": 442}
 _NUMBERS = {  # since 2019 a new call has one number on all machines
-    "x86_64": {"clone": 56, "pivot_root": 155} | _NEWER,
-    "aarch64": {"clone": 220, "pivot_root": 41} | _NEWER,
-    "riscv64": {"clone": 220, "pivot_root": 41} | _NEWER,
+    "x86_64": {"clone": 56, "pivot_root": 155, "seccomp": 317} | _NEWER,
+    "aarch64": {"clone": 220, "pivot_root": 41, "seccomp": 277} | _NEWER,
+    "riscv64": {"clone": 220, "pivot_root": 41, "seccomp": 277} | _NEWER,
 }
 
 
@@ -220,11 +223,20 @@ def drop_bounding(keep: int) -> None:
                 return  # past the last one that this kernel knows
 
 
-def set_capabilities(keep: int) -> None:
-    """Hold exactly the capabilities in the bit set `keep`; pass none on by inheritance."""
-    low, high = keep & 0xFFFFFFFF, keep >> 32
+def set_capabilities(keep: int, aside: int = 0) -> None:
+    """Hold exactly the capabilities in the bit set `keep`, and `aside` some to take up later; pass none on."""
+    (low, high), (low_all, high_all) = ((bits & 0xFFFFFFFF, bits >> 32) for bits in (keep, keep | aside))
     header = _CapHeader(0x20080522, 0)
-    _check(_libc().capset(ctypes.byref(header), ctypes.byref(_CapData(low, low, 0, high, high, 0))))
+    _check(_libc().capset(ctypes.byref(header), ctypes.byref(_CapData(low, low_all, 0, high, high_all, 0))))
+
+
+class _Program(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("code", ctypes.c_char_p))
+
+
+def seccomp(program: bytes, flags: int) -> None:
+    """Put a filter (`bpf`) before every system call that this process and its children make from now on."""
+    _syscall("seccomp", SECCOMP_SET_MODE_FILTER, flags, _Program(len(program) // 8, program))
 
 
 def close_on_exec(first: int) -> None:

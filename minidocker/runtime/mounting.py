@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from minidocker.layer import Changeset, directories, view
-from minidocker.runtime import Bind, LayerLike, Mount, Secret, Tmpfs, Volume, overlay
+from minidocker.runtime import Bind, Device, LayerLike, Mount, Secret, Tmpfs, Volume, overlay
 from minidocker.runtime.probe import OVERLAY, VFS
 from minidocker.tree import parents
 
@@ -40,6 +40,11 @@ def describe(mount: Mount, folder: Path, rootless: bool, storage: str = OVERLAY)
         return about | {"kind": "secret", "inside": "/secret", "content": content} | who
     lower = writable(folder, mount.layers, storage, rootless)
     return about | {"kind": "snapshot", "inside": mount.source, "layers": lower}
+
+
+def describe_device(device: Device) -> dict[str, Any]:
+    """Say the same of a device of the host's."""
+    return {"kind": "device", "source": device.source, "target": device.target, "read_only": False, "inside": ""}
 
 
 def kept(folder: Path, otherwise: str = OVERLAY) -> str:

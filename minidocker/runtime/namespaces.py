@@ -12,10 +12,11 @@ import signal as signals
 import socket
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -40,9 +41,11 @@ from minidocker.runtime import (
     usage,
 )
 from minidocker.runtime.births import open_to_us
+from minidocker.runtime.capabilities import ALL, mask
 from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
-from minidocker.runtime.mounting import describe, kept, writable
+from minidocker.runtime.mounting import describe, describe_device, kept, writable
+from minidocker.runtime.seccomp import filter_of
 from minidocker.runtime.shim import WAKE
 from minidocker.runtime.state import read_state, state_lock, write_state
 
@@ -121,8 +124,8 @@ class Namespaces:
 
     def _inside(self, box: Box, process: Process) -> dict[str, Any]:
         """One more process for a container, as the launcher wants it described: of `exec`, or a health check."""
-        single = self._userns == "one"
-        return {"process": asdict(process), "rootless": single, "record": None, "cgroup": cgroup_name(box)}
+        about = {"process": asdict(process), "rootless": self._userns == "one", "record": None}
+        return about | {"cgroup": cgroup_name(box), "security": self._security(box, process.privileged)}
 
     def _health(self, box: Box) -> dict[str, Any] | None:
         if box.health is None:
@@ -137,12 +140,10 @@ class Namespaces:
         layers = writable(path, box.layers, storage, self.rootless)
         prepare(box)
         share = ({"net": "host"} if box.network == "host" else {}) | dict(box.share)
-        userns = "" if share.get("user") == "host" else self._userns
-        if not userns and self.rootless:
-            raise Unsupported("started without root, a container always has a user namespace: leave out --userns host")
+        userns = self._userns_of(box)
         named_by = path.parent / share["net"].partition(":")[2] if box.network == "container" else path
         own = [
-            describe(Bind(str(named_by / name), target), path, self.rootless)
+            describe(Bind(str(named_by / name), target, box.read_only), path, self.rootless)
             for name, target in names.TARGETS.items()
             if target not in {mount.target for mount in box.mounts}
         ]
@@ -156,12 +157,16 @@ class Namespaces:
             "init": box.init,
             "sysctls": dict(box.sysctls),
             "mounts": [
-                describe(mount, path / "mounts" / str(number), self.rootless, storage)
-                for number, mount in enumerate(box.mounts)
+                *(
+                    describe(mount, path / "mounts" / str(number), self.rootless, storage)
+                    for number, mount in enumerate(box.mounts)
+                ),
+                *map(describe_device, box.devices),
             ],
             "storage": storage,
             "files": own,
             "read_only": box.read_only,
+            "security": self._security(box),
             "network": box.network,
             "restart": box.restart,
             "log": box.log,
@@ -171,6 +176,37 @@ class Namespaces:
             "rootless": userns == "one",
             "userns": userns,
             "cgroup": describe_cgroup(box),
+        }
+
+    def _userns_of(self, box: Box) -> str:
+        """How the ids of this container are mapped. As in Docker, a privileged one has the host's users: its root is
+        root here, if we are root.
+        """
+        if not self.rootless:
+            return "" if box.security.privileged or box.share.get("user") == "host" else self._userns
+        if box.share.get("user") == "host":
+            raise Unsupported("started without root, a container always has a user namespace: leave out --userns host")
+        return self._userns
+
+    def _security(self, box: Box, everything: bool = False) -> dict[str, Any]:
+        """What a container may do, as the kernel is told; or a process in it that shall have all capabilities.
+
+        Raises StartError for a seccomp profile that is none.
+        """
+        security = box.security
+        capabilities = mask(ALL if everything else security.capabilities)
+        if not self._userns_of(box):  # else the user namespace has them all, over what is its own
+            capabilities &= own_capabilities()
+        try:
+            found = None if security.privileged else filter_of(security.seccomp, frozenset(security.capabilities))
+        except ValueError as error:
+            raise StartError(str(error), exit_code=125) from None
+        return {
+            "capabilities": capabilities,
+            "filter": [b64encode(found[0]).decode(), found[1]] if found else None,
+            "no_new_privileges": security.no_new_privileges,
+            "unmasked": security.unmasked or security.privileged,
+            "privileged": security.privileged,
         }
 
     def signal(self, box: Box, signum: int) -> None:
@@ -281,6 +317,14 @@ class Namespaces:
             sweeper.start()
             with self._lock:
                 self._sweepers = [*filter(threading.Thread.is_alive, self._sweepers), sweeper]
+
+
+@cache
+def own_capabilities() -> int:
+    """The capabilities that we have, as a bit set: nobody in a container without a user namespace has others."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    found = dict(line.split(":\t") for line in lines if line.startswith("Cap"))
+    return int(found["CapPrm"], 16) & int(found["CapBnd"], 16)
 
 
 def sweep(folder: Path) -> None:

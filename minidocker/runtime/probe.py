@@ -24,6 +24,9 @@ from minidocker.errors import InvalidArgument
 
 FORCED, FORCED_STORAGE = "MINIDOCKER_RUNTIME", "MINIDOCKER_STORAGE"
 OVERLAY, FUSE, VFS = STORAGES = ("overlay2", "fuse-overlayfs", "vfs")  # Docker's storage drivers, the best one first
+WALLS: dict[str, Any] = {
+    "security": {"unmasked": False, "privileged": False}
+}  # those of a container that asks for nothing
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ def _box(place: Path, userns: str) -> dict[str, Any]:
     box: dict[str, Any] = {"path": str(place), "layers": layers, "process": process, "hostname": "probe"}
     box |= {"names": {"domain": ""}, "mounts": [], "files": [], "share": {}, "sysctls": {}, "init": False}
     box |= {"storage": OVERLAY, "rootless": userns == "one", "userns": userns}
-    return box | {"read_only": False, "network": "none", "cgroup": {"mounts": []}}
+    return box | {"read_only": False, "network": "none", "cgroup": {"mounts": []}, **WALLS}
 
 
 def _try_parts(box: dict[str, Any]) -> Iterator[tuple[str, bool, str, str]]:

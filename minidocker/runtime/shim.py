@@ -121,7 +121,7 @@ class Monitor:
             newborn = None
         if self.box["share"]:
             return self.one_that_shares(stdio)
-        newborn = newborn or bear_first(self.box["userns"], self.box["network"])
+        newborn = newborn or bear_first(self.box)
         return self.give_orders(newborn, stdio)
 
     def one_that_shares(self, stdio: list[int | None]) -> Newborn:
@@ -130,9 +130,7 @@ class Monitor:
 
         joined = joining.Joined(self.path, self.box["share"])
         try:
-            newborn = bear_first(
-                joined.userns(self.box["userns"]), self.box["network"], self.box["share"], joined.clone
-            )
+            newborn = bear_first(self.box | {"userns": joined.userns(self.box["userns"])}, joined.clone)
             self.own = joining.mount_namespace(newborn.pid)
             return self.give_orders(newborn, stdio, joined.shm)
         finally:
@@ -262,23 +260,23 @@ class Monitor:
         self.answer({"error": str(refusal), "exit_code": refusal.exit_code})
 
 
+ORDINARY = {"unmasked": False, "privileged": False}  # what such a container sees of the machine
+
+
 def kind(box: Mapping[str, Any]) -> str:
     """What is the same for the first processes of containers that are alike; empty for those that nobody is like."""
-    return "" if box["share"] else f"{box['network']} {box['userns']}"
+    alone = box["share"] or box["security"]["unmasked"]
+    return "" if alone else f"{box['network']} {box['userns']}"
 
 
-def bear_first(
-    userns: str,
-    network: str,
-    share: Mapping[str, str] | None = None,
-    clone: Callable[[int], int] = linux.clone,
-) -> Newborn:
-    """Bear the first process of a container: it does what it can do ahead, then waits for the box that it is for."""
+def bear_first(like: Mapping[str, Any], clone: Callable[[int], int] = linux.clone) -> Newborn:
+    """Bear the first process of a container `like` this: it does what it can ahead, then waits for the box."""
+    userns, network, share, security = like["userns"], like["network"], like["share"], like["security"]
 
     def become(orders: socket.socket) -> None:
         os.closerange(3, orders.fileno())  # the parent's, among them perhaps the lock that says: the monitor lives
         os.closerange(orders.fileno() + 1, 1 << 30)
-        trees = inside.prepare(network, userns == "one", share or {})
+        trees = inside.prepare(network, userns == "one", share, security)
         box, fds = receive(orders)
         if share:  # from others whom we are beside by now
             linux.prctl(linux.PR_SET_DUMPABLE, 0)
@@ -288,6 +286,6 @@ def bear_first(
         inside.build(box, trees, fds[sum(fd is not None for fd in given) :])
         if box["process"]["tty"]:
             inside.mount_console(terminal.take(orders, box["process"]["size"]))
-        inside.step_in(box["process"], box["rootless"], box["init"])
+        inside.step_in(box["process"], box["rootless"], box["security"], box["init"])
 
-    return Newborn(userns, namespaces(userns, share or {}), become, f"{network} {userns}", clone)
+    return Newborn(userns, namespaces(userns, share), become, kind(like), clone)

@@ -24,6 +24,7 @@ from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
 from minidocker.runtime import NO_STDIO, Box, Process, Stdio, Usage, health, monitor, names
+from minidocker.runtime.capabilities import DEFAULT
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
     LONGEST_NAP,
@@ -182,6 +183,10 @@ def refuse_real(box: Box) -> None:
         "an init process": box.init,
         "kernel settings": box.sysctls,
         "further groups": box.process.groups,
+        "privileged containers": box.security.privileged,
+        "capabilities to add or drop": set(box.security.capabilities) != set(DEFAULT),
+        "seccomp profiles": box.security.seccomp not in ("builtin", "unconfined"),
+        "devices": box.devices,
     }
     for what, asked in real.items():
         if asked:
@@ -279,6 +284,8 @@ class Simulated:
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
         """Run one more process inside, right here, and return its exit code. What it leaves running ends with it."""
+        if process.privileged:
+            raise Unsupported("the simulated runtime does not have exec --privileged: leave it out, or run it on Linux")
         self._running(box)
         disk = self._disk(box)
         with disk.held(), held_volumes(box) as volumes:

@@ -8,6 +8,6 @@ Each topic is a module with
     boxed(config)          what they mean for a runtime: fields of `Box`, from a container's `config.json`
 """
 
-from minidocker.container.options import health, restart
+from minidocker.container.options import health, privilege, restart
 
-TOPICS = (health, restart)
+TOPICS = (health, privilege, restart)
