@@ -1,0 +1,363 @@
+"""The switch of an engine: the process in whose network namespace all of its bridges are.
+
+    container ── eth0 ═veth═ port ── bridge ── port ═veth═ eth0 ── another container
+    127.0.0.11 ── name server          │
+    the host's port ── door ───────────┘
+
+There is one for each root folder, started with the first container on a network and gone some time after the last. So
+nothing of the host's own network is changed, and it needs no more rights than containers do. A container is plugged in
+for as long as the connection lasts over which its monitor asked for it. Netlink is spoken by `pyroute2`.
+"""
+
+# ruff: noqa: PTH108, PTH110, PTH123
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import random
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from minidocker.network import names, nameserver
+from minidocker.network.nameserver import NO_SUCH_NAME, SERVER_FAILURE, Malformed
+from minidocker.runtime import linux
+from minidocker.runtime.door import open_door
+from minidocker.runtime.forward import Door
+from minidocker.runtime.loop import Loop
+from minidocker.runtime.messages import receive, send
+
+SOCKET, LOCK = "switch.sock", ".switch.lock"  # in the folder `networks`
+LINGER = 20.0  # seconds that it waits for another container
+NAME_SERVER = ("127.0.0.11", 53)
+SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT, SIOCSIFNAME = 0x8916, 0x891C, 0x890B, 0x8923
+ROUTE = struct.Struct("L16s16s16sHhLPhPLLH")  # struct rtentry of route(4)
+RTF_UP, RTF_GATEWAY = 1, 2
+PATIENCE = 5.0  # seconds after which a name server that was asked is given up
+MOST_QUESTIONS = 4096  # that wait for an answer from outside
+
+
+class Switch:
+    """All bridges of one root folder, and who is plugged in."""
+
+    def __init__(self, folder: str) -> None:
+        from pyroute2 import IPRoute
+
+        self.folder, self.loop = folder, Loop()
+        self.links = IPRoute()
+        self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self.bridges: dict[str, int] = {}  # network -> the number of its bridge
+        self.plugged: dict[str, Plug] = {}  # container -> what it has here
+        self.visitors = 0  # connections
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            linux.interface_flags(any_socket.fileno(), "lo", add=linux.IFF_UP)
+        with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
+            file.write("0")  # one bridge is no way to another
+
+    # Bridges
+
+    def bridge(self, network: Mapping[str, Any]) -> int:
+        """The bridge of a network, which is made when it is first needed."""
+        if network["Id"] not in self.bridges:
+            name = f"br-{network['Id'][:12]}"
+            config = network["IPAM"]["Config"][0]
+            self.links.link("add", ifname=name, kind="bridge", mtu=_mtu(network))
+            number = self.links.link_lookup(ifname=name)[0]
+            size = int(config["Subnet"].partition("/")[2])
+            self.links.addr("add", index=number, address=config["Gateway"].partition("/")[0], prefixlen=size)
+            self.links.link("set", index=number, state="up")
+            self.bridges[network["Id"]] = number
+        return self.bridges[network["Id"]]
+
+    def wire(self, namespace: int, wire: Mapping[str, Any]) -> None:
+        """Lay a cable from a container's network namespace to the bridge of a network."""
+        network = self.network(wire["network"])
+        bridge = self.bridge(network)
+        peer = {"ifname": wire["interface"], "net_ns_fd": namespace, "address": wire["mac"], "mtu": _mtu(network)}
+        port = port_name(wire["endpoint"])
+        self.links.link("add", ifname=port, kind="veth", peer=peer, master=bridge, state="up", mtu=_mtu(network))
+        with inside(namespace, self.home):
+            configure(wire["interface"], wire["address"], "" if wire["internal"] else wire["gateway"])
+
+    def cut(self, endpoint: str) -> None:
+        """Take a cable away, at both ends; it may have gone with its container."""
+        for number in self.links.link_lookup(ifname=port_name(endpoint)):
+            with suppress(Exception):
+                self.links.link("del", index=number)
+
+    def drop_unused(self) -> None:
+        """Remove the bridges of networks that there are no more."""
+        for id in [id for id in self.bridges if not os.path.exists(f"{self.folder}/{id}.json")]:
+            self.links.link("del", index=self.bridges.pop(id))
+
+    def network(self, id: str) -> dict[str, Any]:
+        """What is written of a network."""
+        with open(f"{self.folder}/{id}.json", encoding="utf-8") as file:
+            found: dict[str, Any] = json.load(file)
+        return found
+
+    # Who is there
+
+    def endpoints(self, network: str) -> tuple[str, list[dict[str, Any]]]:
+        """A network's name, and the endpoints of those that are plugged in."""
+        try:
+            record = self.network(network)
+        except FileNotFoundError:
+            return "", []
+        return record["Name"], [end for id, end in record["Endpoints"].items() if id in self.plugged]
+
+    def welcome(self, connection: socket.socket) -> None:
+        """Somebody connects: do what they ask for, for as long as they stay."""
+        self.visitors += 1
+        plug = Plug(self)
+
+        def heard(_: int) -> None:
+            try:
+                request, fds = receive(connection)
+            except (EOFError, OSError, ValueError):
+                self.loop.forget(connection.fileno())
+                connection.close()
+                plug.pull()
+                self.visitors -= 1
+                return
+            try:
+                answer = plug.do(request, fds)
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {error}"}
+            with suppress(OSError):
+                send(connection, answer)
+
+        connection.settimeout(PATIENCE)  # one that sends half a request must not stop the others for long
+        self.loop.watch(connection.fileno(), heard)
+
+    def serve(self, listener: socket.socket) -> None:
+        """Serve until nobody has been there for a while."""
+        self.loop.watch(listener.fileno(), lambda _: self.welcome(listener.accept()[0]))
+        empty: float = time.monotonic()
+        while self.visitors or time.monotonic() - empty < LINGER:
+            self.loop.turn(PATIENCE if self.visitors else 1.0)
+            empty = time.monotonic() if self.visitors else empty
+            self.drop_unused()
+            for plug in self.plugged.values():
+                plug.tidy()
+
+
+class Plug:
+    """What one container has of the switch: cables, a name server, doors."""
+
+    def __init__(self, switch: Switch) -> None:
+        self.switch, self.id = switch, ""
+        self.namespace = -1
+        self.wires: dict[str, dict[str, Any]] = {}  # network -> the cable
+        self.doors: list[Door] = []
+        self.names: NameServer | None = None
+
+    def do(self, request: Mapping[str, Any], fds: list[int]) -> dict[str, Any]:
+        """`plug` a container in, `connect` it to one more network, `disconnect` it; or `hello`, which only waits."""
+        if request["do"] == "plug":
+            self.plug(request, fds)
+        elif request["do"] in ("connect", "disconnect"):
+            other = self.switch.plugged.get(request["container"])
+            if other is None:
+                return {"error": "the container is not plugged in: it does not run, or its switch was killed"}
+            if request["do"] == "connect":
+                other.connect(request["wire"])
+            else:
+                other.disconnect(request["network"])
+        return {}
+
+    def plug(self, request: Mapping[str, Any], fds: list[int]) -> None:
+        """Connect a container to its networks, open its doors, answer its questions."""
+        self.id, self.namespace = request["container"], fds[0]
+        self.switch.plugged[self.id] = self
+        try:
+            for wire in request["wires"]:
+                self.connect(wire)
+            if request["servers"] is not None:
+                upstream = socket.socket(fileno=fds[1])
+                self.names = NameServer(self, upstream, request["servers"])
+            listeners = [socket.socket(fileno=fd) for fd in fds[2 if self.names else 1 :]]
+            for listener, to in zip(listeners, request["doors"], strict=True):
+                self.doors.append(Door(self.switch.loop, listener, (to[0], to[1])))
+        except BaseException:
+            self.pull()
+            raise
+
+    def connect(self, wire: dict[str, Any]) -> None:
+        """One more cable."""
+        self.switch.wire(self.namespace, wire)
+        self.wires[wire["network"]] = wire
+
+    def disconnect(self, network: str) -> None:
+        """One cable less."""
+        if wire := self.wires.pop(network, None):
+            self.switch.cut(wire["endpoint"])
+
+    def tidy(self) -> None:
+        """Give up questions that nobody answered."""
+        if self.names:
+            self.names.tidy()
+
+    def pull(self) -> None:
+        """Take away all that the container had."""
+        self.switch.plugged.pop(self.id, None)
+        for door in self.doors:
+            door.close()
+        if self.names:
+            self.names.close()
+        for network in list(self.wires):
+            self.disconnect(network)
+        if self.namespace >= 0:
+            os.close(self.namespace)
+        self.doors, self.names, self.namespace = [], None, -1
+
+
+class NameServer:
+    """The name server that a container finds at 127.0.0.11. What it does not know, it asks the machine's."""
+
+    def __init__(self, plug: Plug, upstream: socket.socket, servers: list[str]) -> None:
+        self.plug, self.loop = plug, plug.switch.loop
+        self.upstream, self.servers = upstream, servers
+        self.asked: dict[int, tuple[bytes, Any, float]] = {}  # its number outside -> a question, who asks, and when
+        with inside(plug.namespace, plug.switch.home):
+            self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            self.socket.bind(NAME_SERVER)
+        upstream.setblocking(False)
+        self.loop.watch(self.socket.fileno(), self.question)
+        self.loop.watch(upstream.fileno(), self.answer)
+
+    def question(self, _: int) -> None:
+        """A program in the container asks."""
+        with suppress(OSError, Malformed):
+            message, client = self.socket.recvfrom(nameserver.LARGEST)
+            asked = nameserver.question(message)
+            found = self.find(asked.name, asked.kind)
+            if found is not None:
+                self.socket.sendto(nameserver.answer(message, found), client)
+            elif self.servers and not self.cut_off():
+                self.ask(message, client)
+            else:
+                code = SERVER_FAILURE if "." in asked.name else NO_SUCH_NAME
+                self.socket.sendto(nameserver.refuse(message, code), client)
+
+    def find(self, name: str, kind: str) -> list[str] | None:
+        """What the container's networks know; None where that is nothing at all."""
+        networks = [self.plug.switch.endpoints(id) for id in self.plug.wires]
+        if kind == "PTR":
+            known = names.reverse(networks, nameserver.address_of(name))
+            return [known] if known else None
+        found = list(names.lookup([names.table(ends) for _, ends in networks], name))
+        if kind != "A":
+            return [] if found else None
+        random.shuffle(found)  # as Docker does: who takes the first of several takes each in turn
+        return found or None
+
+    def cut_off(self) -> bool:
+        """Whether all of the container's networks are internal: then nothing goes out, questions neither."""
+        return all(wire["internal"] for wire in self.plug.wires.values())
+
+    def ask(self, message: bytes, client: Any) -> None:
+        """Pass a question on, under a number that nobody can guess."""
+        number = int.from_bytes(os.urandom(2), "big")
+        if number in self.asked or len(self.asked) > MOST_QUESTIONS:
+            return
+        self.asked[number] = (message, client, time.monotonic())
+        self.upstream.sendto(number.to_bytes(2, "big") + message[2:], (self.servers[0], 53))
+
+    def answer(self, _: int) -> None:
+        """The machine's name server answers."""
+        with suppress(OSError):
+            message, server = self.upstream.recvfrom(1 << 16)
+            number = int.from_bytes(message[:2], "big")
+            if server[0] not in self.servers or number not in self.asked:
+                return
+            question, client = self.asked[number][:2]
+            there = slice(nameserver.HEADER.size, nameserver.question(question).end)
+            if message[there].lower() == question[there].lower():  # it is about what was asked
+                del self.asked[number]
+                self.socket.sendto(question[:2] + message[2:], client)
+
+    def tidy(self) -> None:
+        """Say of questions that nobody answered in time that they failed."""
+        late = [key for key, (_, _, when) in self.asked.items() if when < time.monotonic() - PATIENCE]
+        for number in late:
+            message, client = self.asked.pop(number)[:2]
+            with suppress(OSError, Malformed):
+                self.socket.sendto(nameserver.refuse(message), client)
+
+    def close(self) -> None:
+        """Answer no more."""
+        for end in (self.socket, self.upstream):
+            self.loop.forget(end.fileno())
+            end.close()
+
+
+# In a container's network namespace
+
+
+@contextmanager
+def inside(namespace: int, home: int) -> Iterator[None]:
+    """Be in another network namespace for a moment: what is opened there stays there."""
+    linux.setns(namespace, linux.NEWNET)
+    try:
+        yield
+    finally:
+        linux.setns(home, linux.NEWNET)
+
+
+def configure(interface: str, address: str, gateway: str) -> None:
+    """Give an interface its address, switch it on, and have everything else go through the gateway, if there is one."""
+    ip, _, size = address.partition("/")
+    mask = (0xFFFFFFFF << (32 - int(size)) & 0xFFFFFFFF).to_bytes(4, "big")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        for what, value in ((SIOCSIFADDR, socket.inet_aton(ip)), (SIOCSIFNETMASK, mask)):
+            fcntl.ioctl(any_socket, what, struct.pack("16s", interface.encode()) + _address(value) + bytes(8))
+        linux.interface_flags(any_socket.fileno(), interface, add=linux.IFF_UP)
+        if gateway:
+            to, everywhere = _address(socket.inet_aton(gateway)), _address(bytes(4))
+            route = ROUTE.pack(0, everywhere, to, everywhere, RTF_UP | RTF_GATEWAY, 0, 0, 0, 0, 0, 0, 0, 0)
+            with suppress(FileExistsError):  # another network's gateway is the way out already
+                fcntl.ioctl(any_socket, SIOCADDRT, route)
+
+
+def _address(ip: bytes) -> bytes:
+    return struct.pack("HH4s8x", socket.AF_INET, 0, ip)
+
+
+def _mtu(network: Mapping[str, Any]) -> int:
+    return int(network["Options"].get("com.docker.network.driver.mtu") or 1500)
+
+
+def port_name(endpoint: str) -> str:
+    """What the switch's end of a cable is called."""
+    return f"v-{endpoint[:12]}"
+
+
+# The process
+
+
+def main(folder: str) -> None:
+    """Be the switch of a folder `networks`, unless there is one. Says a byte on standard output when it serves."""
+    with suppress(OSError):
+        os.setsid()
+    lock = os.open(f"{folder}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        linux.flock(lock, wait=False)
+    except BlockingIOError:
+        return
+    linux.unshare(linux.NEWNET | (linux.NEWUSER if os.geteuid() else 0))
+    switch = Switch(folder)
+    with open_door(folder, SOCKET) as listener:
+        os.write(1, b"!")
+        os.close(1)
+        switch.serve(listener)
+        os.unlink(f"{folder}/{SOCKET}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
