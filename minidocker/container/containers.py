@@ -194,6 +194,19 @@ class Containers:
         """Container id -> (image id, whether it runs)."""
         return {c.id: (c.config["Image"], c.status in LIVE) for c in self._every()}
 
+    def lives(self, id: str) -> bool:
+        """Whether a container runs, or somebody is just starting it."""
+        if monitor.lives(self.folder / id):
+            return True
+        lock = FileLock(self.folder / id / "start.lock")
+        try:
+            idle = lock.acquire(blocking=False)
+        except OSError:
+            return False
+        if idle:
+            lock.release()
+        return not idle
+
     def read(self, id: str) -> dict[str, Any]:
         """The `config.json` of an id. Raises NotFound."""
         found = self._read(id)

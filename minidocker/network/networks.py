@@ -3,8 +3,8 @@
 networks/<id>.json    what a network is, and the endpoint of each container that runs on it
 networks/.lock        held by whoever changes one
 
-An endpoint counts for as long as its container's monitor lives (or somebody is starting it), so one whose monitor was
-killed gives its address back by itself.
+An endpoint counts for as long as its container runs (or is being started), so one that was killed gives its address
+back by itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from minidocker.filters import texts
 from minidocker.network import pool
 from minidocker.network.filters import network_filter, prune_filter
 from minidocker.network.network import PREDEFINED, Forbidden, Network
-from minidocker.runtime import monitor
 from minidocker.times import now
 
 Found = list[Network]  # `list` itself is a method of Docker's
@@ -36,10 +35,10 @@ DEFAULTS = {  # the options of the default network, as Docker shows them
 
 
 class Networks:
-    """The networks of one store. `find` gives the container of a name or id."""
+    """The networks of one store. `find` gives the container of a name or id; `lives` says whether one of an id runs."""
 
-    def __init__(self, store: Store, find: Callable[[Any], Any]) -> None:
-        self.store, self.container = store, find
+    def __init__(self, store: Store, find: Callable[[Any], Any], lives: Callable[[str], bool]) -> None:
+        self.store, self.container, self.lives = store, find, lives
         self.folder = store.root / "networks"
 
     # Making
@@ -124,20 +123,6 @@ class Networks:
         except FileNotFoundError:
             raise NotFound(f"network {id} not found") from None
         return record
-
-    def lives(self, container_id: str) -> bool:
-        """Whether a container runs, or is just being started."""
-        folder = self.store.root / "containers" / container_id
-        if monitor.lives(folder):
-            return True
-        lock = FileLock(folder / "start.lock")
-        try:
-            idle = lock.acquire(blocking=False)
-        except OSError:
-            return False
-        if idle:
-            lock.release()
-        return not idle
 
     # Who is on them
 

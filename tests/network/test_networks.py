@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minidocker.content import FileLock, Store
+from minidocker.content import Store
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Unsupported
 from minidocker.network import Networks
 
 
 @pytest.fixture
-def networks(tmp_path: Path) -> Networks:
-    return Networks(Store(tmp_path), lambda id: id)
+def running() -> set[str]:
+    """The ids of containers that run."""
+    return set()
 
 
 @pytest.fixture
-def starting(networks: Networks) -> Iterator[Any]:
-    """Containers that are just being started, so that their addresses count."""
-    held = []
+def networks(tmp_path: Path, running: set[str]) -> Networks:
+    return Networks(Store(tmp_path), str, running.__contains__)
 
+
+@pytest.fixture
+def starting(running: set[str]) -> Callable[[str], str]:
     def start(id: str) -> str:
-        folder = networks.store.root / "containers" / id
-        folder.mkdir(parents=True)
-        held.append(FileLock(folder / "start.lock"))
-        held[-1].acquire()
+        running.add(id)
         return id
 
-    yield start
-    for lock in held:
-        lock.release()
+    return start
 
 
 def own(subnet: str, **more: Any) -> dict[str, Any]:
@@ -46,7 +44,7 @@ def test_three_networks_are_always_there(networks: Networks) -> None:
         ("host", "host", ""),
         ("none", "null", ""),
     ]
-    assert networks.get("bridge") == Networks(networks.store, str).get("bridge")
+    assert networks.get("bridge") == Networks(networks.store, str, networks.lives).get("bridge")
 
 
 def test_a_network_is_found_by_name_id_and_the_start_of_it(networks: Networks) -> None:
@@ -96,7 +94,7 @@ def test_what_cannot_be_made_is_refused(
     assert networks.list() == before
 
 
-def test_addresses_are_the_lowest_that_nobody_has(networks: Networks, starting: Any) -> None:
+def test_addresses_are_the_lowest_that_nobody_has(networks: Networks, starting: Callable[[str], str]) -> None:
     made = networks.create("b", ipam=own("10.9.0.0/24", IPRange="10.9.0.128/25", Gateway="10.9.0.129"))
     first = networks.join(made, starting("1" * 64), "one", {})
     second = networks.join(made, starting("2" * 64), "two", {"Aliases": ["web"]})
@@ -118,7 +116,7 @@ def test_addresses_are_the_lowest_that_nobody_has(networks: Networks, starting: 
     assert networks.join(made, starting("4" * 64), "four", {})["IPv4Address"] == "10.9.0.128/24"
 
 
-def test_an_address_of_one_that_died_is_given_again(networks: Networks, starting: Any) -> None:
+def test_an_address_of_one_that_died_is_given_again(networks: Networks, starting: Callable[[str], str]) -> None:
     made = networks.create("b", ipam=own("10.9.0.0/30"))
     networks.join(made, "d" * 64, "dead", {})  # nobody starts it, and no monitor lives
     assert made.attrs["Containers"] == {}
@@ -152,19 +150,19 @@ def test_addresses_that_cannot_be_had(networks: Networks, network: str, asked: d
         networks.join(networks.get(network), "1" * 64, "one", asked)
 
 
-def test_many_at_once_never_share_an_address(networks: Networks, starting: Any) -> None:
+def test_many_at_once_never_share_an_address(networks: Networks, starting: Callable[[str], str]) -> None:
     networks.create("many")
     ids = [starting(f"{number:064x}") for number in range(40)]
 
     def join(id: str) -> str:
-        fresh = Networks(Store(networks.store.root), str)
+        fresh = Networks(Store(networks.store.root), str, networks.lives)
         return str(fresh.join(fresh.get("many"), id, id[-4:], {})["IPv4Address"])
 
     with ThreadPool(8) as threads:
         assert len(set(threads.map(join, ids))) == 40
 
 
-def test_what_is_used_stays(networks: Networks, starting: Any) -> None:
+def test_what_is_used_stays(networks: Networks, starting: Callable[[str], str]) -> None:
     used, free = networks.create("used"), networks.create("free")
     networks.join(used, starting("1" * 64), "one", {})
     with pytest.raises(APIError, match=f"network used id {used.id} has active endpoints"):

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from minidocker.content import FileLock, Store
+from minidocker.content import Store
 from minidocker.network import Network, Networks
 from minidocker.runtime import probe
 
@@ -62,19 +62,15 @@ class Lab:
     """Networks on a disk, and hosts on them."""
 
     def __init__(self, root: Path) -> None:
-        self.networks = Networks(Store(root), str)
+        self.networks = Networks(Store(root), str, lambda _: True)
         self.folder = str(self.networks.folder)
         self.hosts: list[Host] = []
-        self.locks: list[FileLock] = []
 
     def host(self, name: str, *networks: Network, aliases: tuple[str, ...] = (), ports: tuple[int, ...] = ()) -> Host:
         from minidocker.runtime import plug
         from minidocker.runtime.forward import listen
 
         id = f"{len(self.hosts) + 1:064x}"
-        (self.networks.store.root / "containers" / id).mkdir(parents=True)
-        self.locks.append(FileLock(self.networks.store.root / "containers" / id / "start.lock"))
-        self.locks[-1].acquire()
         process = subprocess.Popen(
             [sys.executable, "-c", SLEEPER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -114,8 +110,6 @@ class Lab:
             host.plugged.close()
             host.process.kill()
             host.process.communicate()
-        for lock in self.locks:
-            lock.release()
         if self.hosts:
             os.kill(self.switch(), 9)
 
