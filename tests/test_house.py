@@ -17,10 +17,10 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 PACKAGE = HOME / "minidocker"
 LINUX_ONLY = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curses", "spwd"}
-LINUX_PROGRAMS = {"runtime/launcher.py", "runtime/namespaces.py"}  # what the namespaces runtime runs
+LINUX_PROGRAMS = {"runtime/launcher.py", "runtime/namespaces.py", "runtime/switch.py"}  # what the namespaces runtime runs
 LATER_PYTHON = {"compression"}  # 3.14
 CORE_ENDS_AT = "cli"
-WIRES = {"web": {"h11"}}  # HTTP's grammar; asked for by whoever serves
+WIRES = {"web": {"h11"}, "runtime": {"pyroute2"}}  # HTTP's grammar, netlink; for those who serve, or connect
 
 
 def rooms() -> list[str]:
@@ -135,7 +135,7 @@ def pip_packages() -> dict[str, str]:
     project = tomllib.loads((HOME / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     asked = [*project["dependencies"], *extras["course"], *extras["test"]]
-    return {match[1]: match[2] for line in asked if (match := re.fullmatch(r"([\w-]+)(.*)", line))}
+    return {match[1]: match[2] for line in asked if (match := re.fullmatch(r"([\w-]+)(.*)", line.partition(";")[0]))}
 
 
 def conda_packages() -> dict[str, str]:
