@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from minidocker.cli import surroundings
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.container import Container
 from minidocker.dockerfile.values import duration
@@ -20,10 +21,16 @@ from minidocker.reference import Reference
 from minidocker.runtime import Stdio
 
 _CREATION = """
+      --add-host list        Add a custom host-to-IP mapping (host:ip)
   -a, --attach list          Attach to STDIN, STDOUT or STDERR
       --cap-add list         Add Linux capabilities
       --cap-drop list        Drop Linux capabilities
+      --cgroupns string      Cgroup namespace to use (host|private)
       --cidfile string       Write the container ID to the file
+      --dns list             Set custom DNS servers
+      --dns-option list      Set DNS options
+      --dns-search list      Set custom DNS search domains
+      --domainname string    Container NIS domain name
       --entrypoint string    Overwrite the default ENTRYPOINT of the image
   -e, --env list             Set environment variables
       --env-file list        Read in a file of environment variables
@@ -34,16 +41,19 @@ _CREATION = """
       --health-start-period duration    Start period for the container to initialize before starting
                              health-retries countdown (ms|s|m|h) (default 0s)
       --health-timeout duration         Maximum time to allow one check to run (ms|s|m|h) (default 0s)
+      --group-add list       Add additional groups to join
   -h, --hostname string      Container host name
-      --domainname string    Container NIS domain name
+      --init                 Run an init inside the container that forwards signals and reaps processes
   -i, --interactive          Keep STDIN open even if not attached
+      --ipc string           IPC mode to use
   -l, --label list           Set meta data on a container
       --label-file list      Read in a line delimited file of labels
       --mount list           Attach a filesystem mount to the container (type=bind only)
       --name string          Assign a name to the container
-      --network string       Connect a container to a network: none (default) or host
+      --network string       Connect a container to a network: none (default), host or container:NAME
       --no-healthcheck       Disable any container-specified HEALTHCHECK
       --privileged           Give extended privileges to this container
+      --pid string           PID namespace to use
       --pull string          Pull image before running: there is no registry yet, so only "missing" or "never"
       --read-only            Mount the container's root filesystem as read only
       --restart string       Restart policy to apply when a container exits (default "no")
@@ -51,26 +61,25 @@ _CREATION = """
       --security-opt list    Security Options
       --stop-signal string   Signal to stop the container
       --stop-timeout int     Timeout (in seconds) to stop a container
+      --sysctl list          Sysctl options
   -u, --user string          Username or UID (format: <name|uid>[:<group|gid>])
+      --userns string        User namespace to use
+      --uts string           UTS namespace to use
   -v, --volume list          Bind mount a folder: /on/host:/inside[:ro]
   -w, --workdir string       Working directory inside the container
 """
 _REFUSED = {
     "there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)": "t/tty",
     "networks are not here yet; `--network host` shares the host's": """
-        p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address= add-host= dns=
-        dns-option= dns-search=""",
+        p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address=""",
     "limits are not here yet": """
         m/memory= memory-reservation= memory-swap= memory-swappiness= kernel-memory= oom-kill-disable oom-score-adj=
         pids-limit= cpus= c/cpu-shares= cpu-period= cpu-quota= cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems=
         blkio-weight= blkio-weight-device= device-read-bps= device-read-iops= device-write-bps= device-write-iops=
-        ulimit= shm-size= sysctl= cgroup-parent=""",
-    "a container always has namespaces of its own": "cgroupns= ipc= pid= uts= userns=",
-    "groups are those of the user": "group-add=",
+        ulimit= shm-size= cgroup-parent=""",
     "devices are not here yet": "device= device-cgroup-rule= gpus=",
     "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from= tmpfs=",
     "there is one storage driver, and one format of logs": "storage-opt= log-driver= log-opt=",
-    "no init process is put in front of the program": "init",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "images are run as they are, on this machine's platform": "platform=",
     "the runtime is the engine's: `minidocker --runtime NAME run …`": "runtime=",
@@ -95,7 +104,7 @@ def _stream(text: str) -> None:
 
 
 HEALTH_TIMES = ("interval", "timeout", "start_period", "start_interval")
-_CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream}
+_CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream} | surroundings.CHECKS
 _CHECKS |= {f"health-{name.replace('_', '-')}": duration for name in HEALTH_TIMES}
 
 
@@ -183,6 +192,7 @@ def new_container(call: Call) -> Container:
         "user": call.user or None,
         "volumes": [*call.volume, *map(mount, call.mount)] or None,
         "working_dir": call.workdir or None,
+        **surroundings.options(call),
     }
     given = {key: value for key, value in options.items() if value is not None}
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.container import inspection, life, logs, spec
 from minidocker.container import state as states
 from minidocker.container.execution import Command, Environment, ExecResult, Execution
-from minidocker.container.options import TOPICS, restart
+from minidocker.container.options import TOPICS, restart, sharing
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
 from minidocker.drawn import Drawn
@@ -104,6 +104,7 @@ class Container(Drawn):
             if self._runs():
                 return
             monitor.await_end(self.path, FAREWELL)
+            sharing.check(self)
             (self.path / "stopped").unlink(missing_ok=True)
             for bind in self.binds():
                 if not Path(bind.source).exists():
@@ -435,23 +436,36 @@ class Container(Drawn):
         """What a runtime needs to know of it."""
         config, host = self.config["Config"], self.config["HostConfig"]
         args = (self.config["Path"], *self.config["Args"])
-        process = Process(args, tuple(self.env()), config.get("WorkingDir") or "/", config.get("User") or "")
+        cwd, user = config.get("WorkingDir") or "/", config.get("User") or ""
+        process = Process(args, tuple(self.env()), cwd, user, groups=self.groups())
         return Box(
             self.path,
             self.image.layers,
             process,
-            config["Hostname"],
+            self.hostname(),
             self.binds(),
             host["ReadonlyRootfs"],
-            "host" if host["NetworkMode"] == "host" else "none",
+            {"host": "host", "container": "container"}.get(host["NetworkMode"].partition(":")[0], "none"),
             throwaway=self.throwaway,
             **{field: value for topic in TOPICS for field, value in topic.boxed(self.config).items()},
         )
 
+    def hostname(self) -> str:
+        """Its host name: in the network of another container that one's, while it is there."""
+        with contextlib.suppress(NotFound):
+            for kind, donor in sharing.donors(self):
+                if kind == "net":
+                    return donor.hostname()
+        return str(self.config["Config"]["Hostname"])
+
+    def groups(self) -> tuple[str, ...]:
+        """Further groups of its processes."""
+        return tuple(self.config["HostConfig"].get("GroupAdd") or ())
+
     def env(self) -> list[str]:
         """Docker's own variables, and over them those of the image and the user."""
         config = self.config["Config"]
-        return spec.merge_env([spec.PATH, f"HOSTNAME={config['Hostname']}"], config.get("Env") or [])
+        return spec.merge_env([spec.PATH, f"HOSTNAME={self.hostname()}"], config.get("Env") or [])
 
     def binds(self) -> tuple[Bind, ...]:
         """Its bind mounts."""

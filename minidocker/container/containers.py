@@ -14,6 +14,7 @@ from typing import Any
 from minidocker import journal
 from minidocker.container import spec
 from minidocker.container.container import Container
+from minidocker.container.options import sharing
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock, Store, read_json, temp_path, write_json
 from minidocker.errors import Conflict, ContainerError, InvalidArgument, NotFound, NullResource
@@ -54,6 +55,7 @@ class Containers:
         with self.store.keep():
             name = image if isinstance(image, str) else (image.tags or [image.id])[0]
             image = self.images.get(image) if isinstance(image, str) else image
+            options = sharing.with_ids(options, self)
             container = Container(self, spec.container_config(image, name, command, options))
             container.throwaway |= throwaway
             self._enter(container)

@@ -52,6 +52,7 @@ class Execution:
             workdir or config.get("WorkingDir") or "/",
             str(user or config.get("User") or ""),
             privileged=privileged,
+            groups=container.groups(),
         )
         if not self.process.args:
             raise InvalidArgument("No exec command specified")

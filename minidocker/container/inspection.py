@@ -22,13 +22,12 @@ NO_ADDRESS: dict[str, Any] = {
 }
 ABSENT = (  # of the API's HostConfig, by what Docker says where there is none: limits and more that are not here yet
     (None, "BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice"),
-    (None, "DeviceCgroupRules DeviceRequests Devices Dns DnsOptions DnsSearch ExtraHosts GroupAdd Links"),
+    (None, "DeviceCgroupRules DeviceRequests Devices Links"),
     (None, "MemorySwappiness Mounts PidsLimit PortBindings Ulimits VolumesFrom"),
     (0, "BlkioWeight CpuCount CpuPercent CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpuShares"),
     (0, "IOMaximumBandwidth IOMaximumIOps Memory MemoryReservation MemorySwap NanoCpus OomScoreAdj"),
-    ("", "Cgroup CgroupParent ContainerIDFile CpusetCpus CpusetMems Isolation PidMode UTSMode UsernsMode VolumeDriver"),
+    ("", "Cgroup CgroupParent ContainerIDFile CpusetCpus CpusetMems Isolation VolumeDriver"),
     (False, "OomKillDisable PublishAllPorts"),
-    ("private", "CgroupnsMode IpcMode"),
 )
 HOST_CONFIG = {key: value for value, keys in ABSENT for key in keys.split()}
 

@@ -14,10 +14,11 @@ import posixpath
 import random
 import re
 import shlex
+import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from minidocker.container.options import TOPICS
+from minidocker.container.options import TOPICS, sharing
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.filters import texts
 from minidocker.runtime import Bind
@@ -42,17 +43,15 @@ WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and 
     "process limits": "pids_limit ulimits",
     "limits on disks": "blkio_weight blkio_weight_device device_read_bps device_read_iops device_write_bps "
     "device_write_iops storage_opt",
-    "control groups of your choice": "cgroup_parent cgroupns",
-    "more groups": "group_add",
+    "control groups of your choice": "cgroup_parent",
     "devices": "devices device_requests device_cgroup_rules",
     "mounts other than bind mounts": "tmpfs mounts volumes_from volume_driver",
-    "namespaces to share": "pid_mode ipc_mode uts_mode userns_mode",
-    "networks": "networking_config mac_address dns dns_opt dns_search extra_hosts links",
-    "an init process (--init)": "init init_path",
+    "networks": "networking_config mac_address links",
+    "an init process of your choice": "init_path",
     "log drivers": "log_config",
     "other platforms": "platform isolation",
     "other runtimes for one container": "runtime lxc_conf",
-    "kernel settings of a container's own": "sysctls shm_size",
+    "memory to share, of a size of your choice": "shm_size",
     "versions of the API": "version",
 }
 LATER = {option: what for what, options in WANTED_LATER.items() for option in options.split()}
@@ -111,7 +110,7 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
     base = image.config
     exposed = {"ExposedPorts": base["ExposedPorts"]} if base.get("ExposedPorts") else {}
     return {
-        "Hostname": str(given.get("hostname") or id[:12]),
+        "Hostname": str(given.get("hostname") or _hostname(given, id)),
         "Domainname": str(given.get("domainname") or ""),
         "User": str(given.get("user", base.get("User") or "")),
         "AttachStdin": False,
@@ -135,7 +134,7 @@ def _host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     """The API's `HostConfig`: what concerns this machine."""
     return {
         "Binds": binds(given.get("volumes")) or None,
-        "NetworkMode": _network(given.get("network") or given.get("network_mode") or "default"),
+        "NetworkMode": _network(str(sharing.network_of(given))),
         "ReadonlyRootfs": bool(given.get("read_only")),
         **{key: value for topic in TOPICS for key, value in topic.host_config(given).items()},
     }
@@ -269,8 +268,16 @@ def _stop_signal(name: Any) -> str | None:
     return str(name) if name else None
 
 
+def _hostname(given: Mapping[str, Any], id: str) -> str:
+    """The host name of a container that was given none: where it shares the host's, that one."""
+    shared = "host" in (sharing.network_of(given), given.get("uts_mode"))
+    return socket.gethostname() if shared else id[:12]
+
+
 def _network(mode: str) -> str:
-    if mode in ("default", "none", "host"):
+    if mode in ("container", sharing.JOINS):
+        raise InvalidArgument("Invalid network mode: invalid container format container:<name|id>")
+    if mode in ("default", "none", "host") or mode.startswith(sharing.JOINS):
         return mode
     raise Unsupported(
         f"minidocker does not have networks ({mode!r}) yet: a container has none of the host's, or with 'host' all"

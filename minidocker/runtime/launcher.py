@@ -36,6 +36,7 @@ from minidocker.runtime.births import (
     exit_status,
     identity,
     other_namespaces,
+    program_of,
 )
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
@@ -87,7 +88,8 @@ def main(fd: int) -> None:
 def bear_ahead(network: str, userns: str) -> Newborn | None:
     """A container's first process, ready for what is the container's own, since two alike make a third one likely."""
     with suppress(OSError):
-        spare = shim.bear_first({"userns": userns, "network": network, "share": {}, "security": shim.ORDINARY})
+        like = {"userns": userns, "network": network, "rootless": userns == "one", "share": {}}
+        spare = shim.bear_first(like | {"security": shim.ORDINARY})
         name = f"{cgroup.HOME}/ahead-{spare.pid}"
         spare.ahead = name if cgroup.Group(name).enter_ahead(spare.pid) else ""
         return spare
@@ -140,7 +142,8 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], clients: list[C
     door = open_door(record["folder"], f"{record['ID']}.sock") if record else None
     ulimits.allow(os.getpid(), process["ulimits"], process["oom_score_adj"])
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # nobody inside may look into us before we are the program
-    target, others = os.pidfd_open(request["pid"]), other_namespaces(request["pid"])
+    first = program_of(request["pid"]) if request["init"] else request["pid"]
+    target, others = os.pidfd_open(first), other_namespaces(first)
     entries = cgroup.Group(request["cgroup"]).entries()
     linux.setns(target, others & FOR_CHILDREN)
     program = Streams(process, stdio, None, kept=bool(record))

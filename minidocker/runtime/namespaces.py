@@ -31,6 +31,7 @@ from minidocker.runtime import (
     Process,
     Stdio,
     Usage,
+    births,
     cgroup,
     fuse,
     joining,
@@ -40,7 +41,6 @@ from minidocker.runtime import (
     probe,
     usage,
 )
-from minidocker.runtime.births import open_to_us
 from minidocker.runtime.capabilities import ALL, mask
 from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
@@ -95,13 +95,13 @@ class Namespaces:
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
         """Run one more process inside and return its exit code. It is killed when this engine goes away meanwhile."""
-        request = {"do": "exec", "pid": open_to_us(running(box)["Pid"]), **self._inside(box, process)}
+        request = {"do": "exec", "pid": running(box)["Pid"], **self._inside(box, process)}
         with self._launcher.ask(request, stdio) as answers:
             return int(answered(answers)["exit_code"])
 
     def spawn(self, box: Box, process: Process, record: dict[str, Any], clients: Sequence[Client]) -> int:
         """Run one more process inside; its number. Whatever becomes of it, its record tells."""
-        pid, about = open_to_us(running(box)["Pid"]), self._inside(box, process) | {"record": record}
+        pid, about = running(box)["Pid"], self._inside(box, process) | {"record": record}
         request = {"do": "exec", "pid": pid, **about}
         with self._launcher.ask(request, Stdio(clients=tuple(clients))) as answers:
             return int(answered(answers)["pid"])
@@ -124,7 +124,7 @@ class Namespaces:
 
     def _inside(self, box: Box, process: Process) -> dict[str, Any]:
         """One more process for a container, as the launcher wants it described: of `exec`, or a health check."""
-        about = {"process": asdict(process), "rootless": self._userns == "one", "record": None}
+        about = {"process": asdict(process), "rootless": self._userns == "one", "record": None, "init": box.init}
         return about | {"cgroup": cgroup_name(box), "security": self._security(box, process.privileged)}
 
     def _health(self, box: Box) -> dict[str, Any] | None:
@@ -286,7 +286,7 @@ class Namespaces:
         if has_monitor(box.path) and (pid := running(box)["Pid"]):
             if by_fuse:
                 return fuse.apply(changes, pid, box.path, self.rootless)
-            root = os.open(f"/proc/{open_to_us(pid)}/root", os.O_RDONLY | os.O_DIRECTORY)
+            root = os.open(f"/proc/{program_of(box, pid)}/root", os.O_RDONLY | os.O_DIRECTORY)
             try:
                 if running(box)["Pid"] == pid:  # still: so it is the container's, and no other that got its number
                     return overlay.apply(changes, root, rootless=self.rootless)
@@ -402,7 +402,7 @@ def pids(box: Box, first: int) -> list[int]:
 
     What has ended, but not been waited for, is in none; a pid namespace that is the container's own still has it.
     """
-    shown = open_to_us(first)
+    shown = program_of(box, first)
     mounts, own = joining.mount_namespace(shown), "" if "pid" in box.share else namespace(shown)
 
     def belongs(pid: int) -> bool:
@@ -410,6 +410,11 @@ def pids(box: Box, first: int) -> list[int]:
         return pid == first or (bool(there) and there == mounts) or (not there and bool(own) and namespace(pid) == own)
 
     return [pid for pid in joining.all_pids() if belongs(pid)]
+
+
+def program_of(box: Box, first: int) -> int:
+    """The first process of a container; with an init the program, its child: an init lets nobody look into it."""
+    return births.program_of(first) if box.init else first
 
 
 def namespace(pid: int) -> str:

@@ -66,4 +66,5 @@ def disguise(command: str) -> None:
         fields = file.read().rpartition(b")")[2].split()
     start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end of proc_pid_stat(5)
     if 0 < start < end:
-        ctypes.memmove(start, command.encode()[: end - start - 1].ljust(end - start, b"\0"), end - start)
+        text = command.encode("utf-8", "surrogateescape")[: end - start - 2].ljust(end - start - 1, b"\0")
+        ctypes.memmove(start, text + b"!", end - start)  # with no NUL at its end, it ends at the first: setproctitle(3)

@@ -19,7 +19,7 @@ from typing import Any
 
 from minidocker import journal
 from minidocker.runtime import cgroup, health, inside, linux, terminal, ulimits
-from minidocker.runtime.births import Newborn, connect, exit_status, namespaces, open_to_us
+from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.checkup import CheckUp
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
@@ -211,7 +211,7 @@ class Monitor:
         check = self.box["health"]
         if not check:
             return None
-        request = check["request"] | {"pid": open_to_us(child)}
+        request = check["request"] | {"pid": child}
         return CheckUp(check, request, self.streams.loop, execute, self.judge, self.tell)
 
     def judge(self, result: dict[str, Any] | None, age: float) -> str | None:
@@ -276,7 +276,7 @@ def bear_first(like: Mapping[str, Any], clone: Callable[[int], int] = linux.clon
     def become(orders: socket.socket) -> None:
         os.closerange(3, orders.fileno())  # the parent's, among them perhaps the lock that says: the monitor lives
         os.closerange(orders.fileno() + 1, 1 << 30)
-        trees = inside.prepare(network, userns == "one", share, security)
+        trees = inside.prepare(network, like["rootless"], share, security)
         box, fds = receive(orders)
         if share:  # from others whom we are beside by now
             linux.prctl(linux.PR_SET_DUMPABLE, 0)

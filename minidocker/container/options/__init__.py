@@ -8,6 +8,6 @@ Each topic is a module with
     boxed(config)          what they mean for a runtime: fields of `Box`, from a container's `config.json`
 """
 
-from minidocker.container.options import health, privilege, restart
+from minidocker.container.options import health, naming, privilege, process, restart, sharing
 
-TOPICS = (health, privilege, restart)
+TOPICS = (health, privilege, restart, sharing, naming, process)
