@@ -16,14 +16,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.tree import CHUNK
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"  # how each begins
 LEVELS = {"gzip": (6, 9), "zstd": (3, 22)}  # kind -> the level where none is asked for, and the highest
 PIECE = 32 << 10  # bytes of compressed data at a time
+WINDOW = 32 << 10  # bytes that deflate looks back
+OUT = 256 << 10  # bytes that come out at a time: what fits into a processor's cache comes out faster
 
 
 def compress(chunks: Iterable[bytes], kind: str, level: int | None = None) -> Iterator[bytes]:
@@ -58,6 +63,49 @@ def _gzip(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
     yield deflate.flush() + sum_.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
 
 
+def gzip_together(chunks: Iterable[bytes], level: int, workers: int) -> Iterator[bytes]:
+    """One gzip stream, made by several threads; the same bytes whatever their number, and however it is cut up.
+
+    Each block of the content is compressed by itself, knowing the end of the one before it, as `pigz` does.
+
+    >>> b"".join(decompress(gzip_together([b"hello ", b"hello"], 4, 2)))
+    b'hello hello'
+    """
+    import zlib
+    from collections import deque
+    from concurrent.futures import ThreadPoolExecutor
+
+    def block(before: bytes, data: bytes, last: bool) -> bytes:
+        known = (before,) if before else ()
+        deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, 0, *known)
+        return deflate.compress(data) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+
+    sum_ = size = 0
+    yield GZIP + b"\x08\0\0\0\0\0\0\xff"
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[Future[bytes]] = deque()
+        before = b""
+        for data, last in _blocks(chunks):
+            ahead.append(pool.submit(block, before, data, last))
+            sum_, size, before = zlib.crc32(data, sum_), size + len(data), data[-WINDOW:]
+            if len(ahead) > 2 * workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+    yield sum_.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """The content in blocks of one size, each with whether it is the last."""
+    rest = bytearray()
+    for chunk in chunks:
+        rest += chunk
+        while len(rest) > CHUNK:
+            yield bytes(rest[:CHUNK]), False
+            del rest[:CHUNK]
+    yield bytes(rest), True
+
+
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     import zlib
 
@@ -69,7 +117,7 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
         while data or (data := next(pieces, b"")):
             if inflate.eof:
                 inflate = zlib.decompressobj(31)
-            yield inflate.decompress(data, CHUNK)
+            yield inflate.decompress(data, OUT)
             data = inflate.unconsumed_tail or inflate.unused_data
     except zlib.error as error:
         raise InvalidArgument(f"the gzip stream is broken: {error}") from error

@@ -3,6 +3,7 @@
     oci-layout  index.json  blobs/sha256/<hex>     the layout, by the OCI image specification
     layers/<hex>.json                              a layer's members, read once from its tar
     layers/<hex>/                                  a layer unpacked, for the kernel's overlay (Linux)
+    downloads/<hex>                                what has come of a blob that is being pulled
     tmp/                                           whatever is being written
 
 What never changes is named by its digest and checked against it when written and when read; what changes is a small
@@ -279,6 +280,12 @@ class Store:
                     writer.write(chunk)
                 writer.commit(diff_id, plain)
         return plain
+
+    def admit(self, diff_id: str, tar: Path) -> None:
+        """Read a layer's tar through, whose digest somebody has just verified. Raises LayerError for a hostile one."""
+        self.written[tar] = seal = _seal(tar)
+        with many_entries():
+            self._index(diff_id, seal, tar)
 
     def layer_size(self, descriptor: Descriptor, diff_id: str) -> int:
         """Bytes of file content in a layer, from the head of its index: what Docker calls its size."""

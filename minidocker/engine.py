@@ -206,7 +206,7 @@ class ImageCollection(Images):
             "Id": image.id,
             "ParentId": "",
             "RepoTags": image.tags,
-            "RepoDigests": [],
+            "RepoDigests": image.digests,
             "Created": unix_time(image.raw.get("created")),
             "Size": image.size,
             "VirtualSize": image.size,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import time
 from pathlib import Path
 
 from minidocker.content import Store
@@ -22,6 +23,7 @@ MAX_NOTE = (
 )  # bytes; manifests and configurations are smaller (4 MiB is a registry's limit), layers begin otherwise
 
 
+KEPT = 24 * 3600  # seconds that half a download is kept, for a pull that goes on with it
 ROOTS = {
     "index": "index.json",
     "cache": "cache/steps/*.json",
@@ -44,6 +46,9 @@ def collect(store: Store) -> int:
                 for path in folder.iterdir():
                     if path.name.partition(".")[0] not in live:
                         _delete(path)
+            for path in (store.root / "downloads").glob("*"):
+                if time.time() - path.stat().st_mtime > KEPT:
+                    _delete(path)
             return before - disk_usage(store)
     finally:
         gate.release()

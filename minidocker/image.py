@@ -16,7 +16,7 @@ from minidocker.content import Descriptor, Store
 from minidocker.drawn import Drawn
 from minidocker.errors import InvalidArgument, NotFound
 from minidocker.layer import WHITEOUT, Changeset, chain_ids, view
-from minidocker.manifest import check_config, check_manifest
+from minidocker.manifest import check_config, check_manifest, type_of
 from minidocker.times import NEVER, unix_time
 from minidocker.tree import Entry, Tree, clean, parents
 from minidocker.union import Answer, Blame, blame, lookup
@@ -112,6 +112,17 @@ class Image(Drawn):
         return self.images.names().get(self.id, [])
 
     @property
+    def digests(self) -> list[str]:
+        """What it is called in registries, `app@sha256:…`: where it came from, or went to."""
+        return self.images.digests().get(self.id, [])
+
+    @property
+    def descriptor(self) -> Descriptor:
+        """How an index points to it."""
+        size = self.store.path(self.manifest_digest).stat().st_size
+        return Descriptor(type_of(self.manifest), self.manifest_digest, size)
+
+    @property
     def labels(self) -> dict[str, str]:
         """The labels that the Dockerfile set."""
         return self.config.get("Labels") or {}
@@ -161,7 +172,7 @@ class Image(Drawn):
         return {
             "Id": self.id,
             "RepoTags": self.tags,
-            "RepoDigests": [],
+            "RepoDigests": self.digests,
             "Parent": "",
             "Comment": history[-1].get("comment", ""),
             "Created": self.raw.get("created") or NEVER,

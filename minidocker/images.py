@@ -17,16 +17,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from minidocker.content import CONFIG, LAYER, MANIFEST, Descriptor, Store, read_json, write_json
+from minidocker.content import CONFIG, LAYER, Store, parse_json, read_json, write_json
 from minidocker.errors import Conflict, ImageNotFound, InvalidArgument, NullResource
 from minidocker.filters import has_label, is_true, texts
 from minidocker.garbage import collect, disk_usage
 from minidocker.image import Image, Layer
 from minidocker.layer import Changeset
-from minidocker.manifest import FULL_NAME, MAX_LAYERS, REF_NAME, architecture, check_manifest, dump, manifest_of
+from minidocker.manifest import (
+    FULL_NAME,
+    MANIFESTS,
+    MAX_LAYERS,
+    REF_NAME,
+    architecture,
+    check_manifest,
+    dump,
+    manifest_of,
+    type_of,
+)
 from minidocker.reference import Reference
 from minidocker.times import stamp, unix_time
 
@@ -76,12 +86,19 @@ class Images:
         return found
 
     def names(self) -> dict[str, Names]:
-        """Image id -> its names, sorted."""
+        """Image id -> its tags, sorted."""
+        return self._names(lambda name: "@" not in name)
+
+    def digests(self) -> dict[str, Names]:
+        """Image id -> what it is called in registries for ever, `app@sha256:…`: where it came from or went to."""
+        return self._names(lambda name: "@" in name)
+
+    def _names(self, chosen: Callable[[str], bool]) -> dict[str, Names]:
         names: dict[str, Names] = {}
         for entry in self._entries():
-            if name := _name(entry):
+            if (name := _name(entry)) and chosen(name):
                 names.setdefault(self._id(entry["digest"]), []).append(name)
-        return {key: sorted(found) for key, found in names.items()}
+        return {key: sorted(set(found)) for key, found in names.items()}
 
     def find(self, name: str) -> dict[str, Any] | None:
         """The `index.json` entry of a name, an id, or the start of an id; None where there is none."""
@@ -122,7 +139,7 @@ class Images:
 
     def add_manifest(self, manifest: bytes) -> Image:
         """Enter an image whose blobs are all there; it has no name yet."""
-        blob = self.store.put(manifest, MANIFEST)
+        blob = self.store.put(manifest, type_of(parse_json(manifest, "the manifest")))
         image = Image(self, blob.digest)
         with self.store.lock():
             entries = self._entries()
@@ -140,7 +157,15 @@ class Images:
             raise InvalidArgument(
                 f"cannot tag {name!r}: a digest names one image for ever, so it cannot be given to another"
             )
-        entry = Descriptor(MANIFEST, image.manifest_digest, self.store.path(image.manifest_digest).stat().st_size)
+        self._enter(image, reference)
+
+    def add_digest(self, image: Image, name: str) -> None:
+        """Note what an image is called in a registry: `app@sha256:…`, the digest of its manifest or index there."""
+        reference = Reference.parse(name)
+        self._enter(image, Reference(reference.domain, reference.path, "", reference.digest))
+
+    def _enter(self, image: Image, reference: Reference) -> None:
+        entry = image.descriptor
         entry.annotations.update({REF_NAME: str(reference), FULL_NAME: reference.full})
         with self.store.lock():
             old = [_without_name(e) if _name(e) == str(reference) else e for e in self._entries()]
@@ -160,19 +185,22 @@ class Images:
         if entry is None:
             raise ImageNotFound(f"No such image: {image if ':' in image else image + ':latest'}")
         digest = self._id(entry["digest"])
-        names = self.names().get(digest, [])
-        if not _is_id(image) and _named(self._entries(), image):
-            going = [str(Reference.parse(image))]
+        tags, pinned = self.names().get(digest, []), self.digests().get(digest, [])
+        if not _is_id(image) and (named := _named(self._entries(), image)):
+            going = [_name(named) or image]
+            if "@" not in going[0] and _repository(going[0]) not in map(_repository, {*tags} - {*going}):
+                going += [name for name in pinned if _repository(name) == _repository(going[0])]
             users = [container for container, (used, _) in self.in_use().items() if used == digest]
-            if users and len(names) == 1 and not force:
+            left = {*tags, *pinned} - {*going}
+            if users and not left and not force:
                 raise Conflict(
                     f'conflict: unable to remove repository reference "{image}" (must force) - container '
                     f"{users[0][:12]} is using its referenced image {digest[7:19]}"
                 )
-            last = len(names) == 1 and not self._conflict(digest, [], force)
+            last = not left and not self._conflict(digest, [], force)
         else:
-            going, last = names, True
-            if conflict := self._conflict(digest, names, force):
+            going, last = [*tags, *pinned], True
+            if conflict := self._conflict(digest, tags, force):
                 raise Conflict(f"conflict: unable to delete {digest[7:19]} {conflict}")
         labels = Image(self, entry["digest"]).labels
         self._forget(going, digest if last else "")
@@ -237,13 +265,13 @@ class Images:
     def _entries(self) -> Records:
         index = read_json(self.store.root / "index.json")
         entries: Records = index.get("manifests") or []
-        return [entry for entry in entries if entry.get("mediaType") in (MANIFEST, None)]
+        return [entry for entry in entries if entry.get("mediaType") in MANIFESTS]
 
     def _write(self, entries: Iterable[dict[str, Any]]) -> None:
         with self.store.lock():
             path = self.store.root / "index.json"
             index = read_json(path)
-            others = [entry for entry in index.get("manifests") or [] if entry.get("mediaType") not in (MANIFEST, None)]
+            others = [entry for entry in index.get("manifests") or [] if entry.get("mediaType") not in MANIFESTS]
             write_json(path, index | {"manifests": [*others, *entries]})
 
     def _id(self, manifest: str) -> str:
@@ -282,10 +310,17 @@ def _is_id(name: str) -> bool:
 def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
     """The entry of a name as people type it; one that another tool wrote may stand there without its `:latest`."""
     reference = Reference.parse(name)
-    if reference.digest and not reference.tag:
-        return next((entry for entry in entries if entry["digest"] == reference.digest), None)
+    if reference.digest:
+        pinned = f"{reference.name}@{reference.digest}"
+        known = next((entry for entry in entries if _name(entry) == pinned), None)
+        return known or next((entry for entry in entries if entry["digest"] == reference.digest), None)
     wanted = {str(reference), name, reference.full}
     return next((entry for entry in entries if _name(entry) in wanted), None)
+
+
+def _repository(name: str) -> str:
+    """`app:1` and `app@sha256:…` -> `app`."""
+    return Reference.parse(name).name
 
 
 def _without_name(entry: dict[str, Any]) -> dict[str, Any]:

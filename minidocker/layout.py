@@ -24,7 +24,6 @@ from typing import Any
 
 from minidocker.compression import LEVELS, compress, decompress
 from minidocker.content import (
-    CONFIG,
     INDEX,
     LAYER,
     MANIFEST,
@@ -39,19 +38,13 @@ from minidocker.content import (
 )
 from minidocker.errors import InvalidArgument
 from minidocker.image import Image, Layer
-from minidocker.manifest import FULL_NAME, REF_NAME, dump, manifest_of
+from minidocker.manifest import DOCKERS, FULL_NAME, REF_NAME, dump, manifest_of
 from minidocker.reference import Reference
 from minidocker.tree import CHUNK
 
 Read = Callable[[], Iterable[bytes]]
 SUFFIX = {"uncompressed": "", "gzip": "+gzip", "zstd": "+zstd"}
-DOCKERS = {  # what Docker called the parts of an image before there was an OCI
-    INDEX: "application/vnd.docker.distribution.manifest.list.v2+json",
-    MANIFEST: "application/vnd.docker.distribution.manifest.v2+json",
-    CONFIG: "application/vnd.docker.container.image.v1+json",
-    LAYER: "application/vnd.docker.image.rootfs.diff.tar",
-    LAYER + "+gzip": "application/vnd.docker.image.rootfs.diff.tar.gzip",
-}
+OCIS = {docker: oci for oci, docker in DOCKERS.items()}
 
 
 @dataclass(frozen=True)
@@ -68,7 +61,7 @@ class Packing:
 
     def type(self, media_type: str) -> str:
         """The media type of a part; zstd has only an OCI one."""
-        return DOCKERS.get(media_type, media_type) if self.docker else media_type
+        return DOCKERS.get(media_type, media_type) if self.docker else OCIS.get(media_type, media_type)
 
 
 class Layout:
@@ -100,9 +93,11 @@ class Layout:
         config = Descriptor.from_json(old["config"])
         config = self.put(store.read(config.digest), how.type(config.media_type))
         layers = [self.layer(layer, how) for layer in image.layers]
-        if layers != [Descriptor.from_json(one) for one in old["layers"]] or notes or how.docker:
-            raw = manifest_of(config, layers, (old.get("annotations") or {}) | dict(notes or {}), how.type(MANIFEST))
-        manifest = self.put(raw, how.type(MANIFEST))
+        kind = image.descriptor.media_type
+        if [one.digest for one in layers] != [one["digest"] for one in old["layers"]] or notes or how.docker:
+            kind = how.type(MANIFEST)
+            raw = manifest_of(config, layers, (old.get("annotations") or {}) | dict(notes or {}), kind)
+        manifest = self.put(raw, kind)
         self.stacks[manifest.digest] = [layer.digest for layer in layers]
         return manifest
 

@@ -11,11 +11,19 @@ from collections.abc import Mapping, Sequence
 from types import NoneType
 from typing import Any
 
-from minidocker.content import MANIFEST, Descriptor, check_digest
+from minidocker.content import CONFIG, INDEX, LAYER, MANIFEST, Descriptor, check_digest
 from minidocker.errors import InvalidArgument
 
 REF_NAME = "org.opencontainers.image.ref.name"
 FULL_NAME = "io.containerd.image.name"
+DOCKERS = {  # what Docker called the parts of an image before there was an OCI
+    INDEX: "application/vnd.docker.distribution.manifest.list.v2+json",
+    MANIFEST: "application/vnd.docker.distribution.manifest.v2+json",
+    CONFIG: "application/vnd.docker.container.image.v1+json",
+    LAYER: "application/vnd.docker.image.rootfs.diff.tar",
+    LAYER + "+gzip": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+}
+MANIFESTS = (MANIFEST, DOCKERS[MANIFEST], None)  # of an image, as an index names them; with none, it is the OCI's
 LAYER_TYPE = re.compile(
     r"application/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?"
     r"|docker\.image\.rootfs\.(diff|foreign\.diff)\.tar(\.gzip)?)"
@@ -53,6 +61,13 @@ def check_manifest(value: dict[str, Any]) -> dict[str, Any]:
         if not LAYER_TYPE.fullmatch(Descriptor.from_json(layer).media_type):
             raise InvalidArgument(f"unknown media type of a layer: {str(layer.get('mediaType'))[:80]}")
     return value
+
+
+def type_of(manifest: Mapping[str, Any]) -> str:
+    """The media type of a manifest: what it says itself, else by what its configuration is."""
+    said = manifest.get("mediaType")
+    docker = manifest["config"]["mediaType"] == DOCKERS[CONFIG]
+    return said if said in MANIFESTS and said else DOCKERS[MANIFEST] if docker else MANIFEST
 
 
 def check_config(value: dict[str, Any], layers: int) -> dict[str, Any]:

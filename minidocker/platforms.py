@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minidocker.errors import InvalidArgument
 from minidocker.manifest import architecture
@@ -53,6 +53,34 @@ class Platform(NamedTuple):
 
     def __str__(self) -> str:
         return "/".join(part for part in self if part)
+
+    @classmethod
+    def of(cls, value: Any) -> Platform | None:
+        """The platform in an index or a configuration, normalised; None where there is none."""
+        if not isinstance(value, dict):
+            return None
+        parts = [str(value.get(key) or "") for key in ("os", "architecture", "variant")]
+        try:
+            return cls.parse("/".join(parts).rstrip("/")) if parts[0] and parts[1] else None
+        except InvalidArgument:
+            return None
+
+    def runs(self) -> list[Platform]:
+        """What runs on it, the best first, as containerd has it: older variants too, and 386 on amd64.
+
+        >>> [str(one) for one in Platform.parse("linux/arm/v7").runs()]
+        ['linux/arm/v7', 'linux/arm/v6', 'linux/arm/v5']
+        """
+        number = int(self.variant[1:]) if re.fullmatch(r"v[0-9]", self.variant) else 0
+        if self.architecture == "amd64":
+            older = [f"{self.os}/amd64/v{n}" for n in range(number - 1, 0, -1)] + [f"{self.os}/386"]
+        elif self.architecture == "arm":
+            older = [f"{self.os}/arm/v{n}" for n in range(number - 1, 4, -1)]
+        elif self.architecture == "arm64":
+            older = [f"{self.os}/arm64/v8"] * (number > 8) + [f"{self.os}/arm/v{n}" for n in range(8, 4, -1)]
+        else:
+            older = []
+        return [self, *map(Platform.parse, older)]
 
 
 def platform_args(platform: str = "") -> dict[str, str]:
