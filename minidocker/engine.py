@@ -10,6 +10,7 @@ b'hello\\n'
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
@@ -29,10 +30,14 @@ from minidocker.reference import Reference
 from minidocker.runtime import Runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from minidocker.build import Build
     from minidocker.build.forecast import Forecast
     from minidocker.dockerfile.lint import LintWarning
     from minidocker.events import Events
+    from minidocker.registry.data import RegistryData
+    from minidocker.registry.service import Registries
 
 API_VERSION = "1.41"
 
@@ -120,6 +125,21 @@ class Engine(Drawn):
         from minidocker.events import Events
 
         return Events(self.root, since, until, filters, bool(decode))
+
+    def login(
+        self,
+        username: str,
+        password: str | None = None,
+        email: str | None = None,
+        registry: str | None = None,
+        reauth: bool = False,
+        dockercfg_path: str | None = None,
+    ) -> dict[str, Any]:
+        """Ask a registry (Docker Hub, where none is named) whether it knows us; pull and push then say who we are.
+
+        Until the engine is closed: `minidocker login` remembers it for longer. Raises APIError where it does not.
+        """
+        return self.images.registries.login(username, password or "", registry or "", reauth, dockercfg_path or "")
 
     def ping(self) -> bool:
         """Whether the engine answers."""
@@ -244,22 +264,67 @@ class ImageCollection(Images):
         self.tell("import", image.id, labels=image.labels)
         return image
 
-    def pull(self, repository: str, tag: str | None = None, **_: Any) -> Image:
-        """Fetch an image from a registry. Only this course's bases can be had without one."""
+    def pull(
+        self,
+        repository: str,
+        tag: str | None = None,
+        all_tags: bool = False,
+        platform: str | None = None,
+        auth_config: Mapping[str, Any] | None = None,
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+        **others: Any,
+    ) -> Any:
+        """Bring an image here from a registry: Docker Hub, or the one that its name begins with; or all tagged ones.
+
+        This course's base images are made on this machine instead. `on_event` gets Docker's stream of messages.
+        Raises ImageNotFound, and APIError where the registry is not there or says no.
+        """
         from minidocker import base
 
-        name = f"{repository}:{tag}" if tag else repository
-        if (made := base.ensure(self, name)) is not None:
-            return made
-        raise Unsupported(f"cannot pull {name}: minidocker does not talk to registries yet. {base.HINT}")
+        if wrong := others.keys() - {"stream", "decode"}:
+            raise TypeError(f"pull() got an unexpected keyword argument {min(wrong)!r}")
+        name = reference_of(repository, None if all_tags else tag)
+        if (made := base.ensure(self, str(name))) is not None:
+            return [made] if all_tags else made
+        if all_tags:
+            return self.registries.pull_all(name, platform or "", auth_config, on_event)
+        return self.registries.pull(name, platform or "", auth_config, on_event)
 
-    def push(self, repository: str, tag: str | None = None, **_: Any) -> None:
-        """Send an image to a registry: not there yet."""
-        raise Unsupported(f"cannot push {repository}: minidocker does not talk to registries yet; use save and load")
+    def push(
+        self,
+        repository: str,
+        tag: str | None = None,
+        stream: bool = False,
+        auth_config: Mapping[str, Any] | None = None,
+        decode: bool = False,
+        all_tags: bool = False,
+    ) -> Any:
+        """Send an image to the registry that its name begins with; Docker's stream of messages.
 
-    def get_registry_data(self, name: str, auth_config: Any = None) -> None:
-        """Ask a registry about an image: not there yet."""
-        raise Unsupported(f"cannot ask a registry for {name}: minidocker does not talk to registries yet")
+        As with Docker's SDK, these are one text, or with `stream` come one by one, or with `decode` as dictionaries;
+        and where it fails, the last one has `error`.
+        """
+        from minidocker.registry.service import streamed
+
+        name = reference_of(repository, tag)
+        if name.digest:
+            raise InvalidArgument("cannot push a digest reference")
+        messages = streamed(lambda listen: self.registries.push(name, all_tags, auth_config, listen))
+        if decode:
+            return messages
+        lines = (json.dumps(message) + "\r\n" for message in messages)
+        return lines if stream else "".join(lines)
+
+    @cached_property
+    def registries(self) -> Registries:
+        """All registries, as this engine sees them."""
+        from minidocker.registry.service import Registries
+
+        return Registries(self)
+
+    def get_registry_data(self, name: str, auth_config: Mapping[str, Any] | None = None) -> RegistryData:
+        """What a registry has under a name, and for which platforms; nothing is pulled."""
+        return self.registries.data(name, auth_config)
 
     def prune_builds(
         self,
@@ -285,8 +350,20 @@ class ImageCollection(Images):
         return {"CachesDeleted": [record["ID"] for record in gone] or None, "SpaceReclaimed": freed}
 
     def search(self, term: str, **_: Any) -> None:
-        """Search a registry: not there."""
-        raise Unsupported(f"cannot search for {term!r}: minidocker does not talk to registries yet")
+        """Search Docker Hub: not there, as it is a service of that one registry and of no specification."""
+        raise Unsupported(
+            f"cannot search for {term!r}: minidocker does not search Docker Hub; use https://hub.docker.com"
+        )
+
+
+def reference_of(repository: str, tag: str | None) -> Reference:
+    """`("app", "1")`, `("app:1", None)` and `("app", "sha256:…")` as a name. Raises InvalidArgument."""
+    if tag and tag.startswith("sha256:"):
+        return Reference.parse(f"{repository}@{tag}")
+    if tag and ":" not in repository.rpartition("/")[2]:
+        return Reference.parse(f"{repository}:{tag}")
+    name = Reference.parse(repository)
+    return Reference(name.domain, name.path, tag, name.digest) if tag else name
 
 
 def connect(root: str | os.PathLike[str] | None = None, runtime: str | None = None) -> Engine:

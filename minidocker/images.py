@@ -158,6 +158,8 @@ class Images:
                 f"cannot tag {name!r}: a digest names one image for ever, so it cannot be given to another"
             )
         self._enter(image, reference)
+        if told:
+            self.tell("tag", image.id, str(reference), image.labels)
 
     def add_digest(self, image: Image, name: str) -> None:
         """Note what an image is called in a registry: `app@sha256:…`, the digest of its manifest or index there."""
@@ -170,8 +172,6 @@ class Images:
         with self.store.lock():
             old = [_without_name(e) if _name(e) == str(reference) else e for e in self._entries()]
             self._write(_tidy([*old, entry.to_json()]))
-        if told:
-            self.tell("tag", image.id, str(reference), image.labels)
 
     def tell(self, action: str, id: str, name: str = "", labels: Mapping[str, str] | None = None) -> None:
         """Write down what happened to an image: tag, untag, delete, load, save, import, pull or push."""

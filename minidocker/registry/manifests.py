@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from minidocker.content import INDEX, MANIFEST
-from minidocker.layout import DOCKERS
+from minidocker.manifest import DOCKERS
 from minidocker.registry.errorcodes import RegistryError
 from minidocker.registry.names import check_digest, check_tag, is_digest
 from minidocker.registry.shelf import Entry, Repository, Shelf

@@ -87,7 +87,7 @@ def _pull(images: Images, there: Repository, name: Reference, progress: Progress
             progress.say(f"WARNING: image with reference {name} was found but {problem}")
     images.add_digest(image, f"{name.name}@{digest}")
     if not name.digest:
-        images.tag(image, str(name))
+        images.tag(image, str(name), told=False)
     progress.say(f"Digest: {digest}")
     return image
 

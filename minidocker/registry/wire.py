@@ -103,10 +103,10 @@ class Answer:
         if not self.open:
             return
         self.open = False
-        if reuse and self.request.method != "HEAD" and self.raw.length and self.raw.length <= PIECE:
+        if reuse and self.raw.length is not None and self.raw.length <= PIECE:
             with suppress(OSError, http.client.HTTPException):
                 self.received += len(self.raw.read())
-        done = self.raw.isclosed() or self.request.method == "HEAD" or self.raw.length == 0
+        done = self.raw.isclosed()
         self.wire.put_back(self.request, self.connection, reuse and done and not self.raw.will_close)
         url = urlsplit(self.request.url)
         server = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
