@@ -107,7 +107,7 @@ def _delete(path: Path) -> None:
         except FileNotFoundError:  # an engine is just deleting it: the folder of a container that was removed
             pass
         except RecursionError:  # a layer may be as deep as Linux allows
-            from minidocker.runtime.overlay import discard
+            from minidocker.runtime.discarding import discard
 
             discard(path)
     else:

@@ -130,6 +130,6 @@ def _delete(path: Path) -> None:
     try:
         shutil.rmtree(path)
     except (OSError, RecursionError):
-        from minidocker.runtime.overlay import discard
+        from minidocker.runtime.discarding import discard
 
         discard(path)

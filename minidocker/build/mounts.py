@@ -105,9 +105,9 @@ class Shown:
     def discard(self) -> None:
         """Delete the folder, if there is one."""
         if self.folder.exists():
-            from minidocker.runtime import overlay
+            from minidocker.runtime.discarding import discard
 
-            overlay.discard(self.folder)
+            discard(self.folder)
 
 
 class Given:

@@ -9,6 +9,7 @@ from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import Listing, Row, ago, columns, each, ellipsis, filters_of, human_size, local_time
 from minidocker.container import Container
 
+MANY = 50  # containers that are stopped at the same time, as docker does
 LISTING = Listing(
     "*formatter.ContainerContext",
     "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}",
@@ -130,14 +131,15 @@ stop [OPTIONS] CONTAINER [CONTAINER...]
 
 Stop one or more running containers
 
-  -t, --timeout int   Seconds to wait before killing the container
-      --time int      The same
+  -s, --signal string   Signal to send to the container
+  -t, --timeout int     Seconds to wait before killing the container
+      --time int        The same
 """,
-    refused={"use `minidocker kill -s`, or set it at creation with --stop-signal": "s/signal="},
 )
 def stop(call: Call) -> int:
-    """`docker stop`: the stop signal, and SIGKILL ten seconds later."""
-    return each(call.args, lambda name: call.engine.containers.get(name).stop(timeout=_seconds(call)))
+    """`docker stop`: the stop signal, and SIGKILL ten seconds later; all at the same time."""
+    how = {"timeout": _seconds(call), "signal": call.signal or None}
+    return each(call.args, lambda name: call.engine.containers.get(name).stop(**how), at_once=MANY)
 
 
 @command(
@@ -146,19 +148,20 @@ restart [OPTIONS] CONTAINER [CONTAINER...]
 
 Restart one or more containers
 
-  -t, --timeout int   Seconds to wait before killing the container
-      --time int      The same
+  -s, --signal string   Signal to send to the container
+  -t, --timeout int     Seconds to wait before killing the container
+      --time int        The same
 """,
-    refused={"use `minidocker kill -s`, or set it at creation with --stop-signal": "s/signal="},
 )
 def restart(call: Call) -> int:
-    """`docker restart`."""
-    return each(call.args, lambda name: call.engine.containers.get(name).restart(timeout=_seconds(call)))
+    """`docker restart`; all at the same time."""
+    how = {"timeout": _seconds(call), "signal": call.signal or None}
+    return each(call.args, lambda name: call.engine.containers.get(name).restart(**how), at_once=MANY)
 
 
 def _seconds(call: Call) -> int | None:
     given = call.timeout if "timeout" in call.given else call.time if "time" in call.given else None
-    return None if given is None or given < 0 else int(given)
+    return None if given is None else int(given)
 
 
 @command("""
@@ -170,7 +173,7 @@ Kill one or more running containers
 """)
 def kill(call: Call) -> int:
     """`docker kill`."""
-    return each(call.args, lambda name: call.engine.containers.get(name).kill(call.signal or None))
+    return each(call.args, lambda name: call.engine.containers.get(name).kill(call.signal or None), at_once=MANY)
 
 
 @command("""
@@ -180,7 +183,7 @@ Pause all processes within one or more containers
 """)
 def pause(call: Call) -> int:
     """`docker pause`."""
-    return each(call.args, lambda name: call.engine.containers.get(name).pause())
+    return each(call.args, lambda name: call.engine.containers.get(name).pause(), at_once=MANY)
 
 
 @command("""
@@ -190,7 +193,7 @@ Unpause all processes within one or more containers
 """)
 def unpause(call: Call) -> int:
     """`docker unpause`."""
-    return each(call.args, lambda name: call.engine.containers.get(name).unpause())
+    return each(call.args, lambda name: call.engine.containers.get(name).unpause(), at_once=MANY)
 
 
 @command("""
@@ -232,7 +235,7 @@ Remove one or more containers
 )
 def rm(call: Call) -> int:
     """`docker rm`."""
-    return each(call.args, lambda name: call.engine.containers.get(name).remove(force=call.force))
+    return each(call.args, lambda name: call.engine.containers.get(name).remove(force=call.force), at_once=MANY)
 
 
 @command("""

@@ -8,7 +8,8 @@ docker's settings (at least 10 wide, 3 between), and a listing is printed throug
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from minidocker.cli.flags import Exit
@@ -173,21 +174,39 @@ def filters_of(options: Iterable[str]) -> dict[str, list[str]]:
     return filters
 
 
-def each(names: Iterable[str], act: Callable[[str], object], failed: str = "", silent: bool = False) -> int:
-    """Do something to each name and print the name; go on after errors and complain at the end, as docker does."""
+def each(
+    names: Iterable[str], act: Callable[[str], object], failed: str = "", silent: bool = False, at_once: int = 1
+) -> int:
+    """Do something to each name and print the name; go on after errors and complain at the end, as docker does.
+
+    So many `at_once`; what is printed keeps the order of the names.
+    """
     from minidocker.cli import complaint
 
     complaints = []
-    for name in names:
+    for name, done in _started([*names], act, at_once):
         try:
-            act(name)
+            done()
             if not silent:
-                print(name)
+                print(name, flush=True)
         except DockerException as error:
             complaints.append(complaint(error))
     if complaints:
         raise Exit(1, "\n".join([*complaints, *([failed] if failed else [])]))
     return 0
+
+
+def _started(
+    names: list[str], act: Callable[[str], object], at_once: int
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    """Each name, and what waits until `act` is done with it, or does it then."""
+    if at_once == 1 or len(names) == 1:
+        yield from ((name, partial(act, name)) for name in names)
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(at_once) as pool:
+        yield from [(name, pool.submit(act, name).result) for name in names]
 
 
 def confirm(question: str) -> bool:

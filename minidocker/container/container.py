@@ -150,6 +150,11 @@ class Container(Drawn):
 
         Without one it has as long as it was made with, or 10 seconds; with a negative one, as long as it likes.
         """
+        with self.watching():
+            self._stop(timeout, signal)
+        self.containers.reap(self)
+
+    def _stop(self, timeout: float | None, signal: str | int | None) -> None:
         state, then = self._led("stop")
         if then == state["Status"]:
             return
@@ -173,8 +178,9 @@ class Container(Drawn):
 
     def restart(self, timeout: float | None = None, signal: str | int | None = None) -> None:
         """Stop it and start it again; what it wrote stays."""
-        self.stop(timeout, signal)
-        self.start()
+        with self.watching():  # one with --rm stays, this time
+            self._stop(timeout, signal)
+            self.start()
         self.tell("restart")
 
     def pause(self) -> None:

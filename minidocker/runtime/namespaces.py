@@ -42,6 +42,7 @@ from minidocker.runtime import (
     usage,
 )
 from minidocker.runtime.capabilities import ALL, mask
+from minidocker.runtime.discarding import discard
 from minidocker.runtime.door import knock
 from minidocker.runtime.messages import receive, send, with_streams
 from minidocker.runtime.mounting import describe, describe_device, kept, writable
@@ -330,7 +331,7 @@ def own_capabilities() -> int:
 def sweep(folder: Path) -> None:
     """Delete a folder that nobody needs any more, unless the store's own sweep was faster."""
     with suppress(FileNotFoundError):
-        overlay.discard(folder)
+        discard(folder)
 
 
 def prepare(box: Box) -> None:

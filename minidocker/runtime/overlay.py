@@ -3,7 +3,7 @@
     unpack(layer, directory)     a layer's files, as overlayfs wants a lower directory
     scan(upper, lower) -> layer  what a container wrote into its upper directory
     apply(layer, folder)         a layer's changes made in a tree that somebody sees
-    discard(directory)           any such tree deleted
+    discarding.discard(folder)   any such tree deleted
 
 overlayfs has signs of its own: a *whiteout* is a character device 0:0, an *opaque* directory bears the extended
 attribute `user.overlay.opaque` (Documentation/filesystems/overlayfs.rst). The container's mount has the `userxattr`
@@ -12,11 +12,10 @@ option, so the same signs work for root and for everybody else.
 Names never resolve through a symbolic link here: every folder is opened from its parent's descriptor with O_NOFOLLOW.
 """
 
-# ruff: noqa: PTH101, PTH208
+# ruff: noqa: PTH101
 from __future__ import annotations
 
 import errno
-import itertools
 import os
 import secrets
 import stat
@@ -28,6 +27,7 @@ from typing import BinaryIO
 
 from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset, diff, settle
+from minidocker.runtime.discarding import FOLDER, discard, is_folder
 from minidocker.runtime.inside import PLACEHOLDER
 from minidocker.tree import Bytes, Data, Entry, Kind, Tree, directory, parents, prefix
 
@@ -36,7 +36,6 @@ CARRIED = ("security.capability", "user.")  # the extended attributes that a lay
 OPAQUES = {OPAQUE, "user.fuseoverlayfs.opaque", "trusted.overlay.opaque"}
 HIDES, OPAQUE_FILES = ".wh.", (".wh..wh..opq", ".wh..opq")  # fuse-overlayfs's, where it cannot make the others
 PRIVATE = ("user.overlay.", "user.fuseoverlayfs.", "trusted.overlay.", PLACEHOLDER)  # those that belong to the mount
-FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 IMPLIES = "user.minidocker.implies"  # marks a layer that has folders which it does not list
 UNLISTED = 1  # nanoseconds: the mtime of a root folder that its layer says nothing about
 KINDS: dict[int, Kind] = {
@@ -270,14 +269,6 @@ class _Writer:
         os.utime(name, ns=(entry.mtime * 10**9,) * 2, dir_fd=self.fd, follow_symlinks=False)
 
 
-def is_folder(name: str, fd: int) -> bool:
-    """Whether a name in a folder is a directory, and no link to one."""
-    try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode)
-    except FileNotFoundError:
-        return False
-
-
 def remove(name: str, fd: int) -> None:
     """Remove a name from a folder, with everything below it."""
     if is_folder(name, fd):
@@ -420,47 +411,3 @@ def _xattrs(path: str) -> dict[str, bytes]:
 
 
 # The end
-
-
-def discard(directory: Path) -> None:
-    """Delete a tree, however deep it is and whatever its modes say; nothing happens where there is none.
-
-    Each folder's folders are moved up to the top before it is removed, so no depth can exhaust descriptors or stack.
-    """
-    try:
-        top = os.open(directory, FOLDER)
-    except FileNotFoundError:
-        return
-    fresh = (f"{secrets.token_hex(8)}.{count}" for count in itertools.count())
-    try:
-        os.fchmod(top, 0o700)
-        todo = os.listdir(top)
-        while todo:
-            name = todo.pop()
-            if not is_folder(name, top):
-                os.unlink(name, dir_fd=top)
-                continue
-            fd = _open_own(name, top)
-            for below in os.listdir(fd):
-                if is_folder(below, fd):
-                    os.close(_open_own(below, fd))  # a folder that moves is written to: its `..` changes
-                    todo.append(next(fresh))
-                    os.rename(below, todo[-1], src_dir_fd=fd, dst_dir_fd=top)
-                else:
-                    os.unlink(below, dir_fd=fd)
-            os.close(fd)
-            os.rmdir(name, dir_fd=top)
-    finally:
-        os.close(top)
-    directory.rmdir()
-
-
-def _open_own(name: str, above: int) -> int:
-    """Open a folder that is ours, and may not be readable or writable yet."""
-    try:
-        fd = os.open(name, FOLDER, dir_fd=above)
-    except PermissionError:
-        os.chmod(name, 0o700, dir_fd=above)
-        fd = os.open(name, FOLDER, dir_fd=above)
-    os.fchmod(fd, 0o700)
-    return fd

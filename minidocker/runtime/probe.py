@@ -144,7 +144,7 @@ HOME = "Needs Linux 5.12, and MINIDOCKER_ROOT on a file system that is no overla
 
 def _try_all(folder: str) -> dict[str, Any]:
     """Whether a whole container can be built, with which id mapping and storage; if not, what each part says."""
-    from minidocker.runtime.overlay import discard
+    from minidocker.runtime.discarding import discard
 
     place = Path(tempfile.mkdtemp(prefix=".minidocker-probe-", dir=folder))
     try:

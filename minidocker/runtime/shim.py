@@ -19,6 +19,7 @@ from typing import Any
 
 from minidocker import journal
 from minidocker.runtime import cgroup, health, inside, linux, terminal, ulimits
+from minidocker.runtime.autoremove import auto_remove
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
 from minidocker.runtime.checkup import CheckUp
 from minidocker.runtime.clients import Client
@@ -67,6 +68,8 @@ class Monitor:
         self.keep()
         if self.door:
             os.unlink(f"{self.path}/attach.sock")
+        if self.state["Status"] == "exited":
+            auto_remove(self.path)
 
     def keep(self) -> None:
         """`run`, when nobody else can."""

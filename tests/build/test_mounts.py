@@ -22,7 +22,7 @@ from minidocker.content import FileLock
 from minidocker.engine import Engine
 from minidocker.errors import BuildError, InvalidArgument, Unsupported
 from minidocker.runtime import probe
-from minidocker.runtime.overlay import discard
+from minidocker.runtime.discarding import discard
 
 BASE = "FROM minidocker/base\n"
 SECRET = "correct horse battery staple"

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset, diff, directory, file, merge
 from minidocker.runtime import NO_STDIO, Box, Process, probe
+from minidocker.runtime.discarding import discard
 from minidocker.runtime.namespaces import Namespaces, answered
-from minidocker.runtime.overlay import OPAQUE, InTree, apply, discard, scan, unpack
+from minidocker.runtime.overlay import OPAQUE, InTree, apply, scan, unpack
 from minidocker.tree import Data, Entry, Tree, symlink
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="keeping owners takes root")
