@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 
 from minidocker.cli import surroundings
 from minidocker.cli.flags import Call, Exit, command
+from minidocker.cli.mounting import devices, is_size, mount, security_option
 from minidocker.container import Container
 from minidocker.dockerfile.values import duration
 from minidocker.errors import APIError, ImageNotFound, NotFound
@@ -31,6 +31,7 @@ _CREATION = """
       --dns-option list      Set DNS options
       --dns-search list      Set custom DNS search domains
       --domainname string    Container NIS domain name
+      --device list          Add a host device to the container
       --entrypoint string    Overwrite the default ENTRYPOINT of the image
   -e, --env list             Set environment variables
       --env-file list        Read in a file of environment variables
@@ -48,7 +49,8 @@ _CREATION = """
       --ipc string           IPC mode to use
   -l, --label list           Set meta data on a container
       --label-file list      Read in a line delimited file of labels
-      --mount list           Attach a filesystem mount to the container (type=bind only)
+      --gpus string          GPU devices to add to the container ('all' to pass all GPUs)
+      --mount list           Attach a filesystem mount to the container (type=bind or tmpfs)
       --name string          Assign a name to the container
       --network string       Connect a container to a network: none (default), host or container:NAME
       --no-healthcheck       Disable any container-specified HEALTHCHECK
@@ -59,9 +61,11 @@ _CREATION = """
       --restart string       Restart policy to apply when a container exits (default "no")
       --rm                   Automatically remove the container when it exits
       --security-opt list    Security Options
+      --shm-size bytes       Size of /dev/shm
       --stop-signal string   Signal to stop the container
       --stop-timeout int     Timeout (in seconds) to stop a container
       --sysctl list          Sysctl options
+      --tmpfs list           Mount a tmpfs directory
   -u, --user string          Username or UID (format: <name|uid>[:<group|gid>])
       --userns string        User namespace to use
       --uts string           UTS namespace to use
@@ -76,9 +80,9 @@ _REFUSED = {
         m/memory= memory-reservation= memory-swap= memory-swappiness= kernel-memory= oom-kill-disable oom-score-adj=
         pids-limit= cpus= c/cpu-shares= cpu-period= cpu-quota= cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems=
         blkio-weight= blkio-weight-device= device-read-bps= device-read-iops= device-write-bps= device-write-iops=
-        ulimit= shm-size= cgroup-parent=""",
-    "devices are not here yet": "device= device-cgroup-rule= gpus=",
-    "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from= tmpfs=",
+        ulimit= cgroup-parent=""",
+    "rules for devices are not here yet": "device-cgroup-rule=",
+    "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from=",
     "there is one storage driver, and one format of logs": "storage-opt= log-driver= log-opt=",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "images are run as they are, on this machine's platform": "platform=",
@@ -105,6 +109,7 @@ def _stream(text: str) -> None:
 
 HEALTH_TIMES = ("interval", "timeout", "start_period", "start_interval")
 _CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream} | surroundings.CHECKS
+_CHECKS |= {"mount": mount, "shm-size": is_size}
 _CHECKS |= {f"health-{name.replace('_', '-')}": duration for name in HEALTH_TIMES}
 
 
@@ -181,16 +186,21 @@ def new_container(call: Call) -> Container:
         "network_mode": call.network or None,
         "cap_add": call.cap_add,
         "cap_drop": call.cap_drop,
+        "device_requests": [{"Count": -1, "Capabilities": [["gpu"]]}] if call.gpus else None,
+        "devices": [device for text in call.device for device in devices(text)],
+        "mounts": list(map(mount, call.mount)),
         "privileged": call.privileged,
         "read_only": call.read_only,
         "restart_policy": call.restart if "restart" in call.given else None,
         "auto_remove": call.rm,
         "security_opt": list(map(security_option, call.security_opt)),
+        "shm_size": call.shm_size or None,
         "stdin_open": call.interactive,
         "stop_signal": call.stop_signal or None,
         "stop_timeout": call.stop_timeout if "stop-timeout" in call.given else None,
+        "tmpfs": call.tmpfs,
         "user": call.user or None,
-        "volumes": [*call.volume, *map(mount, call.mount)] or None,
+        "volumes": call.volume or None,
         "working_dir": call.workdir or None,
         **surroundings.options(call),
     }
@@ -247,44 +257,6 @@ def _lines(file: str) -> Iterator[str]:
             if any(character.isspace() for character in text.partition("=")[0]):
                 raise Exit(125, f"minidocker: poorly formatted environment: variable '{text}' contains whitespaces")
             yield text
-
-
-def security_option(text: str) -> str:
-    """`--security-opt`; of `seccomp=FILE`, what is in the file."""
-    name, found, value = text.partition("=" if "=" in text else ":")
-    if not found and name != "no-new-privileges":
-        raise Exit(125, f'minidocker: Invalid --security-opt: "{text}"')
-    if name != "seccomp" or value in ("unconfined", "builtin"):
-        return text
-    try:
-        return f"seccomp={json.dumps(json.loads(Path(value).read_bytes()), separators=(',', ':'), ensure_ascii=False)}"
-    except OSError as error:
-        verb, reason = "read" if Path(value).is_dir() else "open", (error.strerror or str(error)).lower()
-        raise Exit(125, f"minidocker: opening seccomp profile ({value}) failed: {verb} {value}: {reason}") from None
-    except (ValueError, RecursionError) as error:
-        raise Exit(125, f"minidocker: compacting json for seccomp profile ({value}) failed: {error}") from None
-
-
-def mount(text: str) -> str:
-    """`type=bind,source=/a,target=/b,readonly` in the form of `-v`."""
-    fields = dict(part.strip().partition("=")[::2] for part in text.split(","))
-    kind = fields.pop("type", "volume")
-    if kind != "bind":
-        raise Exit(125, f"minidocker: --mount type={kind} is not supported: only type=bind is")
-    source = fields.pop("source", "") or fields.pop("src", "")
-    target = fields.pop("target", "") or fields.pop("destination", "") or fields.pop("dst", "")
-    only = [fields.pop(key) for key in ("readonly", "ro") if key in fields]
-    if fields:
-        raise Exit(125, f"minidocker: --mount {next(iter(fields))} is not supported: source, target and readonly are")
-    if not source or not target:
-        raise Exit(125, f'minidocker: invalid argument "{text}" for "--mount" flag: source and target are required')
-    if not Path(source).exists():
-        raise Exit(
-            125,
-            'minidocker: Error response from daemon: invalid mount config for type "bind": '
-            f"bind source path does not exist: {source}",
-        )
-    return f"{Path(source).absolute()}:{target}{':ro' if only and only[0] in ('', 'true', '1') else ''}"
 
 
 # --- in the foreground ----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.container import inspection, life, logs, spec
 from minidocker.container import state as states
 from minidocker.container.execution import Command, Environment, ExecResult, Execution
-from minidocker.container.options import TOPICS, restart, sharing
+from minidocker.container.options import TOPICS, mounts, restart, sharing
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
 from minidocker.drawn import Drawn
@@ -21,7 +21,7 @@ from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Sta
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Process, Stdio, monitor
+from minidocker.runtime import NO_STDIO, Bind, Box, Mount, Process, Stdio, monitor
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class Container(Drawn):
             monitor.await_end(self.path, FAREWELL)
             sharing.check(self)
             (self.path / "stopped").unlink(missing_ok=True)
+            mounts.check_sources(self.config["HostConfig"])
             for bind in self.binds():
                 if not Path(bind.source).exists():
                     Path(bind.source).mkdir(parents=True)
@@ -449,7 +450,7 @@ class Container(Drawn):
             self.image.layers,
             process,
             self.hostname(),
-            self.binds(),
+            self.mounts(),
             host["ReadonlyRootfs"],
             {"host": "host", "container": "container"}.get(host["NetworkMode"].partition(":")[0], "none"),
             throwaway=self.throwaway,
@@ -474,8 +475,12 @@ class Container(Drawn):
         return spec.merge_env([spec.PATH, f"HOSTNAME={self.hostname()}"], config.get("Env") or [])
 
     def binds(self) -> tuple[Bind, ...]:
-        """Its bind mounts."""
+        """Its bind mounts, of `--volume`."""
         return tuple(spec.bind(text) for text in self.config["HostConfig"]["Binds"] or [])
+
+    def mounts(self) -> tuple[Mount, ...]:
+        """All that is mounted into it."""
+        return (*self.binds(), *mounts.mounts(self.config["HostConfig"]))
 
     def watching(self) -> contextlib.AbstractContextManager[None]:
         """Hold this for as long as you wait or read the log: a `--rm` container stays until then."""

@@ -11,6 +11,7 @@ from minidocker import layertar
 from minidocker.archive import open_plain
 from minidocker.errors import APIError, InvalidArgument, NotFound, Unsupported
 from minidocker.layer import Changeset, diff
+from minidocker.runtime import Bind
 from minidocker.times import rfc3339
 from minidocker.tree import Entry, Tree, clean, directory, parents, prefix
 
@@ -104,6 +105,8 @@ def _find(container: Container, tree: Tree, path: str, follow: bool) -> str:
 
 
 def _outside_binds(container: Container, path: str) -> None:
-    for bind in container.binds():
-        if prefix(path).startswith(prefix(bind.target)):
-            raise Unsupported(f"{path} lies in the bind mount {bind.source}: copy it there, on the host")
+    for mount in container.mounts():
+        if prefix(path).startswith(prefix(mount.target)):
+            if isinstance(mount, Bind):
+                raise Unsupported(f"{path} lies in the bind mount {mount.source}: copy it there, on the host")
+            raise Unsupported(f"{path} lies in the tmpfs {mount.target}: only the container's own processes see it")

@@ -22,7 +22,7 @@ NO_ADDRESS: dict[str, Any] = {
 }
 ABSENT = (  # of the API's HostConfig, by what Docker says where there is none: limits and more that are not here yet
     (None, "BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice"),
-    (None, "DeviceCgroupRules DeviceRequests Devices Links"),
+    (None, "DeviceCgroupRules DeviceRequests Links"),
     (None, "MemorySwappiness Mounts PidsLimit PortBindings Ulimits VolumesFrom"),
     (0, "BlkioWeight CpuCount CpuPercent CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpuShares"),
     (0, "IOMaximumBandwidth IOMaximumIOps Memory MemoryReservation MemorySwap NanoCpus OomScoreAdj"),
@@ -57,7 +57,7 @@ def attrs(container: Container) -> dict[str, Any]:
         "AppArmorProfile": "",
         "ExecIDs": None,
         "HostConfig": HOST_CONFIG
-        | {"ConsoleSize": [0, 0], "LogConfig": {"Type": "json-file", "Config": {}}, "ShmSize": 64 << 20}
+        | {"ConsoleSize": [0, 0], "LogConfig": {"Type": "json-file", "Config": {}}}
         | {"Runtime": container.containers.runtime.name}
         | host,
         "GraphDriver": {
@@ -79,7 +79,7 @@ def network_of(container: Container) -> str:
 
 
 def mounts(container: Container) -> list[dict[str, Any]]:
-    """Its bind mounts, as `docker inspect` lists them."""
+    """What is mounted into it, as `docker inspect` lists that: `--tmpfs` is no part of it."""
     modes = [text.rpartition(":")[2] for text in container.config["HostConfig"]["Binds"] or []]
     return [
         {
@@ -91,6 +91,16 @@ def mounts(container: Container) -> list[dict[str, Any]]:
             "Propagation": "rprivate",
         }
         for bind, mode in zip(container.binds(), modes, strict=True)
+    ] + [
+        {
+            "Type": mount["Type"],
+            "Source": mount.get("Source") or "",
+            "Destination": mount["Target"],
+            "Mode": "",
+            "RW": not mount.get("ReadOnly"),
+            "Propagation": "rprivate" if mount["Type"] == "bind" else "",
+        }
+        for mount in container.config["HostConfig"].get("Mounts") or []
     ]
 
 

@@ -44,14 +44,13 @@ WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and 
     "limits on disks": "blkio_weight blkio_weight_device device_read_bps device_read_iops device_write_bps "
     "device_write_iops storage_opt",
     "control groups of your choice": "cgroup_parent",
-    "devices": "devices device_requests device_cgroup_rules",
-    "mounts other than bind mounts": "tmpfs mounts volumes_from volume_driver",
+    "rules for devices": "device_cgroup_rules",
+    "volumes": "volumes_from volume_driver",
     "networks": "networking_config mac_address links",
     "an init process of your choice": "init_path",
     "log drivers": "log_config",
     "other platforms": "platform isolation",
     "other runtimes for one container": "runtime lxc_conf",
-    "memory to share, of a size of your choice": "shm_size",
     "versions of the API": "version",
 }
 LATER = {option: what for what, options in WANTED_LATER.items() for option in options.split()}

@@ -21,6 +21,8 @@ from typing import Any, Protocol
 from minidocker.layer import Changeset
 from minidocker.runtime.capabilities import DEFAULT
 
+SHM_SIZE = 64 << 20  # of /dev/shm, where nobody says otherwise
+
 
 @dataclass(frozen=True)
 class Process:
@@ -70,11 +72,17 @@ class Bind:
 
 @dataclass(frozen=True)
 class Tmpfs:
-    """An empty folder in memory, gone with the container; `size` is its limit in bytes (0: the system's own)."""
+    """An empty folder in memory, gone with the container; `size` is its limit in bytes (0: the system's own).
+
+    `options` are those of tmpfs(5), beside the size. Without a `mode` there, it has the one of the folder that it is
+    mounted on, or 1777. `flags` are those of mount(8).
+    """
 
     target: str
     read_only: bool = False
     size: int = 0
+    options: str = "mode=1777"
+    flags: tuple[str, ...] = ("nosuid",)
 
 
 @dataclass(frozen=True)
@@ -190,6 +198,7 @@ class Box:
     health: HealthCheck | None = None
     security: Security = Security()
     devices: tuple[Device, ...] = ()
+    shm_size: int = SHM_SIZE
     throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
     cgroup: str = ""  # the name of its cgroup, `/minidocker/<id>`; "": the runtime finds one
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the API's `HostConfig`, what is asked for: `Memory`…

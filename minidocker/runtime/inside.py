@@ -112,6 +112,8 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given:
     root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
     for path, tree in (*trees.items(), *(("/dev/shm", tree) for tree in ends)):
         linux.move_mount(tree, target_of(root, path))
+    if box["shm_size"]:
+        resize_memory(root, box["shm_size"])
     if box["cgroup"]["mounts"]:
         mount_cgroups(root, box["cgroup"]["mounts"])
     for wanted, source in sorted(mounts, key=lambda pair: pair[0]["target"].count("/")):
@@ -313,6 +315,7 @@ def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     info = os.fstat(source) if source >= 0 else None
     is_dir = info is None or stat.S_ISDIR(info.st_mode)
     what = f"error mounting {wanted['source'] or wanted['kind']!r} to rootfs at {wanted['target']!r}"
+    there = exists(root, wanted["target"])
     try:
         target = target_of(root, wanted["target"], is_dir)
     except OSError as error:
@@ -324,11 +327,34 @@ def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     if info:
         tame = wanted["kind"] != "device" and device_of(info) not in HARMLESS  # devices are to be asked for one by one
         return bind(source, target, wanted["read_only"], linux.MS_NODEV if tame else 0)
+    return mount_memory(target, wanted, f"mode={stat.S_IMODE(os.fstat(target).st_mode):o}" if there else "mode=1777")
+
+
+def resize_memory(root: int, size: int) -> None:
+    """Give /dev/shm another size than it has been born with."""
+    os.fchdir(linux.open_inside(root, "/dev/shm", os.O_PATH | os.O_DIRECTORY))
+    linux.mount("shm", ".", "tmpfs", linux.MS_REMOUNT | SAFE, f"size={size}")
+
+
+def mount_memory(target: int, wanted: Mapping[str, Any], mode: str) -> None:
+    """Mount a new tmpfs on a folder, which gives it its mode unless that was asked for."""
+    options = wanted["options"]
     os.fchdir(target)
-    size = f"size={wanted['size']}," if wanted["size"] else ""
-    flags = linux.MS_NOSUID | (linux.MS_RDONLY if wanted["read_only"] else 0)
-    linux.mount("tmpfs", ".", "tmpfs", flags, f"{size}mode=1777")
-    return None
+    flags = wanted["flags"] | (linux.MS_RDONLY if wanted["read_only"] else 0)
+    try:
+        linux.mount("tmpfs", ".", "tmpfs", flags, options if "mode=" in options else f"{mode},{options}".rstrip(","))
+    except OSError as error:
+        what = f'error mounting "tmpfs" to rootfs at "{wanted["target"]}": mount tmpfs:{wanted["target"]}'
+        raise Refusal(f"{what}, flags: {flags:#x}, data: {options}: {reason(error)}") from None
+
+
+def exists(root: int, path: str) -> bool:
+    """Whether something is at a path inside."""
+    try:
+        os.close(linux.open_inside(root, path, os.O_PATH))
+    except OSError:
+        return False
+    return True
 
 
 def mount_console(terminal: int) -> None:

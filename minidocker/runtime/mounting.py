@@ -29,7 +29,8 @@ def describe(mount: Mount, folder: Path, rootless: bool, storage: str = OVERLAY)
     if isinstance(mount, Bind):
         return about | {"kind": "bind", "source": mount.source}
     if isinstance(mount, Tmpfs):
-        return about | {"kind": "tmpfs", "size": mount.size}
+        options = ",".join(filter(None, [f"size={mount.size}" if mount.size else "", mount.options]))
+        return about | {"kind": "tmpfs", "options": options, "flags": sum(FLAGS[flag] for flag in mount.flags)}
     if isinstance(mount, Volume):
         return about | {"kind": "bind", "source": str(_opened(mount, rootless)), "inside": mount.source}
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,6 +41,10 @@ def describe(mount: Mount, folder: Path, rootless: bool, storage: str = OVERLAY)
         return about | {"kind": "secret", "inside": "/secret", "content": content} | who
     lower = writable(folder, mount.layers, storage, rootless)
     return about | {"kind": "snapshot", "inside": mount.source, "layers": lower}
+
+
+FLAGS = {"nosuid": 2, "nodev": 4, "noexec": 8, "sync": 16, "mand": 64, "dirsync": 128, "noatime": 1 << 10}
+FLAGS |= {"nodiratime": 1 << 11, "relatime": 1 << 21, "strictatime": 1 << 24}  # as in mount(2)
 
 
 def describe_device(device: Device) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from minidocker.errors import APIError, Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, view
 from minidocker.runtime import (
     NO_STDIO,
+    SHM_SIZE,
     Bind,
     Box,
     Client,
@@ -33,6 +34,7 @@ from minidocker.runtime import (
     Usage,
     births,
     cgroup,
+    devices,
     fuse,
     joining,
     limits,
@@ -140,8 +142,10 @@ class Namespaces:
         storage = kept(path, self.storage)
         layers = writable(path, box.layers, storage, self.rootless)
         prepare(box)
+        given = list(devices.found(box.devices))
         share = ({"net": "host"} if box.network == "host" else {}) | dict(box.share)
         userns = self._userns_of(box)
+        own_memory = share.get("ipc", "") in ("", "private", "shareable")
         named_by = path.parent / share["net"].partition(":")[2] if box.network == "container" else path
         own = [
             describe(Bind(str(named_by / name), target, box.read_only), path, self.rootless)
@@ -162,7 +166,7 @@ class Namespaces:
                     describe(mount, path / "mounts" / str(number), self.rootless, storage)
                     for number, mount in enumerate(box.mounts)
                 ),
-                *map(describe_device, box.devices),
+                *map(describe_device, given),
             ],
             "storage": storage,
             "files": own,
@@ -176,7 +180,8 @@ class Namespaces:
             "throwaway": box.throwaway,
             "rootless": userns == "one",
             "userns": userns,
-            "cgroup": describe_cgroup(box),
+            "shm_size": box.shm_size if own_memory and box.shm_size != SHM_SIZE else 0,
+            "cgroup": describe_cgroup(replace(box, devices=tuple(given))),
         }
 
     def _userns_of(self, box: Box) -> str:
@@ -453,10 +458,29 @@ def group_of(box: Box) -> cgroup.Group:
     return cgroup.Group(cgroup_name(box))
 
 
+def with_devices(box: Box, places: cgroup.Places) -> Mapping[str, Any]:
+    """Its limits, and that of all devices it has only those that it asked for. Raises Unsupported."""
+    if box.security.privileged or not box.devices:
+        return box.limits
+    if "devices" not in places:
+        for device in (
+            device for device in box.devices if "r" not in device.permissions or "w" not in device.permissions
+        ):
+            text = (
+                f"{device.source}:{device.permissions}: only the devices cgroup of version 1 tells reading from writing"
+            )
+            raise Unsupported(
+                f"cannot give a device in part ({text}, and it is not here); leave out :{device.permissions}"
+            )
+        return box.limits
+    asked = box.limits.get("DeviceCgroupRules") or []
+    return {**box.limits, "DeviceCgroupRules": [*asked, *devices.rules(box.devices)]}
+
+
 def describe_cgroup(box: Box) -> dict[str, Any]:
     """Its cgroup for the launcher: name, what to write into it, and which of it to show inside, and how."""
     group, places = group_of(box), cgroup.places()
-    settings = limits.settings(box.limits, places)
+    settings = limits.settings(with_devices(box, places), places)
     used = {*group.counters(), *(controller for controller, _, _ in settings)}
     mounts: dict[str, list[str]] = {}
     for controller in sorted(used & places.keys()):

@@ -25,7 +25,8 @@ from minidocker.errors import InvalidArgument
 FORCED, FORCED_STORAGE = "MINIDOCKER_RUNTIME", "MINIDOCKER_STORAGE"
 OVERLAY, FUSE, VFS = STORAGES = ("overlay2", "fuse-overlayfs", "vfs")  # Docker's storage drivers, the best one first
 WALLS: dict[str, Any] = {
-    "security": {"unmasked": False, "privileged": False}
+    "security": {"unmasked": False, "privileged": False},
+    "shm_size": 0,
 }  # those of a container that asks for nothing
 
 

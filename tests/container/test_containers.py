@@ -271,7 +271,6 @@ def test_what_is_not_there_yet_says_so(engine: Engine) -> None:
         made.attach_socket,
         lambda: made.top(ps_args="aux"),
         lambda: made.exec_run("true", tty=True),
-        lambda: made.exec_run("true", privileged=True),
         lambda: made.remove(link=True),
     ):
         with pytest.raises(Unsupported):

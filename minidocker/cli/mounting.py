@@ -1,0 +1,140 @@
+"""`--mount`, `--tmpfs`, `--device`, `--security-opt`: options of `run` whose values have a grammar of their own."""
+
+from __future__ import annotations
+
+import csv
+import json
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from minidocker.cli.flags import Exit
+from minidocker.container.options.devices import is_mode
+from minidocker.dockerfile.mounts import in_bytes
+
+KEYS = {  # of `--mount` -> what it is called in the API, under the options of its type
+    "source": "Source",
+    "src": "Source",
+    "target": "Target",
+    "dst": "Target",
+    "destination": "Target",
+    "type": "Type",
+    "readonly": "ReadOnly",
+    "ro": "ReadOnly",
+    "consistency": "Consistency",
+    "bind-propagation": "Propagation",
+    "bind-nonrecursive": "NonRecursive",
+    "bind-recursive": "Recursive",
+    "volume-subpath": "Subpath",
+    "volume-nocopy": "NoCopy",
+    "volume-label": "Labels",
+    "volume-driver": "DriverConfig",
+    "volume-opt": "DriverConfig",
+    "image-subpath": "Subpath",
+    "tmpfs-size": "SizeBytes",
+    "tmpfs-mode": "Mode",
+}
+BARE = ("readonly", "ro", "volume-nocopy", "bind-nonrecursive")  # without a value they are true
+TRUTH = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
+
+
+def mount(text: str) -> dict[str, Any]:
+    """One `--mount`, as the API has it. Raises ValueError in Docker's words.
+
+    >>> mount("type=tmpfs,dst=/run,tmpfs-mode=700")
+    {'Type': 'tmpfs', 'Target': '/run', 'TmpfsOptions': {'Mode': 448}}
+    """
+    found: dict[str, Any] = {"Type": "volume"}
+    options: dict[str, dict[str, Any]] = {}
+    for field in next(csv.reader([text]), []):
+        key, equals, value = field.partition("=")
+        key = key.lower()
+        if not equals and key not in BARE:
+            raise ValueError(f"invalid field '{field}' must be a key=value pair")
+        if key not in KEYS:
+            raise ValueError(f"unexpected key '{key}' in '{field}'")
+        kind = key.partition("-")[0] if "-" in key else ""
+        (options.setdefault(kind, {}) if kind else found)[KEYS[key]] = _value(key, value if equals else "true")
+    if not found.get("Target"):
+        raise ValueError("target is required")
+    for kind, given in options.items():
+        if kind != found["Type"]:
+            raise ValueError(f"cannot mix '{kind}-*' options with mount type '{found['Type']}'")
+        found[f"{kind.capitalize()}Options"] = _bind_options(given) if kind == "bind" else given
+    if found["Type"] == "bind" and found.get("Source", "").startswith("."):
+        found["Source"] = str(Path(found["Source"]).absolute())
+    return found
+
+
+def _value(key: str, text: str) -> Any:
+    if key in BARE:
+        if text.lower() not in TRUTH:
+            raise ValueError(f"invalid value for {key}: {text}")
+        return TRUTH[text.lower()]
+    if key == "tmpfs-mode":
+        if not re.fullmatch("[0-7]{1,11}", text):
+            raise ValueError(f"invalid value for {key}: {text}")
+        return int(text, 8)
+    return in_bytes(key, text) if key == "tmpfs-size" else text.lower() if key == "type" else text
+
+
+def _bind_options(given: dict[str, Any]) -> dict[str, Any]:
+    recursive = given.pop("Recursive", "enabled")
+    known = {
+        "enabled": {},
+        "readonly": {},
+        "disabled": {"NonRecursive": True},
+        "writable": {"ReadOnlyNonRecursive": True},
+    }
+    if recursive not in known:
+        raise ValueError(
+            f'invalid value for bind-recursive: {recursive} (must be "enabled", "disabled", "writable", or "readonly")'
+        )
+    return given | known[recursive]
+
+
+def is_size(text: str) -> None:
+    """Raise ValueError where a text is no size."""
+    try:
+        in_bytes("size", text)
+    except ValueError:
+        raise ValueError(f"invalid size: '{text}'") from None
+
+
+def devices(text: str) -> list[dict[str, str]]:
+    """One `--device`; with a `*` at its end it is all that begin so."""
+    source, target, mode = (*text.split(":"), "", "")[:3]
+    if not source or text.count(":") > 2:
+        raise Exit(125, f"minidocker: bad format for path: {text}")
+    if text.count(":") == 1 and is_mode(target):
+        target, mode = "", target
+    elif text.count(":") == 2 and not is_mode(mode):
+        raise Exit(125, f"minidocker: bad mode specified: {mode}")
+    inside = target if text.count(":") == 2 else target or source
+    if not inside.startswith("/"):
+        raise Exit(125, f"minidocker: {inside} is not an absolute path")
+    if source.endswith("*") and target:
+        raise Exit(125, f"minidocker: device with * suffix can't have dst: {text}")
+    pairs = (
+        [(path, path) for path in sorted(map(str, Path(posixpath.dirname(source)).glob(posixpath.basename(source))))]
+        if source.endswith("*")
+        else [(source, posixpath.normpath(inside))]
+    )
+    return [{"PathOnHost": there, "PathInContainer": here, "CgroupPermissions": mode or "rwm"} for there, here in pairs]
+
+
+def security_option(text: str) -> str:
+    """`--security-opt`; of `seccomp=FILE`, what is in the file."""
+    name, found, value = text.partition("=" if "=" in text else ":")
+    if not found and name != "no-new-privileges":
+        raise Exit(125, f'minidocker: Invalid --security-opt: "{text}"')
+    if name != "seccomp" or value in ("unconfined", "builtin"):
+        return text
+    try:
+        return f"seccomp={json.dumps(json.loads(Path(value).read_bytes()), separators=(',', ':'), ensure_ascii=False)}"
+    except OSError as error:
+        verb, reason = "read" if Path(value).is_dir() else "open", (error.strerror or str(error)).lower()
+        raise Exit(125, f"minidocker: opening seccomp profile ({value}) failed: {verb} {value}: {reason}") from None
+    except (ValueError, RecursionError) as error:
+        raise Exit(125, f"minidocker: compacting json for seccomp profile ({value}) failed: {error}") from None
