@@ -99,6 +99,7 @@ class Engine(Drawn):
             "Name": platform.node(),
             "ServerVersion": __version__,
             "Swarm": {"LocalNodeState": "inactive"},
+            **limits_info(self.runtime),
         }
 
     def df(self) -> dict[str, Any]:
@@ -382,6 +383,35 @@ def root_folder(root: str | os.PathLike[str] | None = None) -> Path:
             f"cannot connect to {text}: minidocker has no daemon and no client for one yet; give a folder"
         )
     return Path(text).expanduser().absolute()
+
+
+def limits_info(runtime: Runtime) -> dict[str, Any]:
+    """Of `docker info`, what concerns limits: which there are here, by which version of cgroups."""
+    from minidocker.runtime import cgroup
+    from minidocker.runtime.limits import total_memory
+
+    here, places = runtime.supports(), cgroup.places() if runtime.name == "namespaces" else {}
+    known = {
+        "MemoryLimit": "Memory",
+        "SwapLimit": "MemorySwap",
+        "CpuCfsPeriod": "CpuPeriod",
+        "CpuCfsQuota": "CpuQuota",
+        "CPUShares": "CpuShares",
+        "CPUSet": "CpusetCpus",
+        "PidsLimit": "PidsLimit",
+        "OomKillDisable": "OomKillDisable",
+    }
+    words = {"MemoryLimit": "memory limit", "SwapLimit": "swap limit", "CPUShares": "cpu shares", "CPUSet": "cpuset"}
+    words |= {"CpuCfsQuota": "cpu cfs quota", "CpuCfsPeriod": "cpu cfs period", "PidsLimit": "pids limit"}
+    missing = [f"WARNING: No {word} support" for key, word in words.items() if known[key] not in here]
+    version = "2" if cgroup.SELF in places else "1"
+    return {
+        **{key: limit in here for key, limit in known.items()},
+        "CgroupDriver": "cgroupfs" if places else "none",
+        "CgroupVersion": version,
+        "MemTotal": total_memory(),
+        "Warnings": missing or None,
+    }
 
 
 def choose_runtime(name: str, folder: Path) -> Runtime:

@@ -28,6 +28,7 @@ MODULES = {
     "caching": ("builder du", "builder prune"),
     "explaining": ("image explain",),
     "images": ("images", "history", "tag", "rmi", "save", "load", "import", "image prune"),
+    "limiting": ("update", "stats"),
     "containers": ("ps", "start", "stop", "restart", "kill", "pause", "unpause", "wait", "rename", "rm", "top"),
     "running": ("run", "create", "exec", "logs", "attach"),
     "copying": ("cp", "diff", "commit", "export", "container prune"),
@@ -42,7 +43,7 @@ MODULES = {
 WHERE = {name: module for module, names in MODULES.items() for name in names}
 
 _IMAGE = "build history import load save tag".split()
-_CONTAINER = "attach commit cp create diff exec export kill logs pause ps rename restart rm run".split()
+_CONTAINER = "attach commit cp create diff exec export kill logs pause ps rename restart rm run stats update".split()
 _CONTAINER += "start stop top unpause wait".split()
 _BUILDER = {"build": "build", "du": "builder du", "prune": "builder prune"}
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {

@@ -246,5 +246,5 @@ Display the running processes of a container
 def top(call: Call) -> int:
     """`docker top`."""
     found: dict[str, Any] = call.engine.containers.get(call.args[0]).top(shlex.join(call.args[1:]) or None)
-    print(columns(["\t".join(row) for row in (found["Titles"], *found["Processes"])]))
+    print(columns(["\t".join(row) for row in (found["Titles"], *found["Processes"])], least=20))
     return 0

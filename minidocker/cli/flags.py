@@ -117,12 +117,12 @@ class Command(NamedTuple):
         """The fewest and the most arguments, as the usage line says."""
         words = _usage_words(self.usages[0])
         least = sum(not word.startswith("[") for word in words)
-        return least, None if "..." in self.usages[0] else len(words)
+        return least, None if "..." in self.usages[0] or "[ps OPTIONS]" in self.usages[0] else len(words)
 
     @property
     def interspersed(self) -> bool:
         """Whether options may follow arguments; not where the arguments are another command's."""
-        return "[ARG...]" not in self.usages[0]
+        return not any(others in self.usages[0] for others in ("[ARG...]", "[ps OPTIONS]"))
 
     def parse(self, path: str, argv: Sequence[str]) -> Call:
         """`argv` read by this command's rules; raises `Exit` with docker's complaint."""

@@ -33,6 +33,19 @@ def human_size(size: float, digits: int = 4) -> str:
     return f"{size:.{digits}g}{unit}"
 
 
+def binary_size(value: float) -> str:
+    """Bytes in powers of 1024, to four digits.
+
+    >>> binary_size(741376), binary_size(64 << 20), binary_size(0)
+    ('724KiB', '64MiB', '0B')
+    """
+    units = iter(("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
+    unit = next(units)
+    while value >= 1024:
+        value, unit = value / 1024, next(units, "EiB")
+    return f"{value:.4g}{unit}"
+
+
 def seconds_of(stamp: str | float) -> float:
     """A time (RFC 3339, or seconds already) as seconds since 1970; 0.0 for none, and for Docker's zero time, year 1.
 

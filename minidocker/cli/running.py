@@ -11,7 +11,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from minidocker.cli import surroundings
+from minidocker.cli import limiting, surroundings
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.mounting import devices, is_size, mount, security_option
 from minidocker.container import Container
@@ -20,7 +20,8 @@ from minidocker.errors import APIError, ImageNotFound, NotFound
 from minidocker.reference import Reference
 from minidocker.runtime import Stdio
 
-_CREATION = """
+_CREATION = (
+    """
       --add-host list        Add a custom host-to-IP mapping (host:ip)
   -a, --attach list          Attach to STDIN, STDOUT or STDERR
       --cap-add list         Add Linux capabilities
@@ -72,18 +73,14 @@ _CREATION = """
   -v, --volume list          Bind mount a folder: /on/host:/inside[:ro]
   -w, --workdir string       Working directory inside the container
 """
+    + limiting.CREATION
+)
 _REFUSED = {
     "there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)": "t/tty",
     "networks are not here yet; `--network host` shares the host's": """
         p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address=""",
-    "limits are not here yet": """
-        m/memory= memory-reservation= memory-swap= memory-swappiness= kernel-memory= oom-kill-disable oom-score-adj=
-        pids-limit= cpus= c/cpu-shares= cpu-period= cpu-quota= cpu-rt-period= cpu-rt-runtime= cpuset-cpus= cpuset-mems=
-        blkio-weight= blkio-weight-device= device-read-bps= device-read-iops= device-write-bps= device-write-iops=
-        ulimit= cgroup-parent=""",
-    "rules for devices are not here yet": "device-cgroup-rule=",
     "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from=",
-    "there is one storage driver, and one format of logs": "storage-opt= log-driver= log-opt=",
+    "there is one format of logs": "log-driver= log-opt=",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "images are run as they are, on this machine's platform": "platform=",
     "the runtime is the engine's: `minidocker --runtime NAME run …`": "runtime=",
@@ -109,7 +106,7 @@ def _stream(text: str) -> None:
 
 HEALTH_TIMES = ("interval", "timeout", "start_period", "start_interval")
 _CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream} | surroundings.CHECKS
-_CHECKS |= {"mount": mount, "shm-size": is_size}
+_CHECKS |= {"mount": mount, "shm-size": is_size} | limiting.CHECKS
 _CHECKS |= {f"health-{name.replace('_', '-')}": duration for name in HEALTH_TIMES}
 
 
@@ -204,13 +201,14 @@ def new_container(call: Call) -> Container:
         "working_dir": call.workdir or None,
         **surroundings.options(call),
     }
-    given = {key: value for key, value in options.items() if value is not None}
+    given = {key: value for key, value in options.items() if value is not None} | limiting.options(call)
     try:
         container: Container = call.engine.containers.create(image, words or None, **given)
     except ImageNotFound:
         if call.pull != "never":
             print(f"Unable to find image '{Reference.parse(image)}' locally", file=sys.stderr)
         raise
+    limiting.warn(container)
     if cidfile:
         cidfile.write_text(container.id)
     return container

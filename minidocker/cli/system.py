@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from minidocker import __version__
 from minidocker.cli.flags import Call, Exit, command
-from minidocker.cli.format import Listing, Row, confirm, filters_of, formatted, human_size
+from minidocker.cli.format import Listing, Row, binary_size, confirm, filters_of, formatted, human_size
 
 DF = Listing(
     "*formatter.diskUsageContext",
@@ -30,8 +31,10 @@ def info(call: Call) -> int:
         print(formatted(known, call.format, "system.dockerInfo"))
         return 0
     print(f"Client:\n Version:    {__version__}\n\nServer:")
+    known |= {"MemTotal": binary_size(known["MemTotal"])}
     for label, key in INFO:
         print(f" {label}: {known[key]}")
+    print("".join(f"{warning}\n" for warning in known["Warnings"] or ()), end="", file=sys.stderr)
     return 0
 
 
@@ -43,12 +46,15 @@ INFO = (
     ("Images", "Images"),
     ("Server Version", "ServerVersion"),
     ("Storage Driver", "Driver"),
+    ("Cgroup Driver", "CgroupDriver"),
+    ("Cgroup Version", "CgroupVersion"),
     ("Default Runtime", "DefaultRuntime"),
     ("Kernel Version", "KernelVersion"),
     ("Operating System", "OperatingSystem"),
     ("OSType", "OSType"),
     ("Architecture", "Architecture"),
     ("CPUs", "NCPU"),
+    ("Total Memory", "MemTotal"),
     ("Name", "Name"),
     ("Docker Root Dir", "DockerRootDir"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.container import inspection, life, logs, spec
 from minidocker.container import state as states
 from minidocker.container.execution import Command, Environment, ExecResult, Execution
-from minidocker.container.options import TOPICS, mounts, restart, sharing
+from minidocker.container.options import TOPICS, limits, mounts, restart, sharing
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
 from minidocker.drawn import Drawn
@@ -21,7 +22,7 @@ from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Sta
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Mount, Process, Stdio, monitor
+from minidocker.runtime import NO_STDIO, Bind, Box, Mount, Process, Stdio, Usage, monitor
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Container(Drawn):
         self.containers, self.config = containers, config
         self.id: str = config["Id"]
         self.path: Path = containers.folder / self.id
+        self.warnings: list[str] = []  # what Docker says when it is made: limits that cannot be enforced here
         self.throwaway: bool = config["HostConfig"]["AutoRemove"]  # nothing of it need survive a power cut
 
     # What it is
@@ -339,14 +341,53 @@ class Container(Drawn):
 
     def top(self, ps_args: str | None = None) -> dict[str, Any]:
         """Its processes, as `docker top`: `{"Titles": ["UID", …], "Processes": [["root", …]]}`."""
-        if ps_args:
-            raise Unsupported(f"top takes no options of ps ({ps_args!r}): it always lists UID, PID, PPID and CMD")
+        from minidocker.container import top
+
         if self.state()["Status"] not in ("running", "paused"):
             raise Conflict(f"Container {self.id} is not running")
-        keys = {"UID": "user", "PID": "pid", "PPID": "ppid", "CMD": "command"}
-        rows = self.containers.runtime.top(self.box())
+        rows, args = self.containers.runtime.top(self.box()), ps_args or top.DEFAULT
+        real = self.containers.runtime.name == "namespaces" and top.there_is_ps()
+        found = top.by_ps([row["pid"] for row in rows], args) if real else top.by_hand(rows, args)
         self.tell("top")
-        return {"Titles": list(keys), "Processes": [[str(row.get(key, "")) for key in keys.values()] for row in rows]}
+        return found
+
+    # What it uses, and may use
+
+    def usage(self) -> Usage:
+        """What it uses now. Raises Conflict where it does not run, Unsupported where that cannot be measured."""
+        return self.containers.runtime.usage(self.box())
+
+    def stats(self, decode: bool | None = None, stream: bool = True, one_shot: bool | None = None) -> Any:
+        """What it uses, as the API has it: with `stream` a sample a second, as JSON or with `decode` as dicts; else one
+        dict, of two samples a second apart (`one_shot`: of one).
+        """
+        from minidocker.container import stats
+
+        if not stream:
+            if decode:
+                raise InvalidArgument("decode is only available in conjunction with stream=True")
+            return stats.sample(self, None) if one_shot else stats.twice(self)
+        self.state()
+        samples = stats.stream(self)
+        return samples if decode else (f"{json.dumps(each)}\n".encode() for each in samples)
+
+    def update(self, **options: Any) -> dict[str, Any]:
+        """Change its limits and its restart policy, whether it runs or not: `{"Warnings": None}`."""
+        given = {key: value for key, value in options.items() if value is not None}
+        if more := given.keys() - limits.UPDATABLE - {"restart_policy"}:
+            raise TypeError(f"update() got an unexpected keyword argument {min(more)!r}")
+        new = limits.changed(self.id, limits.DEFAULTS | self.config["HostConfig"], given)
+        host = restart.changed(self.id, {**limits.DEFAULTS, **self.config["HostConfig"], **new}, given)
+        warnings = limits.discard(host, lambda: self.containers.runtime.supports())
+        new = {key: host[key] for key in new if key in host and key in limits.LIMITS}
+        if new and self.status in ("running", "paused"):
+            try:
+                self.containers.runtime.update(self.box(), _with_swap(new, host))
+            except InvalidArgument as error:
+                raise APIError(f"Cannot update container {self.id}: {error.explanation}") from None
+        self.containers.change(self, HostConfig=host)
+        self.tell("update")
+        return {"Warnings": warnings or None}
 
     # Its files
 
@@ -414,20 +455,6 @@ class Container(Drawn):
         return done
 
     # What Docker's SDK has and we do not
-
-    def stats(self, **_: Any) -> None:
-        """Live figures: not there yet."""
-        raise Unsupported("minidocker does not measure containers yet (stats); top lists their processes")
-
-    def update(self, **options: Any) -> dict[str, Any]:
-        """Change its restart policy, for one that runs too: `{"Warnings": None}`. Its limits cannot be changed yet."""
-        given = {key: value for key, value in options.items() if value is not None}
-        if more := given.keys() - {"restart_policy"}:
-            raise Unsupported(f"minidocker cannot update {', '.join(sorted(more))} yet: make the container anew")
-        host = restart.changed(self.id, self.config["HostConfig"], given)
-        self.containers.change(self, HostConfig=host)
-        self.tell("update")
-        return {"Warnings": None}
 
     def resize(self, height: int, width: int) -> None:
         """Tell a terminal its size: containers have no terminal yet."""
@@ -546,6 +573,13 @@ class Container(Drawn):
 
     def __repr__(self) -> str:
         return f"<Container: {self.short_id}>"
+
+
+def _with_swap(new: dict[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
+    """New limits with those that belong to them: memory and memory with swap are one thing to the kernel."""
+    pairs = (("Memory", "MemorySwap"), ("CpuPeriod", "CpuQuota"))
+    both = {key for pair in pairs if set(pair) & new.keys() for key in pair}
+    return new | {key: host[key] for key in both if host[key]}
 
 
 def _lines(changes: str | list[str] | None) -> list[str]:

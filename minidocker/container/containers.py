@@ -14,7 +14,7 @@ from typing import Any
 from minidocker import journal
 from minidocker.container import spec
 from minidocker.container.container import Container
-from minidocker.container.options import sharing
+from minidocker.container.options import limits, sharing
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock, Store, read_json, temp_path, write_json
 from minidocker.errors import Conflict, ContainerError, InvalidArgument, NotFound, NullResource
@@ -55,8 +55,10 @@ class Containers:
         with self.store.keep():
             name = image if isinstance(image, str) else (image.tags or [image.id])[0]
             image = self.images.get(image) if isinstance(image, str) else image
-            options = sharing.with_ids(options, self)
-            container = Container(self, spec.container_config(image, name, command, options))
+            config = spec.container_config(image, name, command, sharing.with_ids(options, self))
+            warnings = limits.discard(config["HostConfig"], lambda: self.runtime.supports())
+            container = Container(self, config)
+            container.warnings = warnings
             container.throwaway |= throwaway
             self._enter(container)
         container.image = image

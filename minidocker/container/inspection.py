@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from minidocker.container.options import limits
 from minidocker.container.state import FRESH, describe
 from minidocker.times import unix_time
 
@@ -21,13 +22,10 @@ NO_ADDRESS: dict[str, Any] = {
     "MacAddress": "",
 }
 ABSENT = (  # of the API's HostConfig, by what Docker says where there is none: limits and more that are not here yet
-    (None, "BlkioDeviceReadBps BlkioDeviceReadIOps BlkioDeviceWriteBps BlkioDeviceWriteIOps BlkioWeightDevice"),
-    (None, "DeviceCgroupRules DeviceRequests Links"),
-    (None, "MemorySwappiness Mounts PidsLimit PortBindings Ulimits VolumesFrom"),
-    (0, "BlkioWeight CpuCount CpuPercent CpuPeriod CpuQuota CpuRealtimePeriod CpuRealtimeRuntime CpuShares"),
-    (0, "IOMaximumBandwidth IOMaximumIOps Memory MemoryReservation MemorySwap NanoCpus OomScoreAdj"),
-    ("", "Cgroup CgroupParent ContainerIDFile CpusetCpus CpusetMems Isolation VolumeDriver"),
-    (False, "OomKillDisable PublishAllPorts"),
+    (None, "DeviceRequests Links Mounts PortBindings VolumesFrom"),
+    (0, "CpuCount CpuPercent IOMaximumBandwidth IOMaximumIOps"),
+    ("", "Cgroup ContainerIDFile Isolation VolumeDriver"),
+    (False, "PublishAllPorts"),
 )
 HOST_CONFIG = {key: value for value, keys in ABSENT for key in keys.split()}
 
@@ -59,6 +57,7 @@ def attrs(container: Container) -> dict[str, Any]:
         "HostConfig": HOST_CONFIG
         | {"ConsoleSize": [0, 0], "LogConfig": {"Type": "json-file", "Config": {}}}
         | {"Runtime": container.containers.runtime.name}
+        | limits.DEFAULTS
         | host,
         "GraphDriver": {
             "Name": storage,

@@ -36,15 +36,7 @@ TAKEN = frozenset(
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
     "a terminal (-t)": "tty",
     "published ports (-p)": "ports publish_all_ports",
-    "memory limits": "mem_limit mem_reservation mem_swappiness memswap_limit kernel_memory oom_kill_disable "
-    "oom_score_adj",
-    "CPU limits": "nano_cpus cpu_shares cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period cpu_rt_runtime "
-    "cpuset_cpus cpuset_mems",
-    "process limits": "pids_limit ulimits",
-    "limits on disks": "blkio_weight blkio_weight_device device_read_bps device_read_iops device_write_bps "
-    "device_write_iops storage_opt",
-    "control groups of your choice": "cgroup_parent",
-    "rules for devices": "device_cgroup_rules",
+    "limits of Windows": "cpu_count cpu_percent",
     "volumes": "volumes_from volume_driver",
     "networks": "networking_config mac_address links",
     "an init process of your choice": "init_path",

@@ -41,8 +41,6 @@ class Process:
     size: tuple[int, int] = (0, 0)
     stdin: str = ""
     groups: tuple[str, ...] = ()
-    ulimits: tuple[tuple[str, int, int], ...] = ()  # setrlimit(2): ("nofile", soft, hard); -1 is unlimited
-    oom_score_adj: int = 0
     privileged: bool = False  # all capabilities, whatever the container's are (`exec --privileged`)
 
 
@@ -202,6 +200,8 @@ class Box:
     throwaway: bool = False  # removed when it has ended, so nothing of it need survive a crash of the machine
     cgroup: str = ""  # the name of its cgroup, `/minidocker/<id>`; "": the runtime finds one
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the API's `HostConfig`, what is asked for: `Memory`…
+    ulimits: tuple[tuple[str, int, int], ...] = ()  # of each process: ("nofile", soft, hard); -1 is unlimited
+    oom_score_adj: int = 0
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,9 @@ def settings(limits: Mapping[str, Any], places: Places) -> list[Setting]:
 
 def _version_1(asked: Mapping[str, Any]) -> Iterator[Setting]:
     asked = dict(asked)
+    if not 2 <= asked.get("CpuShares", 2) <= 262144:
+        least = asked["CpuShares"] < 2
+        raise StartError(f"the {'minimum' if least else 'maximum'} allowed cpu-shares is {2 if least else 262144}")
     if cpus := asked.pop("NanoCpus", 0):
         asked |= {"CpuPeriod": PERIOD, "CpuQuota": cpus * PERIOD // 10**9}
     if asked.get("OomKillDisable"):

@@ -204,6 +204,16 @@ def prctl(option: int, value: int, third: int = 0) -> None:
     _check(_libc().prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(third), ctypes.c_ulong(0), ctypes.c_ulong(0)))
 
 
+def rlimit(pid: int, number: int, new: tuple[int, int] | None = None) -> tuple[int, int]:
+    """A limit of a process, soft and hard, before it gets the `new` one; -1 is unlimited. (The module `resource` cannot
+    be imported behind the walls.)
+    """
+    two = ctypes.c_int64 * 2
+    old, wanted = two(), two(*new) if new else None
+    _check(_libc().prlimit64(pid, number, wanted, old))
+    return old[0], old[1]
+
+
 class _CapHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 

@@ -127,7 +127,12 @@ class Namespaces:
 
     def _inside(self, box: Box, process: Process) -> dict[str, Any]:
         """One more process for a container, as the launcher wants it described: of `exec`, or a health check."""
-        about = {"process": asdict(process), "rootless": self._userns == "one", "record": None, "init": box.init}
+        about = {
+            "process": with_ulimits(box, process),
+            "rootless": self._userns == "one",
+            "record": None,
+            "init": box.init,
+        }
         return about | {"cgroup": cgroup_name(box), "security": self._security(box, process.privileged)}
 
     def _health(self, box: Box) -> dict[str, Any] | None:
@@ -155,7 +160,7 @@ class Namespaces:
         return {
             "path": str(path),
             "layers": layers,
-            "process": asdict(box.process),
+            "process": with_ulimits(box, box.process),
             "hostname": box.hostname,
             "names": asdict(box.names),
             "share": share,
@@ -446,6 +451,11 @@ def describe_process(pid: int, rootless: bool) -> dict[str, Any]:
 
 
 # Its cgroup
+
+
+def with_ulimits(box: Box, process: Process) -> dict[str, Any]:
+    """A process for the launcher, with what each one of the container may have at most."""
+    return asdict(process) | {"ulimits": box.ulimits, "oom_score_adj": box.oom_score_adj}
 
 
 def cgroup_name(box: Box) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from minidocker.runtime import linux
 from minidocker.runtime.inside import Refusal, reason
 
 NUMBERS = {
@@ -34,9 +35,7 @@ Ulimits = Iterable[tuple[str, int, int]]
 def allow(pid: int, ulimits: Ulimits, oom_score_adj: int) -> None:
     """Raise the hard limits of a process as far as they will be asked for. Raises Refusal."""
     for name, _, hard in ulimits:
-        import resource
-
-        soft, most = resource.prlimit(pid, NUMBERS[name])
+        soft, most = linux.rlimit(pid, NUMBERS[name])
         if most != -1 and (hard == -1 or hard > most):
             _set(pid, name, soft, hard)
     if oom_score_adj:
@@ -55,11 +54,8 @@ def apply(ulimits: Ulimits) -> None:
 
 
 def _set(pid: int, name: str, soft: int, hard: int) -> None:
-    import resource
-
     try:
-        resource.prlimit(pid, NUMBERS[name], (soft, hard))
-    except (OSError, ValueError) as error:
-        why = reason(error) if isinstance(error, OSError) else str(error)
-        text = f"error setting rlimits for ready process: error setting rlimit type {NUMBERS[name]}: {why}"
+        linux.rlimit(pid, NUMBERS[name], (soft, hard))
+    except OSError as error:
+        text = f"error setting rlimits for ready process: error setting rlimit type {NUMBERS[name]}: {reason(error)}"
         raise Refusal(text) from None
