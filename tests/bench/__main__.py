@@ -1,7 +1,7 @@
 """`make bench`: our speed beside that of others, measured side by side in one run and printed as ratios.
 
     python -m tests.bench [run] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [growth]
-                          [--quick]
+                          [registry] [--quick]
 
 Each figure is a module here and says what it measured. What is not installed is left out, with the reason.
 """
@@ -24,6 +24,7 @@ from tests.bench import (
     growth,
     lessons,
     load_root,
+    registry,
     run_true,
     side_by_side,
     start_up,
@@ -43,6 +44,7 @@ FIGURES = {
     "explorer": explorer,
     "forecast": foresee,
     "growth": growth,
+    "registry": registry,
 }
 
 
