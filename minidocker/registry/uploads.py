@@ -13,8 +13,9 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, BinaryIO
 
 from minidocker.content import unwritable
@@ -23,6 +24,7 @@ from minidocker.registry.shelf import Repository
 
 EXPIRY = 7 * 24 * 3600.0  # seconds without a byte, as Docker's registry
 PATIENCE = 5.0  # seconds to wait for an upload that somebody else is writing to, or seems to
+AHEAD = 8  # pieces that may wait to be hashed
 REMEMBERED = 1000  # hashes of uploads that are under way
 
 
@@ -71,10 +73,11 @@ class Uploads:
                 raise RegistryError("RANGE_INVALID", {"expected": size, "found": span[0]})
             sha = self._hashed(path, size, kind)
             try:
-                for piece in pieces:
-                    _write(out, piece)
-                    size += len(piece)
-                    sha.update(piece)
+                with _hashing(sha) as hash_later:
+                    for piece in pieces:
+                        _write(out, piece)
+                        size += len(piece)
+                        hash_later(piece)
             except OSError as error:
                 out.truncate(size)
                 raise unwritable(repository.shelf.store.root, error) from error
@@ -183,6 +186,30 @@ def _lock(out: BinaryIO) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def _hashing(sha: Any) -> Iterator[Callable[[bytes], None]]:
+    """Hash in a thread beside the one that reads and writes; all is hashed when the block is left."""
+    waiting: SimpleQueue[bytes] = SimpleQueue()
+    room = threading.BoundedSemaphore(AHEAD)
+
+    def work() -> None:
+        while piece := waiting.get():
+            sha.update(piece)
+            room.release()
+
+    def hash_later(piece: bytes) -> None:
+        room.acquire()
+        waiting.put(piece)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield hash_later
+    finally:
+        waiting.put(b"")
+        thread.join()
 
 
 def _write(out: BinaryIO, piece: bytes) -> None:

@@ -111,7 +111,7 @@ class Connection:
             if event is h11.NEED_DATA:
                 self._receive(self.limits.piece)
             elif isinstance(event, h11.Data):
-                yield bytes(event.data)
+                yield event.data  # bytes, or a bytearray of our own: not copied once more
 
     def _receive(self, timeout: float, most: int = PIECE) -> None:
         self.sock.settimeout(timeout)
