@@ -35,7 +35,7 @@ def tool(*words: object, **options: Any) -> str:
         pytest.skip(f"{words[0]} is not installed")
     done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=120, **options)
     assert done.returncode == 0, done.stderr
-    return done.stdout
+    return str(done.stdout)
 
 
 @pytest.fixture(scope="module")
