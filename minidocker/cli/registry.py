@@ -20,6 +20,7 @@ Serve images as an OCI registry, for docker, podman, skopeo and minidocker itsel
       --anonymous-pull    Let everybody pull; only those in the htpasswd file push
       --htpasswd string   Let in those in this file; `minidocker registry htpasswd` makes its lines
       --insecure          Listen beyond this machine without TLS, or without asking who it is
+      --mirror string     Serve what another registry has, and keep it: its URL, like https://registry-1.docker.io
       --tls-cert string   Serve HTTPS with this certificate (PEM)
       --tls-key string    The certificate's key
 """)
@@ -36,7 +37,7 @@ def serve(call: Call) -> int:
         raise Exit(1, "--anonymous-pull needs --htpasswd: without it, everybody pulls and pushes")
     tls = tls_context(Path(call.tls_cert), Path(call.tls_key)) if call.tls_cert else None
     users = Users.read(Path(call.htpasswd)) if call.htpasswd else None
-    registry = Registry(call.engine.store, users, call.anonymous_pull)
+    registry = Registry(call.engine.store, users, call.anonymous_pull, call.mirror)
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())

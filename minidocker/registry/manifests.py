@@ -8,18 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from minidocker.content import INDEX, MANIFEST
-from minidocker.manifest import DOCKERS
+from minidocker.content import INDEX
+from minidocker.registry.client import IMAGES, INDEXES, MAX_MANIFEST, SCHEMA1
 from minidocker.registry.errorcodes import RegistryError
 from minidocker.registry.names import check_digest, check_tag, is_digest
 from minidocker.registry.shelf import Entry, Repository, Shelf
 from minidocker.web.message import Request, Response, TooLarge
 
-MAX_MANIFEST = 4 << 20  # bytes, as the specification asks for at least
 ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"  # of a draft; some tools still push it
-IMAGES = (MANIFEST, DOCKERS[MANIFEST])
-INDEXES = (INDEX, DOCKERS[INDEX])
-SCHEMA1 = "application/vnd.docker.distribution.manifest.v1"
 ELSEWHERE = ("nondistributable", "foreign")  # layers that are never pushed: an older Windows
 
 
@@ -76,8 +72,7 @@ class Manifests:
         repository = self.shelf.repository(request.variables["name"])
         if not repository.exists():
             raise RegistryError("NAME_UNKNOWN", {"name": repository.name})
-        tags, headers = page(request, repository.tags())
-        return Response.json({"name": repository.name, "tags": tags}, headers=headers)
+        return serve_tags(request, repository.name, repository.tags())
 
     def catalog(self, request: Request) -> Response:
         """List the repositories: Docker's own addition."""
@@ -119,6 +114,12 @@ def serve_manifest(request: Request, repository: Repository, entry: Entry) -> Re
     if f'"{digest}"' in request.headers.get("if-none-match", ""):
         return Response(304, headers)
     return Response(200, headers | {"Content-Type": entry["mediaType"]}, repository.read(entry))
+
+
+def serve_tags(request: Request, name: str, tags: list[str]) -> Response:
+    """The tags of a repository, or the page of them that is asked for."""
+    tags, headers = page(request, tags)
+    return Response.json({"name": name, "tags": tags}, headers=headers)
 
 
 def unknown(repository: Repository, reference: str) -> RegistryError:
@@ -180,7 +181,7 @@ def _media_type(request: Request, value: dict[str, Any]) -> str:
     own = value.get("mediaType")
     media_type = header or own
     if not isinstance(media_type, str) or media_type not in (*IMAGES, *INDEXES, ARTIFACT):
-        old = ": images of schema 1 are too old" if str(media_type).startswith(SCHEMA1) else ""
+        old = ": images of schema 1 are too old" if media_type in SCHEMA1 else ""
         raise RegistryError("MANIFEST_INVALID", f"unsupported manifest media type {str(media_type)[:80]!r}{old}")
     if own not in (None, "", media_type):
         problem = f"mediaType in manifest should be {media_type!r} not {str(own)[:80]!r}"

@@ -18,8 +18,10 @@ from collections.abc import Iterator
 from minidocker.content import Store
 from minidocker.errors import APIError
 from minidocker.registry.blobs import Blobs
+from minidocker.registry.credentials import Credentials
 from minidocker.registry.errorcodes import RegistryError
 from minidocker.registry.manifests import Manifests
+from minidocker.registry.mirror import Mirror
 from minidocker.registry.shelf import Shelf
 from minidocker.registry.users import Users
 from minidocker.web.message import Handler, Request, Response
@@ -30,15 +32,25 @@ CHALLENGE = {"WWW-Authenticate": 'Basic realm="minidocker registry"'}
 
 
 class Registry:
-    """The registry of a store: called with a request, it answers. With `users`, only they may push, and pull too."""
+    """The registry of a store: called with a request, it answers. With `users`, only they may push, and pull too.
 
-    def __init__(self, store: Store, users: Users | None = None, anonymous_pull: bool = False) -> None:
+    With `mirror`, the URL of another registry, nobody pushes: what is pulled and is not here comes from there.
+    """
+
+    def __init__(
+        self, store: Store, users: Users | None = None, anonymous_pull: bool = False, mirror: str = ""
+    ) -> None:
         self.shelf, self.users, self.anonymous_pull = Shelf(store), users, anonymous_pull
         self.blobs, self.manifests = Blobs(self.shelf), Manifests(self.shelf)
+        self.mirror = Mirror(self.shelf, mirror, Credentials().get) if mirror else None
         self.routes = Routes(self._table())
 
     def _table(self) -> Iterator[tuple[str, str, Handler]]:
         blobs, manifests = self.blobs, self.manifests
+        if self.mirror is not None:
+            yield "GET", "/v2/{name...}/manifests/{reference}", self.mirror.manifest
+            yield "GET", "/v2/{name...}/tags/list", self.mirror.tags
+            yield "GET", "/v2/{name...}/blobs/{digest}", self.mirror.blob
         yield "GET", "/v2/?", self.base
         yield "GET", "/v2/_catalog", manifests.catalog
         for method, handler in {"GET": manifests.get, "PUT": manifests.put, "DELETE": manifests.delete}.items():
@@ -64,6 +76,8 @@ class Registry:
         """Answer a request."""
         try:
             self._let_in(request)
+            if self.mirror is not None and request.method not in ("GET", "HEAD"):
+                raise RegistryError("UNSUPPORTED", None, f"this is a mirror of {self.mirror.url}: push there")
             response = self.routes(request)
         except APIError as error:
             response = _refusal(error)

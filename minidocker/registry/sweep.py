@@ -10,8 +10,9 @@ import time
 from dataclasses import dataclass, field
 
 from minidocker.garbage import collect
+from minidocker.registry.client import INDEXES
 from minidocker.registry.errorcodes import RegistryError
-from minidocker.registry.manifests import INDEXES, named, parse, subject_of
+from minidocker.registry.manifests import named, parse, subject_of
 from minidocker.registry.shelf import Entry, Repository, Shelf, tag_of
 from minidocker.registry.uploads import EXPIRY, expire
 
