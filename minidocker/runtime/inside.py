@@ -114,7 +114,9 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given:
         linux.move_mount(tree, target_of(root, path))
     if box["shm_size"]:
         resize_memory(root, box["shm_size"])
-    if box["cgroup"]["mounts"]:
+    if box["cgroup"]["mounts"] and share.get("cgroup") == "host":  # nobody can mount the host's here: show them
+        bind("/sys/fs/cgroup", target_of(root, "/sys/fs/cgroup"), read_only=True)
+    elif box["cgroup"]["mounts"]:
         mount_cgroups(root, box["cgroup"]["mounts"])
     for wanted, source in sorted(mounts, key=lambda pair: pair[0]["target"].count("/")):
         attach(root, source, wanted)
