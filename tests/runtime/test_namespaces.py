@@ -692,7 +692,8 @@ def processes() -> set[str]:
     found = set()
     for path in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if path.name.isdecimal() and b"minidocker.runtime.launcher" in (path / "cmdline").read_bytes():
+            command = (path / "cmdline").read_bytes() if path.name.isdecimal() else b""
+            if b"minidocker.runtime.launcher" in command and bytes(Path(__file__).parents[2]) in command:
                 found.add(path.name)
     return found
 
