@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from socket import SocketIO
 from typing import TYPE_CHECKING, Any
 
 from minidocker.container import inspection, life, logs, spec
 from minidocker.container import state as states
-from minidocker.container.execution import Command, Environment, ExecResult, Execution
-from minidocker.container.options import TOPICS, limits, mounts, restart, sharing
+from minidocker.container.attaching import attach_socket, connect, guests, joined, need_attachable, pieces
+from minidocker.container.execution import Command, Environment, ExecResult, Execution, create
+from minidocker.container.options import TOPICS, limits, logging, mounts, restart, sharing
+from minidocker.container.options.terminal import of_process
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock
 from minidocker.drawn import Drawn
@@ -26,6 +29,8 @@ from minidocker.runtime import NO_STDIO, Bind, Box, Mount, Process, Stdio, Usage
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
+    import socket
+
     from minidocker.container.containers import Containers
 
 KILL = 9
@@ -113,8 +118,9 @@ class Container(Drawn):
                 if not Path(bind.source).exists():
                     Path(bind.source).mkdir(parents=True)
             try:
-                with self._open_stdin(stdio) as connected:
-                    self.containers.runtime.start(self.box(), connected)
+                logging.check(self.config)
+                with guests(self.path) as clients:
+                    self.containers.runtime.start(self.box(), replace(stdio, clients=(*stdio.clients, *clients)))
             except StartError as error:
                 states.write_failed(self.path, error.exit_code, error.explanation)
                 raise
@@ -131,22 +137,6 @@ class Container(Drawn):
         """Its state, and the one that a verb leads to. Raises Conflict where the verb does not belong to the state."""
         state = self.state()
         return state, life.lead(verb, state["Status"], self.name, self.id)
-
-    @contextlib.contextmanager
-    def _open_stdin(self, stdio: Stdio) -> Iterator[Stdio]:
-        """With `stdin_open` and nobody there, standard input is a pipe that never ends: `containers/<id>/stdin`."""
-        wanted = self.config["Config"]["OpenStdin"] and stdio == NO_STDIO
-        if not (wanted and hasattr(os, "mkfifo") and self.containers.runtime.name == "namespaces"):
-            yield stdio
-            return
-        pipe = self.path / "stdin"
-        if not pipe.exists():
-            os.mkfifo(pipe, 0o600)
-        fd = os.open(pipe, os.O_RDWR | os.O_CLOEXEC)  # whoever holds it open for writing keeps it from ending: itself
-        try:
-            yield Stdio(stdin=fd)
-        finally:
-            os.close(fd)
 
     def stop(self, timeout: float | None = None, signal: str | int | None = None) -> None:
         """Ask it to end (by `signal`, or its own stop signal), and kill it where it has not after `timeout` seconds.
@@ -262,16 +252,14 @@ class Container(Drawn):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
         follow = stream if follow is None else follow
         records = self.records(follow, tail=tail, since=since, until=until)
-        out = (
-            f"{record['time']} ".encode() * timestamps + logs.text(record)
-            for record in records
-            if record["stream"] in wanted
-        )
+        out = (logs.text(record, timestamps) for record in records if record["stream"] in wanted)
         return out if stream else b"".join(out)
 
     def records(self, follow: bool = False, **options: Any) -> Iterator[dict[str, Any]]:
         """The log's records, for those who must tell stdout from stderr: `{"log", "stream", "time"}`."""
         self.state()
+        if self.config["HostConfig"]["LogConfig"]["Type"] == "none":
+            raise Unsupported("configured logging driver does not support reading")
         return self._records(follow, options)
 
     def _records(self, follow: bool, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -282,7 +270,10 @@ class Container(Drawn):
         self, stdout: bool = True, stderr: bool = True, stream: bool = False, logs: bool = False, demux: bool = False
     ) -> Any:
         """Its output from now on (`stream`), or what it has printed until now (`logs`); `demux`: (stdout, stderr)."""
-        self.tell("attach")
+        if stream and self.containers.runtime.attachable and self.status not in ("exited", "dead"):
+            wants = {"stdout": stdout, "stderr": stderr, "stream": True, "logs": logs}
+            found = pieces(attach_socket(self, wants), self.tty)
+            return found if demux else (out or err for out, err in found)
         if demux:
             return self._demuxed(stream, logs)
         if not stream:
@@ -292,10 +283,37 @@ class Container(Drawn):
     def _demuxed(self, stream: bool, past: bool) -> Any:
         records = self.records(follow=stream, tail="all" if past else 0)
         pairs = ((logs.text(record), record["stream"] == "stdout") for record in records)
-        if stream:
-            return ((text, None) if out else (None, text) for text, out in pairs)
-        texts = list(pairs)
-        return tuple(b"".join(text for text, out in texts if out is wanted) or None for wanted in (True, False))
+        found = ((text, None) if out else (None, text) for text, out in pairs)
+        return found if stream else joined(iter(found), demux=True)
+
+    def attach_socket(self, params: Mapping[str, Any] | None = None, ws: bool = False) -> SocketIO:
+        """A connection with its streams, as the SDK's: `params` are those of the API (stdin, stdout, stderr, stream…).
+
+        With a terminal, bytes as they are; else what comes has Docker's headers of 8 bytes. Its `_sock` is the socket;
+        half of it closed ends the program's input. A container that does not run yet may be attached to as well.
+        """
+        if ws:
+            raise Unsupported("minidocker does not speak websockets: leave out ws=True")
+        wants = {"stdout": 1, "stderr": 1, "stream": 1} if params is None else params
+        return SocketIO(attach_socket(self, wants), "rwb")
+
+    def connect(self, stdin: bool = False, stdout: bool = True, stderr: bool = True) -> socket.socket:
+        """`attach_socket`, as a plain socket."""
+        return connect(self, stdin, stdout, stderr)
+
+    def resize(self, height: int, width: int) -> None:
+        """Tell its terminal its size. Raises Conflict where it does not run."""
+        need_attachable(self)
+        if not self._goes_on():
+            raise Conflict(f"Container {self.id} is not running")
+        if not self.tty:
+            raise Conflict(f"cannot resize container {self.id}: it has no terminal")
+        self.containers.runtime.resize(self.box(), "", height, width)
+
+    @property
+    def tty(self) -> bool:
+        """Whether its program has a terminal."""
+        return bool(self.config["Config"]["Tty"])
 
     # More programs in it
 
@@ -318,14 +336,27 @@ class Container(Drawn):
         """Run one more program in it: `(exit_code, output)`.
 
         With `demux` the output is (stdout, stderr); with `stream` it is an iterator and the exit code None; with
-        `detach` nothing is waited for. Raises Conflict where the container does not run.
+        `socket` it is a connection as of `attach_socket`; with `detach` nothing is waited for. Raises Conflict where
+        the container does not run.
         """
-        options = {"stdin": stdin, "tty": tty, "socket": socket}
-        spec.refuse(f"exec_run({name}=True)" for name, on in options.items() if on)
-        execution = Execution(self, cmd, user, environment, workdir or "", privileged)
+        options = {"stdout": stdout, "stderr": stderr, "stdin": stdin, "tty": tty, "privileged": privileged}
+        if tty or socket:
+            need_attachable(self)
+        execution = Execution(
+            self, create(self, cmd, user=user, environment=environment, workdir=workdir or "", **options)
+        )
         if detach:
             return execution.detach()
+        if socket:
+            return ExecResult(None, SocketIO(execution.save().connect(), "rwb"))
         return (execution.stream if stream else execution.collect)(stdout, stderr, demux)
+
+    def exec_create(self, cmd: Command, **options: Any) -> Execution:
+        """A program to be run in it: an `Execution`, which any engine finds again by its id (`containers.execution`).
+
+        Options as in the SDK: stdout, stderr, stdin, tty, privileged, user, environment…
+        """
+        return Execution(self, create(self, cmd, **{"stdout": True, "stderr": True, **options})).save()
 
     def exec(
         self,
@@ -337,7 +368,8 @@ class Container(Drawn):
         privileged: bool = False,
     ) -> int:
         """Run one more program in it, connected to file descriptors; its exit code. Raises Conflict, StartError."""
-        return Execution(self, cmd, user, environment, workdir or "", privileged).run(stdio)
+        options = {"user": user, "environment": environment, "workdir": workdir, "privileged": privileged}
+        return Execution(self, create(self, cmd, **options)).run(stdio)
 
     def top(self, ps_args: str | None = None) -> dict[str, Any]:
         """Its processes, as `docker top`: `{"Titles": ["UID", …], "Processes": [["root", …]]}`."""
@@ -454,24 +486,14 @@ class Container(Drawn):
         self.tell("extract-to-dir")
         return done
 
-    # What Docker's SDK has and we do not
-
-    def resize(self, height: int, width: int) -> None:
-        """Tell a terminal its size: containers have no terminal yet."""
-        raise Unsupported("cannot resize: minidocker does not give containers a terminal yet")
-
-    def attach_socket(self, **_: Any) -> None:
-        """A socket on its streams: not there."""
-        raise Unsupported("minidocker has no attach_socket: use attach(stream=True), or start(Stdio(…)) with a pipe")
-
     # How a runtime sees it
 
     def box(self) -> Box:
         """What a runtime needs to know of it."""
         config, host = self.config["Config"], self.config["HostConfig"]
         args = (self.config["Path"], *self.config["Args"])
-        cwd, user = config.get("WorkingDir") or "/", config.get("User") or ""
-        process = Process(args, tuple(self.env()), cwd, user, groups=self.groups())
+        cwd, user, env = config.get("WorkingDir") or "/", config.get("User") or "", tuple(self.env(self.tty))
+        process = Process(args, env, cwd, user, groups=self.groups(), **of_process(self.config))
         return Box(
             self.path,
             self.image.layers,
@@ -496,10 +518,11 @@ class Container(Drawn):
         """Further groups of its processes."""
         return tuple(self.config["HostConfig"].get("GroupAdd") or ())
 
-    def env(self) -> list[str]:
+    def env(self, tty: bool = False) -> list[str]:
         """Docker's own variables, and over them those of the image and the user."""
         config = self.config["Config"]
-        return spec.merge_env([spec.PATH, f"HOSTNAME={self.hostname()}"], config.get("Env") or [])
+        own = [spec.PATH, f"HOSTNAME={self.hostname()}", *(["TERM=xterm"] if tty else [])]
+        return spec.merge_env(own, config.get("Env") or [])
 
     def binds(self) -> tuple[Bind, ...]:
         """Its bind mounts, of `--volume`."""

@@ -6,6 +6,7 @@ containers/names/<name>         the id of the container of that name
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 from minidocker import journal
 from minidocker.container import spec
 from minidocker.container.container import Container
+from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock, Store, read_json, temp_path, write_json
@@ -79,7 +81,7 @@ class Containers:
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
         if remove and detach:
             options["auto_remove"] = True
-        container = self._create(image, command, options, throwaway=remove)
+        container = self._create(image, command, options | {"detach": detach}, throwaway=remove)
         remove = remove or container.config["HostConfig"]["AutoRemove"]
         try:
             container.start(Stdio(attached=not (detach or stream)))
@@ -154,6 +156,13 @@ class Containers:
         if config is None or self.reap(container := Container(self, config)):
             raise NotFound(f"No such container: {container_id}")
         return container
+
+    def execution(self, id: str) -> Execution:
+        """One of the programs that were to be run in a container (`exec_create`), by its id. Raises NotFound."""
+        if re.fullmatch("[0-9a-f]{64}", id):
+            for path in self.folder.glob(f"*/execs/{id}.json"):
+                return Execution(self.get(path.parent.parent.name), read_json(path))
+        raise NotFound(f"No such exec instance: {id}")
 
     def list(
         self,

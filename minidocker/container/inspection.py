@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from minidocker.container.execution import running_ids
 from minidocker.container.options import limits
 from minidocker.container.state import FRESH, describe
 from minidocker.times import unix_time
@@ -45,7 +46,7 @@ def attrs(container: Container) -> dict[str, Any]:
         "ResolvConfPath": str(path / "resolv.conf"),
         "HostnamePath": str(path / "hostname"),
         "HostsPath": str(path / "hosts"),
-        "LogPath": str(path / "log.jsonl"),
+        "LogPath": str(path / "log.jsonl") if host["LogConfig"]["Type"] == "json-file" else "",
         "Name": "/" + container.name,
         "RestartCount": state.get("RestartCount", 0),
         "Driver": (storage := container.containers.runtime.storage),
@@ -53,12 +54,8 @@ def attrs(container: Container) -> dict[str, Any]:
         "MountLabel": "",
         "ProcessLabel": "",
         "AppArmorProfile": "",
-        "ExecIDs": None,
-        "HostConfig": HOST_CONFIG
-        | {"ConsoleSize": [0, 0], "LogConfig": {"Type": "json-file", "Config": {}}}
-        | {"Runtime": container.containers.runtime.name}
-        | limits.DEFAULTS
-        | host,
+        "ExecIDs": running_ids(container) or None,
+        "HostConfig": HOST_CONFIG | {"Runtime": container.containers.runtime.name} | limits.DEFAULTS | host,
         "GraphDriver": {
             "Name": storage,
             "Data": None if storage == "vfs" else {"UpperDir": str(path / "upper"), "WorkDir": str(path / "work")},

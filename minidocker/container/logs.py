@@ -1,4 +1,5 @@
-"""A container's log: `log.jsonl`, one record a line, in the form of Docker's json-file driver.
+"""A container's log: `log.jsonl`, one record a line, in the form of Docker's json-file driver; older ones are
+`log.jsonl.1`, `log.jsonl.2.gz`… (`minidocker.runtime.logfile` writes them).
 
 >>> import tempfile; folder = tempfile.TemporaryDirectory()
 >>> path = Path(folder.name) / "log.jsonl"
@@ -9,14 +10,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
+from urllib.parse import quote_plus
 
+from minidocker.content import FileLock
 from minidocker.runtime import monitor
-from minidocker.times import stamp
+from minidocker.times import now, stamp
 
 
 def read(
@@ -31,47 +35,116 @@ def read(
     `tail` is a number of records or `all`; `since` and `until` are what `minidocker.times.stamp` takes.
     """
     first, last = stamp(since), stamp(until)
-    return _between(_records(path, going, _tail(path, tail)), first, last)
-
-
-def text(record: dict[str, Any]) -> bytes:
-    """The bytes that the program wrote."""
-    return str(record["log"]).encode("utf-8", "surrogateescape")
-
-
-def _between(records: Iterator[dict[str, Any]], first: str | None, last: str | None) -> Iterator[dict[str, Any]]:
-    for record in records:
+    for record in _records(path, going, tail, last):
         if last is not None and record["time"] > last:
             return
         if first is None or record["time"] >= first:
             yield record
 
 
-def _tail(path: Path, tail: str | int) -> int:
-    """From which byte on to read. As Docker: a tail that is no number is all of it, and both streams count."""
-    if not str(tail).isdigit() or not path.exists():
-        return 0
-    starts: deque[int] = deque(maxlen=int(tail) or 1)
-    at = 0
-    with path.open("rb") as log:
-        for line in log:
-            starts.append(at)
-            at += len(line)
-    return starts[0] if starts and int(tail) else at
+def text(record: dict[str, Any], timestamps: bool = False, details: bool = False) -> bytes:
+    """The bytes that the program wrote, after what `--timestamps` and `--details` put before them.
+
+    >>> text({"log": "hi", "time": "T", "attrs": {"tag": "a/b", "A": "1"}}, True, True)
+    b'T A=1,tag=a%2Fb hi'
+    """
+    attrs = sorted((record.get("attrs") or {}).items())
+    said = ",".join(f"{quote_plus(key)}={quote_plus(value)}" for key, value in attrs)
+    before = f"{record['time']} " * timestamps + f"{said} " * details
+    return before.encode() + str(record["log"]).encode("utf-8", "surrogateescape")
 
 
-def _records(path: Path, going: Callable[[], bool] | None, start: int) -> Iterator[dict[str, Any]]:
-    at = start
-    while True:
-        alive = going is not None and going()  # asked before reading, so that the last words are not missed
-        if path.exists():
-            with path.open("rb") as log:
-                log.seek(at)
-                for line in log:
-                    if not line.endswith(b"\n"):
-                        break
-                    at += len(line)
-                    yield json.loads(line)
-        if not alive:
+def _records(
+    path: Path, going: Callable[[], bool] | None, tail: str | int, last: str | None
+) -> Iterator[dict[str, Any]]:
+    files = Files(path)
+    try:
+        for line in files.tail(int(tail)) if str(tail).isdigit() else files.rest():  # as Docker: no number is all of it
+            yield from _record(line)
+        while going is not None:
+            alive = going() and (
+                last is None or now() <= last
+            )  # asked before reading, so that no last words are missed
+            for line in files.rest():
+                yield from _record(line)
+            if not alive:
+                return
+            monitor.doze(path.parent, monitor.TICK)
+    finally:
+        files.close()
+
+
+def _record(line: bytes) -> Iterator[dict[str, Any]]:
+    with contextlib.suppress(ValueError):  # a line cut short by a crash is none
+        yield json.loads(line)
+
+
+class Files:
+    """The files of a log, read from the oldest on, while the log goes on and begins new ones.
+
+    Each has a number, that of the turn with which it began; so the next is known whatever it is called by now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.number = path, -1
+        self.file: IO[bytes] | None = None
+
+    def rest(self) -> Iterator[bytes]:
+        """The lines that have not been read yet."""
+        newer = self._newer()  # opened before the end of the one before is read: that is its end then
+        yield from self._lines()
+        while newer:
+            self.close()
+            self.number, self.file = newer.pop(0)
+            try:
+                yield from self._lines()
+            finally:
+                if self.file is None:
+                    for _, file in newer:
+                        file.close()
+
+    def tail(self, count: int) -> Iterator[bytes]:
+        """The last lines."""
+        found = deque(self.rest(), maxlen=count)
+        yield from found
+
+    def close(self) -> None:
+        """Close the file that is read."""
+        if self.file:
+            self.file.close()
+        self.file = None
+
+    def _lines(self) -> Iterator[bytes]:
+        if self.file is None:
             return
-        monitor.doze(path.parent, monitor.TICK)
+        for line in iter(self.file.readline, b""):
+            if not line.endswith(b"\n"):
+                self.file.seek(-len(line), 1)  # its end is not written yet
+                return
+            yield line
+
+    def _newer(self) -> list[tuple[int, IO[bytes]]]:
+        """The files after the one that is read, oldest first, opened."""
+        lock, there = self.path.with_name("log.turns"), self.path.exists()
+        if self.file and not lock.exists():
+            return []
+        with FileLock(lock) if lock.exists() else contextlib.nullcontext():
+            turns = int(lock.read_text() or 0) if lock.exists() else 0
+            if self.file and turns == self.number:
+                return []
+            found = []
+            for path in self.path.parent.glob("log.jsonl.*"):
+                parts = path.name.split(".")[2:]
+                if parts[0].isdigit() and parts[1:] in ([], ["gz"]) and turns - int(parts[0]) > self.number:
+                    found.append((turns - int(parts[0]), path))
+            if there:
+                found.append((turns, self.path))
+            return [(number, _open(path)) for number, path in sorted(found)]
+
+
+def _open(path: Path) -> IO[bytes]:
+    if path.suffix == ".gz":
+        import gzip
+
+        return cast("IO[bytes]", gzip.open(path))
+    return path.open("rb")

@@ -30,17 +30,15 @@ if TYPE_CHECKING:
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 TAKEN = frozenset(
-    "name entrypoint hostname domainname user stdin_open environment working_dir labels stop_signal stop_timeout "
+    "name entrypoint hostname domainname user environment working_dir labels stop_signal stop_timeout "
     "volumes network network_mode read_only network_disabled use_config_proxy".split()
 ).union(*(topic.OPTIONS for topic in TOPICS))
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
-    "a terminal (-t)": "tty",
     "published ports (-p)": "ports publish_all_ports",
     "limits of Windows": "cpu_count cpu_percent",
     "volumes": "volumes_from volume_driver",
     "networks": "networking_config mac_address links",
     "an init process of your choice": "init_path",
-    "log drivers": "log_config",
     "other platforms": "platform isolation",
     "other runtimes for one container": "runtime lxc_conf",
     "versions of the API": "version",
@@ -105,11 +103,11 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
         "Domainname": str(given.get("domainname") or ""),
         "User": str(given.get("user", base.get("User") or "")),
         "AttachStdin": False,
-        "AttachStdout": True,
-        "AttachStderr": True,
+        "AttachStdout": False,
+        "AttachStderr": False,
         **exposed,
         "Tty": False,
-        "OpenStdin": bool(given.get("stdin_open")),
+        "OpenStdin": False,
         "StdinOnce": False,
         "Env": merge_env(base.get("Env") or [], env_list(given.get("environment"))),
         "Volumes": base.get("Volumes"),

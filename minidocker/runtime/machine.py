@@ -167,8 +167,8 @@ class Output(Stream):
 class Log:
     """Docker's json-file log: one object a line, for each line of output or 16 KiB of it."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, attrs: Mapping[str, str] | None = None) -> None:
+        self.path, self.more = path, {"attrs": dict(attrs)} if attrs else {}
         self.rest = {"stdout": b"", "stderr": b""}
 
     def write(self, stream: str, data: bytes) -> None:
@@ -186,7 +186,9 @@ class Log:
 
     def append(self, stream: str, records: list[bytes]) -> None:
         """Write records to the end of the file, which is there from the start."""
-        said = [{"log": record.decode(errors="replace"), "stream": stream, "time": now()} for record in records]
+        said = [
+            {"log": record.decode(errors="replace"), "stream": stream, **self.more, "time": now()} for record in records
+        ]
         with self.path.open("ab") as out:
             out.write("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in said).encode())
 

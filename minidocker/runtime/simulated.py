@@ -12,9 +12,10 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from minidocker import journal
 from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.runtime import NO_STDIO, Box, Process, Stdio, Usage, health, monitor, names
+from minidocker.runtime import NO_STDIO, Box, Client, Process, Stdio, Usage, health, monitor, names
 from minidocker.runtime.capabilities import DEFAULT
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
@@ -51,7 +52,7 @@ class Monitor:
 
     def __init__(self, box: Box, disk: Disk, stdio: Stdio, started: Callable[[], None]) -> None:
         self.box, self.disk, self.stdio, self.started = box, disk, stdio, started
-        self.log = Log(box.path / "log.jsonl") if box.log else None
+        self.log = Log(box.path / "log.jsonl", box.log_file.attrs) if box.log and box.log_file else None
         self.state: dict[str, Any] = {}
 
     def run(self) -> None:
@@ -193,10 +194,19 @@ def refuse_real(box: Box) -> None:
             raise Unsupported(f"the simulated runtime does not have {what}: leave it out, or run it on Linux")
 
 
+def check(box: Box) -> None:
+    """Raise Unsupported for what only real processes can have."""
+    if box.process.tty:
+        raise Unsupported("the simulated runtime has no terminals: leave out -t; -i alone passes stdin")
+    if box.log_file and box.log_file.max_size:
+        raise Unsupported("the simulated runtime keeps a log in one file: leave out --log-opt max-size")
+
+
 class Simulated:
     """The runtime for machines that start no real containers."""
 
     name, storage = "simulated", "tree"
+    attachable = False
 
     def __init__(self) -> None:
         self._disks: dict[Path, Disk] = {}
@@ -214,6 +224,7 @@ class Simulated:
         """Start the program: attached or connected to descriptors right here, to its end; else in a monitor process."""
         refuse_real(box)
         box.path.mkdir(parents=True, exist_ok=True)
+        check(box)
         if (
             stdio.attached or stdio != NO_STDIO or sys.platform == "emscripten"
         ):  # where there are no processes, nothing can be detached
@@ -304,6 +315,18 @@ class Simulated:
         self._running(box)
         text = "the simulated runtime cannot measure containers (stats): they have no processor or memory of their own"
         raise Unsupported(f"{text}; `minidocker doctor` tells how to get real ones")
+
+    def spawn(self, box: Box, process: Process, record: dict[str, Any], clients: Sequence[Client]) -> int:
+        """Nothing can be left running in the engine's own process."""
+        raise Unsupported("the simulated runtime runs `exec` right here, to its end: it cannot be left alone")
+
+    def attach(self, box: Box, exec_id: str, client: Client) -> socket.socket:
+        """A simulated program has no streams that others could share."""
+        raise Unsupported("the simulated runtime cannot attach anybody to a program: read its logs instead")
+
+    def resize(self, box: Box, exec_id: str, height: int, width: int) -> None:
+        """There is no terminal."""
+        raise Unsupported("the simulated runtime has no terminals")
 
     def top(self, box: Box) -> list[dict[str, Any]]:
         """The processes inside, by the numbers that they have there."""

@@ -390,9 +390,10 @@ def test_an_open_stdin_does_not_end(engine: Engine, made: Callable[..., Containe
     if engine.runtime.name == "simulated":
         pytest.skip("a detached container of the simulated runtime has no standard input")
     container = made("running", "cat", stdin_open=True)
-    (container.path / "stdin").write_bytes(b"hello\n")
-    assert next(container.logs(stream=True)) == b"hello\n"
-    assert container.status == "running"
+    with container.connect(stdin=True) as connection:
+        connection.sendall(b"hello\n")
+        assert next(container.logs(stream=True)) == b"hello\n"
+        assert container.status == "running"
     assert made("running", "cat").wait(timeout=5)["StatusCode"] == 0
 
 

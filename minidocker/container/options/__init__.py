@@ -8,6 +8,18 @@ Each topic is a module with
     boxed(config)          what they mean for a runtime: fields of `Box`, from a container's `config.json`
 """
 
-from minidocker.container.options import devices, health, limits, mounts, naming, privilege, process, restart, sharing
+from minidocker.container.options import (
+    devices,
+    health,
+    limits,
+    logging,
+    mounts,
+    naming,
+    privilege,
+    process,
+    restart,
+    sharing,
+    terminal,
+)
 
-TOPICS = (health, limits, privilege, restart, sharing, naming, process, mounts, devices)
+TOPICS = (health, limits, logging, privilege, restart, sharing, naming, process, mounts, devices, terminal)
