@@ -36,6 +36,7 @@ MODULES = {
     "system": ("info", "system df", "system prune"),
     "events": ("events",),
     "registry": ("registry serve", "registry garbage-collect", "registry htpasswd", "system fsck"),
+    "manifests": ("manifest inspect",),
     "version": ("version",),
     "tour": ("tour",),
     "doctor": ("doctor",),
@@ -60,6 +61,7 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         | {"ls": "images", "list": "images", "rm": "rmi", "remove": "rmi"}
         | {"explain": "image explain", "inspect": "image inspect", "prune": "image prune"},
     ),
+    "manifest": ("Look at image manifests and manifest lists in registries", {"inspect": "manifest inspect"}),
     "registry": (
         "Serve images as a registry",
         {name: f"registry {name}" for name in ("serve", "garbage-collect", "htpasswd")},
@@ -72,10 +74,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
 COMMON = ("run", "exec", "ps", "build", "images", "version", "info", "tour", "doctor")
 LATER = {
     "pull push login logout search": "there is no registry yet; `minidocker save` and `load` carry images",
+    "annotate create": "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",
     "network port": "networks are not here yet; a container has none, or with `--network host` the host's",
     "volume plugin": "volumes are not here yet; `run -v /path/on/host:/path/inside` shares a folder",
     "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
-    "swarm service stack node config secret stats update checkpoint context manifest trust": (
+    "swarm service stack node config secret stats update checkpoint context trust": (
         "minidocker does not have this part of docker"
     ),
 }

@@ -9,9 +9,12 @@ import json
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from minidocker.content import Descriptor
 from minidocker.errors import APIError, DockerException, ImageNotFound, InvalidArgument
 from minidocker.image import Image
 from minidocker.images import Images
@@ -40,14 +43,16 @@ class Registries:
         self.images = images
         self.told: dict[str, Login] = {}  # what `login` was told, by registry
 
-    def client(self, auth: Auth = None) -> Client:
+    def client(self, auth: Auth = None, insecure: str = "") -> Client:
         """A client for one errand. Raises InvalidArgument where daemon.json is not what it should be."""
+        settings = Settings.read(self.images.store.root)
+        settings = replace(settings, insecure=(*settings.insecure, insecure)) if insecure else settings
         given = Login.of(auth)
 
         def login(domain: str) -> Login:
             return given or self.told.get(domain) or Credentials().get(domain)
 
-        return Client(Settings.read(self.images.store.root), login)
+        return Client(settings, login)
 
     # Pull and push
 
@@ -113,6 +118,38 @@ class Registries:
             client.close()
         descriptor = {"mediaType": kind_of(top), "digest": top.digest, "size": len(top.data)}
         return {"Descriptor": descriptor, "Platforms": platforms}
+
+    def manifest(self, text: str, verbose: bool = False, insecure: bool = False) -> str:
+        """What `docker manifest inspect` prints. Raises NotFound, Refused, Unreachable."""
+        from minidocker.registry.inspection import inspect
+
+        with self._repository(text, insecure) as (there, name):
+            return inspect(there, name, verbose)
+
+    # Artifacts
+
+    def attach(self, text: str, artifact_type: str, content: bytes, **more: Any) -> Descriptor:
+        """Push something about an image (a signature, an SBOM), beside it; `more` is as of `artifacts.attach`."""
+        from minidocker.registry.artifacts import attach
+
+        with self._repository(text) as (there, name):
+            return attach(there, name.digest or name.tag, artifact_type, content, **more)
+
+    def referrers(self, text: str, artifact_type: str = "") -> list[dict[str, Any]]:
+        """What has been attached to an image: the descriptors of the artifacts."""
+        from minidocker.registry.artifacts import referrers
+
+        with self._repository(text) as (there, name):
+            return referrers(there, name.digest or there.manifest(name.tag).digest, artifact_type)
+
+    @contextmanager
+    def _repository(self, text: str, insecure: bool = False) -> Iterator[tuple[Repository, Reference]]:
+        name = Reference.parse(text)
+        client = self.client(None, name.domain if insecure else "")
+        try:
+            yield client.repository(name.domain, name.path), name
+        finally:
+            client.close()
 
     # Login
 
