@@ -211,7 +211,7 @@ class TestWrittenDown:
 
 def left_behind(id: str) -> list[Path]:
     homes = [path for top in ("", "*/") for path in Path("/sys/fs/cgroup").glob(f"{top}minidocker")]
-    return [home / name for home in homes for name in os.listdir(home) if name.startswith(id)]
+    return [path for home in homes for path in home.iterdir() if path.name.startswith(id)]
 
 
 FILES = """memory/memory.limit_in_bytes memory/memory.memsw.limit_in_bytes memory/memory.soft_limit_in_bytes
