@@ -1,6 +1,6 @@
 """`make bench`: our speed beside that of others, measured side by side in one run and printed as ratios.
 
-    python -m tests.bench [run] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [growth]
+    python -m tests.bench [run] [crowd] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [growth]
                           [registry] [--quick]
 
 Each figure is a module here and says what it measured. What is not installed is left out, with the reason.
@@ -19,6 +19,7 @@ if not __package__:  # `python tests/bench`
 
 from tests.bench import (
     copy_files,
+    crowd,
     explorer,
     foresee,
     growth,
@@ -35,6 +36,7 @@ from tests.bench.rivals import Rivals
 
 FIGURES = {
     "run": run_true,
+    "crowd": crowd,
     "steps": steps,
     "stages": side_by_side,
     "copy": copy_files,
