@@ -46,6 +46,7 @@ from minidocker.runtime.state import boot_id, monitor_lock, write_json
 from minidocker.runtime.stdio import Streams
 
 FOR_CHILDREN = linux.NEWUSER | linux.NEWPID  # the others hide our own files
+BREATH = 0.008  # seconds that whoever has just been asked for is left alone, before the next one is borne ahead
 NO_CONTAINER = b"-"  # what a request is about that starts none
 
 
@@ -69,7 +70,8 @@ def main(fd: int) -> None:
         if os.fork() == 0:
             os.close(taken_end)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            spare = bear_ahead(*kind.decode().split(" ", 1)) if kind == last != NO_CONTAINER else None
+            ahead = kind == last != NO_CONTAINER and not select.select([server], [], [], BREATH)[0]
+            spare = bear_ahead(*kind.decode().split(" ", 1)) if ahead else None
             data, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
             if data:
                 server.close()
