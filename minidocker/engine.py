@@ -24,7 +24,7 @@ from minidocker.content import Store
 from minidocker.drawn import Drawn
 from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
 from minidocker.image import Image
-from minidocker.images import Images
+from minidocker.images import Guard, Images, is_id, unguarded
 from minidocker.manifest import architecture
 from minidocker.reference import Reference
 from minidocker.runtime import Runtime
@@ -290,6 +290,27 @@ class ImageCollection(Images):
         if all_tags:
             return self.registries.pull_all(name, platform or "", auth_config, on_event)
         return self.registries.pull(name, platform or "", auth_config, on_event)
+
+    def fetch(
+        self,
+        name: str,
+        platform: str = "",
+        on_event: Callable[[dict[str, Any]], None] | None = None,
+        guard: Guard = unguarded,
+    ) -> Image:
+        """Pull an image that something needs. Where there is no registry to ask, it is not found. Raises APIError."""
+        from minidocker import base
+        from minidocker.registry.wire import Unreachable
+
+        if is_id(name):
+            raise ImageNotFound(f"No such image: {name}")
+        try:
+            with guard(self.registries.stop):
+                image: Image = self.pull(name, platform=platform, on_event=on_event)
+            return image
+        except Unreachable as error:
+            why = f"No such image: {Reference.parse(name)}, and it cannot be pulled: {error.explanation}"
+            raise ImageNotFound(f"{why}. {base.HINT}") from error
 
     def push(
         self,

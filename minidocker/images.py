@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from minidocker.content import CONFIG, LAYER, Store, parse_json, read_json, write_json
@@ -37,6 +38,7 @@ from minidocker.manifest import (
     manifest_of,
     type_of,
 )
+from minidocker.platforms import Platform
 from minidocker.reference import Reference
 from minidocker.times import stamp, unix_time
 
@@ -47,6 +49,12 @@ Record = dict[str, Any]
 Records = list[Record]
 Names = list[str]  # `list` itself is a method of Docker's, so its class cannot say list[…]
 Found = list[Image]
+Guard = Callable[[Callable[[], None]], AbstractContextManager[None]]  # told how to end what goes on
+
+
+def unguarded(_stop: Callable[[], None]) -> AbstractContextManager[None]:
+    """The guard of what nobody else can end."""
+    return nullcontext()
 
 
 class Images:
@@ -73,6 +81,20 @@ class Images:
     def makes(self, name: str) -> bool:
         """Whether `get` would have to make the image of this name first. A plain store makes none."""
         return False
+
+    def suits(self, name: str, platform: str = "") -> bool:
+        """Whether an image is here, and for a platform if one is named."""
+        entry = self.find(name)
+        if entry is None or not platform:
+            return entry is not None
+        actual = Platform.of(Image(self, entry["digest"]).raw)
+        return actual is None or actual in Platform.parse(platform).runs()
+
+    def fetch(
+        self, name: str, platform: str = "", on_event: Callable[[Record], None] | None = None, guard: Guard = unguarded
+    ) -> Image:
+        """Bring an image here that is not: a plain store can not. `guard` learns how to end it. Raises ImageNotFound."""
+        raise ImageNotFound(f"No such image: {name}")
 
     def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> Found:
         """All images, newest first; `name` is a repository; `filters`: dangling, label, reference, before, since."""
@@ -104,15 +126,15 @@ class Images:
         """The `index.json` entry of a name, an id, or the start of an id; None where there is none."""
         entries = self._entries()
         hexes = name.removeprefix("sha256:")
-        is_id = _is_id(name)
+        only_id = is_id(name)
         if re.fullmatch(r"[0-9a-f]{1,64}", hexes):
             found = {self._id(entry["digest"]): entry for entry in entries}
             hits = [digest for digest in found if digest.startswith(f"sha256:{hexes}")]
-            if len(hits) == 1 and (is_id or not _named(entries, name)):
+            if len(hits) == 1 and (only_id or not _named(entries, name)):
                 return found[hits[0]]
-            if len(hits) > 1 and (is_id or not _named(entries, name)):
+            if len(hits) > 1 and (only_id or not _named(entries, name)):
                 raise InvalidArgument(f"Multiple IDs found with provided prefix: {name}")
-        return None if is_id else _named(entries, name)
+        return None if only_id else _named(entries, name)
 
     # Making
 
@@ -186,7 +208,7 @@ class Images:
             raise ImageNotFound(f"No such image: {image if ':' in image else image + ':latest'}")
         digest = self._id(entry["digest"])
         tags, pinned = self.names().get(digest, []), self.digests().get(digest, [])
-        if not _is_id(image) and (named := _named(self._entries(), image)):
+        if not is_id(image) and (named := _named(self._entries(), image)):
             going = [_name(named) or image]
             if "@" not in going[0] and _repository(going[0]) not in map(_repository, {*tags} - {*going}):
                 going += [name for name in pinned if _repository(name) == _repository(going[0])]
@@ -289,7 +311,9 @@ class Images:
             latest = unix_time(stamp(wanted[0]))
             return lambda image: unix_time(image.raw.get("created")) < latest
         if key == "reference":
-            return lambda image: any(_matches(tag, pattern) for tag in image.tags for pattern in wanted)
+            return lambda image: any(
+                _matches(name, pattern) for name in [*image.tags, *image.digests] for pattern in wanted
+            )
         if key in ("before", "since"):
             edge = unix_time(self.get(wanted[-1]).raw.get("created"))
             if key == "before":
@@ -302,7 +326,7 @@ def _name(entry: Mapping[str, Any]) -> str:
     return str((entry.get("annotations") or {}).get(REF_NAME) or "")
 
 
-def _is_id(name: str) -> bool:
+def is_id(name: str) -> bool:
     """Whether it can be nothing but an id, or the start of one."""
     return name.startswith("sha256:") or bool(re.fullmatch(r"[0-9a-f]{64}", name))
 
@@ -343,4 +367,5 @@ def _tidy(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 def _matches(name: str, pattern: str) -> bool:
     from minidocker.dockerignore import match
 
-    return match(pattern, name) or match(pattern, name.rpartition(":")[0])
+    repository = name.partition("@")[0] if "@" in name else name.rpartition(":")[0]
+    return match(pattern, name) or match(pattern, repository)

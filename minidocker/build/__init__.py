@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 MEANINGLESS = frozenset(  # of Docker's SDK: about the connection, or always so here
-    "quiet rm forcerm timeout encoding pull gzip decode use_config_proxy".split()
+    "quiet rm forcerm timeout encoding gzip decode use_config_proxy".split()
 )
 
 
@@ -110,6 +110,7 @@ def build_image(
     """
     tags = (tag,) if isinstance(tag, str) else tuple(tag or ())
     delivery = Delivery.of(tags, platform or "", buildargs or {}, others)
+    newest = bool(others.pop("pull", False))
     for name, value in others.items():
         if name not in MEANINGLESS and value:
             raise Unsupported(f"build option {name} is not supported: leave it out")
@@ -126,6 +127,7 @@ def build_image(
         secret_values(secrets),
         ssh_agents(ssh),
         contexts=Contexts(build_contexts or ()),
+        pull=newest,
         no_cache_filter=tuple(name.strip() for text in texts(no_cache_filter) for name in text.split(",")),
     )
     if nocache and no_cache_filter:

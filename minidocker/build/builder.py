@@ -199,18 +199,30 @@ class Builder:
         return self.contexts.files(name, self.store, self.scratch)
 
     def find(self, name: str, one: Instruction) -> Image:
-        """An image of the store, or one of this course's own bases; the same one for the whole build."""
+        """An image of the store, of a registry, or one of this course's own bases; the same one for the whole build."""
+        with self.together.claim(f"image {name}"):
+            try:
+                if name not in self.found:
+                    image = self.contexts.layout(name, self.images)
+                    self.found[name] = image or self.fetched(self.meant(name))
+            except ImageNotFound as error:
+                hint = meant(name, [stage.name for stage in self.dockerfile.stages if stage.name])
+                raise ImageNotFound(
+                    f"{self.dockerfile.name}:{one.line}: {one.keyword} {name}: {error}{hint}"
+                ) from error
+            return self.found[name]
+
+    def fetched(self, name: str) -> Image:
+        """An image, pulled where it is missing or for another platform; and with `--pull`, the newest one."""
+        images, platform = self.images, self.options.platform
+        if images.makes(name) or (not self.options.pull and images.suits(name, platform)):
+            return images.get(name)
         try:
-            if name not in self.found:
-                image = self.contexts.layout(name, self.images)
-                self.found[name] = image or self.images.get(self.meant(name))
-        except ImageNotFound as error:
-            hint = meant(name, [stage.name for stage in self.dockerfile.stages if stage.name])
-            raise ImageNotFound(
-                f"{self.dockerfile.name}:{one.line}: {one.keyword} {name}: {error}{hint}. minidocker does not pull "
-                "yet: load an image, or build on this course's own bases, minidocker/base and minidocker/python"
-            ) from error
-        return self.found[name]
+            return images.fetch(name, platform, self.tell.emit, self.together.stoppable)
+        except ImageNotFound:
+            if not images.find(name):
+                raise
+            return images.get(name)
 
     # The end
 

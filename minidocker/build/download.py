@@ -31,9 +31,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import unquote, urlsplit
 
 from minidocker.build.gitref import redacted
-from minidocker.build.remotes import Guard, Remote, unguarded
+from minidocker.build.remotes import Remote
 from minidocker.content import file_digest, read_json, temp_path, write_json
 from minidocker.errors import BuildError
+from minidocker.images import Guard, unguarded
 from minidocker.tree import CHUNK, FileData, Tree, file
 
 MAX_BYTES = 4 << 30

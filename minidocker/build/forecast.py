@@ -308,6 +308,10 @@ class Forecaster(Builder):
         """An image of the store, or the promise of one of this course's own bases."""
         return Unmade(self.images, name) if self.is_promised(name) else super().find(name, one)
 
+    def fetched(self, name: str) -> Image:
+        """An image that is here: a plan pulls none."""
+        return self.images.get(name)
+
     def is_promised(self, name: str) -> bool:
         """Whether the build would have to make an image, or take it out of a layout, first."""
         return self.contexts.is_layout(name) or self.images.makes(self.meant(name))

@@ -21,9 +21,10 @@ from pathlib import Path
 
 from minidocker.build.context import Context
 from minidocker.build.gitref import COMMIT, PROTOCOLS, GitRef, redacted
-from minidocker.build.remotes import Guard, Remote, unguarded
+from minidocker.build.remotes import Remote
 from minidocker.content import temp_path, write_atomic
 from minidocker.errors import BuildError, Unsupported
+from minidocker.images import Guard, unguarded
 from minidocker.tree import Entry, Tree, directory, prefix
 
 HOUR = 3600

@@ -10,25 +10,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minidocker.build.gitref import GitRef, parse
 from minidocker.errors import BuildError
+from minidocker.images import Guard, unguarded
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
     from minidocker.build.download import Downloads
     from minidocker.build.git import Repositories
-
-Guard = Callable[[Callable[[], None]], AbstractContextManager[None]]  # told how to end what goes on
-
-
-def unguarded(_stop: Callable[[], None]) -> AbstractContextManager[None]:
-    """The guard of what nobody else can end."""
-    return nullcontext()
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class Options:
     inline_cache: bool = False
     contexts: Contexts = field(default_factory=Contexts)
     no_cache_filter: tuple[str, ...] = ()  # stages
+    pull: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ MODULES = {
     "inspecting": ("inspect", "image inspect", "container inspect"),
     "system": ("info", "system df", "system prune"),
     "events": ("events",),
+    "pulling": ("pull", "push", "login", "logout", "search"),
     "registry": ("registry serve", "registry garbage-collect", "registry htpasswd", "system fsck"),
     "manifests": ("manifest inspect",),
     "version": ("version",),
@@ -43,7 +44,7 @@ MODULES = {
 }
 WHERE = {name: module for module, names in MODULES.items() for name in names}
 
-_IMAGE = "build history import load save tag".split()
+_IMAGE = "build history import load pull push save tag".split()
 _CONTAINER = "attach commit cp create diff exec export kill logs pause ps rename restart rm run stats update".split()
 _CONTAINER += "start stop top unpause wait".split()
 _BUILDER = {"build": "build", "du": "builder du", "prune": "builder prune"}
@@ -71,9 +72,23 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         {"fsck": "system fsck", "df": "system df", "prune": "system prune", "info": "info", "events": "events"},
     ),
 }
-COMMON = ("run", "exec", "ps", "build", "images", "version", "info", "tour", "doctor")
+COMMON = (
+    "run",
+    "exec",
+    "ps",
+    "build",
+    "pull",
+    "push",
+    "images",
+    "login",
+    "logout",
+    "search",
+    "version",
+    "info",
+    "tour",
+    "doctor",
+)
 LATER = {
-    "pull push login logout search": "there is no registry yet; `minidocker save` and `load` carry images",
     "annotate create": "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",
     "network port": "networks are not here yet; a container has none, or with `--network host` the host's",
     "volume plugin": "volumes are not here yet; `run -v /path/on/host:/path/inside` shares a folder",

@@ -67,7 +67,7 @@ Build an image from a Dockerfile
                           container output (default "auto", or $BUILDKIT_PROGRESS)
       --provenance string
                           Shorthand for "--attest=type=provenance": "true", "false" or "mode=max" (default "false")
-      --pull              Always attempt to pull a newer version of the image (there is no registry yet)
+      --pull              Always attempt to pull all referenced images
   -q, --quiet             Suppress the build output and print image ID on success
       --rm                Remove intermediate containers after a successful build (default true)
       --secret list       Secret to expose to the build (format: "id=mysecret[,src=/local/secret]", or env=NAME)

@@ -70,7 +70,8 @@ def images(call: Call) -> int:
     if call.args:
         filters.setdefault("reference", []).append(call.args[0])
     found = call.engine.images.list(filters=filters)
-    rows = [row for image in found for row in image_rows(image, call.no_trunc, filters.get("reference", []))]
+    shown = call.digests or ".Digest" in call.format or call.format == "json"
+    rows = [row for image in found for row in image_rows(image, call.no_trunc, filters.get("reference", []), shown)]
     if call.quiet and not call.format:
         rows = list({row["ID"]: row for row in rows}.values())
     format = call.format
@@ -80,16 +81,15 @@ def images(call: Call) -> int:
     return 0
 
 
-def image_rows(image: Image, full: bool = False, patterns: Iterable[str] = ()) -> list[Row]:
-    """The rows of one image: one for each name that `patterns` let through."""
+def image_rows(image: Image, full: bool = False, patterns: Iterable[str] = (), digests: bool = False) -> list[Row]:
+    """The rows of one image: one for each name that `patterns` let through; with `digests`, one for each of these."""
     from minidocker.dockerignore import match
 
-    patterns = list(patterns)
-    names = [name.rpartition(":") for name in image.tags]
+    patterns, names = list(patterns), list(_names(image, digests))
     if patterns:
         names = [
-            (repository, colon, tag)
-            for repository, colon, tag in names
+            (repository, tag, digest)
+            for repository, tag, digest in names
             if any(match(p, repository) or match(p, f"{repository}:{tag}") for p in patterns)
         ]
     created = image.attrs["Created"]
@@ -98,7 +98,7 @@ def image_rows(image: Image, full: bool = False, patterns: Iterable[str] = ()) -
             "ID": digits(image.id, full),
             "Repository": repository,
             "Tag": tag,
-            "Digest": NONE,
+            "Digest": digest,
             "CreatedSince": ago(created),
             "CreatedAt": local_time(created),
             "Size": human_size(image.size, 3),
@@ -107,8 +107,26 @@ def image_rows(image: Image, full: bool = False, patterns: Iterable[str] = ()) -
             "SharedSize": "N/A",
             "UniqueSize": "N/A",
         }
-        for repository, _, tag in (names or [] if image.tags else [(NONE, "", NONE)])
+        for repository, tag, digest in names
     ]
+
+
+def _names(image: Image, digests: bool) -> Iterator[tuple[str, str, str]]:
+    """Repository, tag and digest of each row: a repository that has a digest and no tag has a row too."""
+    tags: dict[str, list[str]] = {}
+    pinned: dict[str, list[str]] = {}
+    for name in image.tags:
+        repository, _, tag = name.rpartition(":")
+        tags.setdefault(repository, []).append(tag)
+    for name in image.digests:
+        repository, _, digest = name.partition("@")
+        pinned.setdefault(repository, []).append(digest)
+    for repository in dict.fromkeys([*tags, *pinned]):
+        for tag in tags.get(repository) or [NONE]:
+            for digest in (pinned.get(repository) if digests else None) or [NONE]:
+                yield repository, tag, digest
+    if not tags and not pinned:
+        yield NONE, NONE, NONE
 
 
 @command("""

@@ -16,7 +16,8 @@ from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.mounting import devices, is_size, mount, security_option
 from minidocker.container import Container
 from minidocker.dockerfile.values import duration
-from minidocker.errors import APIError, ImageNotFound, NotFound
+from minidocker.errors import APIError, NotFound
+from minidocker.images import is_id
 from minidocker.reference import Reference
 from minidocker.runtime import Stdio
 
@@ -57,7 +58,8 @@ _CREATION = (
       --no-healthcheck       Disable any container-specified HEALTHCHECK
       --privileged           Give extended privileges to this container
       --pid string           PID namespace to use
-      --pull string          Pull image before running: there is no registry yet, so only "missing" or "never"
+      --platform string      Set platform if server is multi-platform capable
+      --pull string          Pull image before running ("always", "missing", "never") (default "missing")
       --read-only            Mount the container's root filesystem as read only
       --restart string       Restart policy to apply when a container exits (default "no")
       --rm                   Automatically remove the container when it exits
@@ -82,7 +84,6 @@ _REFUSED = {
     "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from=",
     "there is one format of logs": "log-driver= log-opt=",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
-    "images are run as they are, on this machine's platform": "platform=",
     "the runtime is the engine's: `minidocker --runtime NAME run …`": "runtime=",
     "there is no other program here to tell": "annotation= use-api-socket",
 }
@@ -118,7 +119,7 @@ Create and run a new container from an image
 {_CREATION}
   -d, --detach               Run container in background and print container ID
       --sig-proxy            Proxy received signals to the process (default true)
-  -q, --quiet                Suppress the pull output (there is none)
+  -q, --quiet                Suppress the pull output
 """,
     refused=_REFUSED | _NO_KEYS,
     checks=_CHECKS,
@@ -147,7 +148,7 @@ create [OPTIONS] IMAGE [COMMAND] [ARG...]
 
 Create a new container
 {_CREATION}
-  -q, --quiet                Suppress the pull output (there is none)
+  -q, --quiet                Suppress the pull output
 """,
     refused=_REFUSED,
     checks=_CHECKS,
@@ -161,8 +162,8 @@ def create(call: Call) -> int:
 def new_container(call: Call) -> Container:
     """The container that the options of `run` and `create` describe."""
     image, *words = call.args
-    if call.pull not in ("", "missing", "never"):
-        raise Exit(125, f"minidocker: --pull {call.pull} is not supported: there is no registry to pull from yet")
+    if call.pull not in ("", "always", "missing", "never"):
+        raise Exit(125, f'invalid pull option: \'{call.pull}\': must be one of "always", "missing" or "never"')
     cidfile = Path(call.cidfile) if call.cidfile else None
     if cidfile and cidfile.exists():
         raise Exit(
@@ -202,16 +203,28 @@ def new_container(call: Call) -> Container:
         **surroundings.options(call),
     }
     given = {key: value for key, value in options.items() if value is not None} | limiting.options(call)
-    try:
-        container: Container = call.engine.containers.create(image, words or None, **given)
-    except ImageNotFound:
-        if call.pull != "never":
-            print(f"Unable to find image '{Reference.parse(image)}' locally", file=sys.stderr)
-        raise
+    if call.platform:
+        given["platform"] = call.platform
+    container: Container = call.engine.containers.create(present(call, image), words or None, **given)
     limiting.warn(container)
     if cidfile:
         cidfile.write_text(container.id)
     return container
+
+
+def present(call: Call, image: str) -> str:
+    """The image's name, now that it is here: it is pulled where it is missing, or with `--pull always`."""
+    from minidocker.cli.pulling import Messages
+
+    images, platform = call.engine.images, call.platform
+    if call.pull != "always" and (images.makes(image) or images.suits(image, platform)):
+        return image
+    if call.pull == "never" or is_id(image):
+        images.get(image)
+    if call.pull != "always":
+        print(f"Unable to find image '{Reference.parse(image)}' locally", file=sys.stderr)
+    images.fetch(image, platform, None if call.quiet else Messages(sys.stderr))
+    return image
 
 
 def healthcheck(call: Call) -> dict[str, Any] | None:

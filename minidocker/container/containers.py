@@ -19,10 +19,11 @@ from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
 from minidocker.container.state import LIVE
 from minidocker.content import FileLock, Store, read_json, temp_path, write_json
-from minidocker.errors import Conflict, ContainerError, InvalidArgument, NotFound, NullResource
+from minidocker.errors import Conflict, ContainerError, ImageNotFound, InvalidArgument, NotFound, NullResource
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.images import Images
+from minidocker.platforms import Platform
 from minidocker.runtime import Runtime, Stdio, monitor
 
 Found = list[Container]  # `list` itself is a method of Docker's
@@ -56,7 +57,10 @@ class Containers:
     ) -> Container:
         with self.store.keep():
             name = image if isinstance(image, str) else (image.tags or [image.id])[0]
-            image = self.images.get(image) if isinstance(image, str) else image
+            options, platform = dict(options), options.get("platform") or ""
+            options.pop("platform", None)
+            if isinstance(image, str):
+                image = self._suiting(image, platform)
             config = spec.container_config(image, name, command, sharing.with_ids(options, self))
             warnings = limits.discard(config["HostConfig"], lambda: self.runtime.supports())
             container = Container(self, config)
@@ -65,6 +69,17 @@ class Containers:
             self._enter(container)
         container.image = image
         return container
+
+    def _suiting(self, name: str, platform: str) -> Image:
+        """An image that is here, and for the platform that is asked for. Raises ImageNotFound."""
+        found = self.images.get(name)
+        if not self.images.suits(name, platform):
+            actual = Platform.of(found.raw)
+            raise ImageNotFound(
+                f"image with reference {name} was found but does not match the specified platform: wanted "
+                f"{Platform.parse(platform)}, actual: {actual}"
+            )
+        return found
 
     def run(
         self,
@@ -81,7 +96,14 @@ class Containers:
             raise InvalidArgument("Bad parameters: you must choose at least one stream")
         if remove and detach:
             options["auto_remove"] = True
-        container = self._create(image, command, options | {"detach": detach}, throwaway=remove)
+        options["detach"] = detach
+        try:
+            container = self._create(image, command, options, throwaway=remove)
+        except ImageNotFound:
+            if not isinstance(image, str):
+                raise
+            self.images.fetch(image, options.get("platform") or "")
+            container = self._create(image, command, options, throwaway=remove)
         remove = remove or container.config["HostConfig"]["AutoRemove"]
         try:
             container.start(Stdio(attached=not (detach or stream)))

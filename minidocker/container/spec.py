@@ -39,7 +39,7 @@ WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and 
     "volumes": "volumes_from volume_driver",
     "networks": "networking_config mac_address links",
     "an init process of your choice": "init_path",
-    "other platforms": "platform isolation",
+    "Windows containers": "isolation",
     "other runtimes for one container": "runtime lxc_conf",
     "versions of the API": "version",
 }

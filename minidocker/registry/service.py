@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from minidocker.content import Descriptor
 from minidocker.errors import APIError, DockerException, ImageNotFound, InvalidArgument
@@ -42,6 +43,7 @@ class Registries:
     def __init__(self, images: Images) -> None:
         self.images = images
         self.told: dict[str, Login] = {}  # what `login` was told, by registry
+        self.clients: WeakSet[Client] = WeakSet()
 
     def client(self, auth: Auth = None, insecure: str = "") -> Client:
         """A client for one errand. Raises InvalidArgument where daemon.json is not what it should be."""
@@ -52,7 +54,14 @@ class Registries:
         def login(domain: str) -> Login:
             return given or self.told.get(domain) or Credentials().get(domain)
 
-        return Client(settings, login)
+        client = Client(settings, login)
+        self.clients.add(client)
+        return client
+
+    def stop(self) -> None:
+        """End whatever goes on."""
+        for client in list(self.clients):
+            client.wire.stop()
 
     # Pull and push
 
