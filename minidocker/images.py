@@ -93,8 +93,12 @@ class Images:
     def fetch(
         self, name: str, platform: str = "", on_event: Callable[[Record], None] | None = None, guard: Guard = unguarded
     ) -> Image:
-        """Bring an image here that is not: a plain store can not. `guard` learns how to end it. Raises ImageNotFound."""
-        raise ImageNotFound(f"No such image: {name}")
+        """Bring an image here that is not: a plain store cannot. `guard` learns how to end it. Raises ImageNotFound"""
+        full = name if is_id(name) else str(Reference.parse(name))
+        raise ImageNotFound(
+            f"No such image: {full}: nothing is pulled here: load it, or use this course's own bases, minidocker/base "
+            "and minidocker/python"
+        )
 
     def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> Found:
         """All images, newest first; `name` is a repository; `filters`: dangling, label, reference, before, since."""

@@ -310,7 +310,7 @@ class Forecaster(Builder):
 
     def fetched(self, name: str) -> Image:
         """An image that is here: a plan pulls none."""
-        return self.images.get(name)
+        return self.images.get(name) if self.images.find(name) else Images.fetch(self.images, name)
 
     def is_promised(self, name: str) -> bool:
         """Whether the build would have to make an image, or take it out of a layout, first."""

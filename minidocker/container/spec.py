@@ -31,7 +31,7 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 TAKEN = frozenset(
     "name entrypoint hostname domainname user environment working_dir labels stop_signal stop_timeout "
-    "volumes network network_mode read_only network_disabled use_config_proxy".split()
+    "volumes network network_mode read_only network_disabled use_config_proxy platform".split()
 ).union(*(topic.OPTIONS for topic in TOPICS))
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
     "published ports (-p)": "ports publish_all_ports",

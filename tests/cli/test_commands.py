@@ -121,7 +121,7 @@ def test_the_cidfile_is_written_once(cli: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "option",
-    "-t -it -p80:80 -P --network=mynet --pull=always".split(),
+    "-t -it -p80:80 -P --network=mynet".split(),
 )
 def test_what_is_not_there_yet_is_refused_by_name(bare: Any, option: str) -> None:
     done = bare("run", option, BASE, "true")
@@ -749,8 +749,10 @@ def test_management_spellings(cli: Any, web: str) -> None:
     [
         (["foo"], 1, "minidocker: 'foo' is not a minidocker command.\nSee 'minidocker --help'"),
         (["image", "foo"], 1, "minidocker: unknown command: minidocker image foo"),
-        (["image", "pull", "x"], 1, "minidocker: 'pull' is not a minidocker command: there is no registry yet"),
-        (["pull", "x"], 1, "minidocker: 'pull' is not a minidocker command: there is no registry yet"),
+        (["image", "pull", "X"], 1, "invalid reference format: repository name (library/X) must be lowercase"),
+        (["pull", "-a", "x:1"], 1, "tag can't be used with --all-tags/-a"),
+        (["search", "x"], 1, "Error response from daemon: cannot search for 'x'"),
+        (["run", "--pull=often", "x"], 125, "invalid pull option: 'often': must be one of"),
         (["--foo"], 125, "unknown flag: --foo"),
         (["-Q"], 125, "unknown shorthand flag: 'Q' in -Q"),
         (["-H", "unix:///x", "ps"], 125, "minidocker: --host is not supported: "),
