@@ -389,6 +389,13 @@ class Container(Drawn):
         """What it uses now. Raises Conflict where it does not run, Unsupported where that cannot be measured."""
         return self.containers.runtime.usage(self.box())
 
+    def cgroup_files(self) -> dict[str, str]:
+        """The kernel's files about its limits, as they are seen inside: `{"pids.max": "20"}`; none where it has none.
+
+        What `free` and `nproc` show in a container is of the machine; this is what holds. Raises Conflict.
+        """
+        return self.containers.runtime.cgroup_files(self.box())
+
     def stats(self, decode: bool | None = None, stream: bool = True, one_shot: bool | None = None) -> Any:
         """What it uses, as the API has it: with `stream` a sample a second, as JSON or with `decode` as dicts; else one
         dict, of two samples a second apart (`one_shot`: of one).

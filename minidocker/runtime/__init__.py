@@ -296,6 +296,9 @@ class Runtime(Protocol):
     def update(self, box: Box, limits: Mapping[str, Any]) -> None:
         """Change limits while it runs. Raises APIError."""
 
+    def cgroup_files(self, box: Box) -> dict[str, str]:
+        """The kernel's files about its limits, as they are seen inside: `pids.max` -> `20`."""
+
     def usage(self, box: Box) -> Usage:
         """What it uses now. Raises Conflict where it does not run, Unsupported."""
 

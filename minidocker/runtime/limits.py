@@ -211,8 +211,11 @@ def total_memory() -> int:
     return 0
 
 
-def seen_inside(folder: Path = Path("/sys/fs/cgroup")) -> dict[str, str]:
-    """What a program in a container can read of its own limits: file name -> what it says; run it there, or here."""
-    names = dict.fromkeys(file for _, file in (*FILES_1.values(), ("", "pids.max"), *FILES_2.values()))
-    found = ((name, path) for name in names for path in (folder / name, *sorted(folder.glob(f"*/{name}"))))
-    return {name: text for name, path in found if not path.is_symlink() and (text := read(str(path)).strip())}
+def in_files(group: Group) -> dict[str, str]:
+    """The kernel's files about a container's limits, and what they say: the same as are seen inside.
+
+    `{"memory.limit_in_bytes": "67108864", "cpu.cfs_quota_us": "50000", …}`
+    """
+    named = [*(FILES_2 if SELF in group.places else FILES_1).values(), ("pids", "pids.max")]
+    found = ((file, f"{group.folder(name)}/{file}") for name, file in named if name in group.places)
+    return {file: text for file, path in found if file != "cgroup.procs" and (text := read(path).strip())}

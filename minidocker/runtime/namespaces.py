@@ -272,6 +272,11 @@ class Namespaces:
         first = running(box)["Pid"]
         limits.change(group_of(box), limits_, lambda: processes(box, first))
 
+    def cgroup_files(self, box: Box) -> dict[str, str]:
+        """The kernel's files about its limits. Raises Conflict where it does not run."""
+        running(box)
+        return limits.in_files(group_of(box))
+
     def usage(self, box: Box) -> Usage:
         """What it uses now: from its cgroup, else from what its processes say of themselves. Raises Conflict."""
         first = running(box)["Pid"]

@@ -310,6 +310,11 @@ class Simulated:
     def update(self, box: Box, limits: Mapping[str, Any]) -> None:
         """Nothing: limits have been discarded, with a warning, by now."""
 
+    def cgroup_files(self, box: Box) -> dict[str, str]:
+        """There are none."""
+        self._running(box)
+        return {}
+
     def usage(self, box: Box) -> Usage:
         """There is nothing to measure. Raises Unsupported."""
         self._running(box)

@@ -459,6 +459,13 @@ class TestUpdate:
             assert self.show(web, *files) == [str(memory), str(swap)]
         assert web.attrs["HostConfig"]["Memory"] == 32 * MB
 
+    def test_what_the_kernel_has_is_what_is_seen_inside(self, web: Container) -> None:
+        files = web.cgroup_files()
+        assert str(64 * MB) in files.values()
+        found = [name for name in ("memory.limit_in_bytes", "memory.max") if name in files]
+        inside = web.exec_run(["sh", "-c", f"cat /sys/fs/cgroup/{found[0]} /sys/fs/cgroup/*/{found[0]} 2>/dev/null"])[1]
+        assert inside.decode().strip() == files[found[0]]
+
     @version_1
     def test_what_it_was_not_limited_in_before(self, web: Container) -> None:
         web.update(nano_cpus=250_000_000, pids_limit=9, cpuset_cpus="0")
