@@ -47,16 +47,25 @@ class Engine(Drawn):
 
     def __init__(self, root: Path, runtime: str = "") -> None:
         self.root = root
+        self._others: dict[str, Runtime] = {}  # runtimes that single containers asked for
         if runtime:
             self.runtime = choose_runtime(runtime, root)
         self.store = Store(root)
         self.images = ImageCollection(self)
-        self.containers = Containers(self.store, self.images, lambda: self.runtime)
+        self.containers = Containers(self.store, self.images, self.runtime_of)
 
     @cached_property
     def runtime(self) -> Runtime:
         """What runs the containers: chosen when it is first asked for, as trying out the machine takes a moment."""
         return choose_runtime("", self.root)
+
+    def runtime_of(self, name: str = "") -> Runtime:
+        """The runtime of a name; none said, the engine's. Raises InvalidArgument in Docker's words."""
+        if not name or name == self.runtime.name:
+            return self.runtime
+        if name not in self._others:
+            self._others[name] = choose_runtime(name, self.root)
+        return self._others[name]
 
     def version(self) -> dict[str, Any]:
         """What `docker version` prints of the server."""
@@ -77,6 +86,7 @@ class Engine(Drawn):
     def info(self) -> dict[str, Any]:
         """What `docker info` prints."""
         from minidocker import __version__
+        from minidocker.runtime import oci
 
         states = [container.status for container in self.containers.list(all=True)]
         return {
@@ -89,6 +99,7 @@ class Engine(Drawn):
             "Debug": False,
             "LoggingDriver": "json-file",
             "Driver": self.runtime.storage,
+            "Runtimes": oci.installed(),
             "DefaultRuntime": self.runtime.name,
             "DockerRootDir": str(self.root),
             "OSType": "linux",
@@ -148,9 +159,10 @@ class Engine(Drawn):
 
     def close(self) -> None:
         """Let go of the processes that belong to this engine; containers run on."""
-        closing = getattr(self.__dict__.get("runtime"), "close", None)
-        if closing is not None:
-            closing()
+        for runtime in (self.__dict__.get("runtime"), *self._others.values()):
+            closing = getattr(runtime, "close", None)
+            if closing is not None:
+                closing()
 
     def __enter__(self) -> Engine:
         return self
@@ -411,7 +423,7 @@ def limits_info(runtime: Runtime) -> dict[str, Any]:
     from minidocker.runtime import cgroup
     from minidocker.runtime.limits import total_memory
 
-    here, places = runtime.supports(), cgroup.places() if runtime.name == "namespaces" else {}
+    here, places = runtime.supports(), cgroup.places() if runtime.name != "simulated" else {}
     known = {
         "MemoryLimit": "Memory",
         "SwapLimit": "MemorySwap",
@@ -449,7 +461,9 @@ def choose_runtime(name: str, folder: Path) -> Runtime:
         from minidocker.runtime.simulated import Simulated
 
         return Simulated()
-    raise InvalidArgument(f"unknown runtime {name!r}: use namespaces or simulated")
+    from minidocker.runtime import oci
+
+    return oci.find(name, folder)
 
 
 def data_folder() -> Path:

@@ -181,7 +181,7 @@ class TestConnect:
             minidocker.connect("unix:///run/docker.sock")
 
     def test_an_unknown_runtime(self, tmp_path: Path) -> None:
-        with pytest.raises(InvalidArgument, match="unknown runtime 'qemu': use namespaces or simulated"):
+        with pytest.raises(InvalidArgument, match="unknown or invalid runtime name: qemu"):
             minidocker.connect(tmp_path, runtime="qemu")
 
     def test_the_folder_and_the_runtime_from_the_environment(

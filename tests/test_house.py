@@ -17,7 +17,7 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 PACKAGE = HOME / "minidocker"
 LINUX_ONLY = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curses", "spwd"}
-LINUX_PROGRAMS = {"runtime/launcher.py", "runtime/namespaces.py", "runtime/switch.py"}  # the namespaces runtime
+LINUX_PROGRAMS = {f"runtime/{name}.py" for name in ("launcher", "namespaces", "bundles", "switch")}  # of namespaces
 LATER_PYTHON = {"compression"}  # 3.14
 CORE_ENDS_AT = "cli"
 WIRES = {"web": {"h11"}, "runtime": {"pyroute2"}}  # HTTP's grammar, netlink; for those who serve, or connect

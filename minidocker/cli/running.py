@@ -63,6 +63,7 @@ _CREATION = (
       --read-only            Mount the container's root filesystem as read only
       --restart string       Restart policy to apply when a container exits (default "no")
       --rm                   Automatically remove the container when it exits
+      --runtime string       Runtime to use for this container
       --security-opt list    Security Options
       --shm-size bytes       Size of /dev/shm
       --stop-signal string   Signal to stop the container
@@ -84,7 +85,6 @@ _REFUSED = {
     "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from=",
     "there is one format of logs": "log-driver= log-opt=",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
-    "the runtime is the engine's: `minidocker --runtime NAME run …`": "runtime=",
     "there is no other program here to tell": "annotation= use-api-socket",
 }
 _NO_KEYS = {"there is no terminal to detach from": "detach-keys="}
@@ -191,6 +191,7 @@ def new_container(call: Call) -> Container:
         "read_only": call.read_only,
         "restart_policy": call.restart if "restart" in call.given else None,
         "auto_remove": call.rm,
+        "runtime": call.runtime or None,
         "security_opt": list(map(security_option, call.security_opt)),
         "shm_size": call.shm_size or None,
         "stdin_open": call.interactive,

@@ -40,7 +40,7 @@ def connect(container: Container, stdin: bool = False, stdout: bool = True, stde
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
     if state["Status"] in LIVE:
         with contextlib.suppress(Conflict):  # it has ended meanwhile
-            return container.containers.runtime.attach(container.box(), "", client)
+            return container.runtime.attach(container.box(), "", client)
     ours, theirs = socket.socketpair()
     Waiting(container.path, theirs, client)
     return ours
@@ -48,7 +48,7 @@ def connect(container: Container, stdin: bool = False, stdout: bool = True, stde
 
 def need_attachable(container: Container) -> None:
     """Raise Unsupported where the runtime has no terminals, and no streams that others could share."""
-    runtime = container.containers.runtime
+    runtime = container.runtime
     if not runtime.attachable:
         raise Unsupported(f"the runtime {runtime.name!r} cannot attach anybody to a program: read its logs instead")
 

@@ -25,7 +25,7 @@ from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Sta
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Mount, Process, Stdio, Usage, monitor
+from minidocker.runtime import NO_STDIO, Bind, Box, Mount, Process, Runtime, Stdio, Usage, monitor
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
@@ -63,6 +63,11 @@ class Container(Drawn):
     def image(self) -> Image:
         """The image that it was made from, found by what it is and not by its tag."""
         return Image(self.containers.images, self.config["Manifest"])
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs it: the engine's, or the one that was asked for (`--runtime`)."""
+        return self.containers.runtime_of(self.config["HostConfig"].get("Runtime") or "")
 
     @property
     def labels(self) -> dict[str, str]:
@@ -120,7 +125,7 @@ class Container(Drawn):
             try:
                 logging.check(self.config)
                 with guests(self.path) as clients:
-                    self.containers.runtime.start(self.box(), replace(stdio, clients=(*stdio.clients, *clients)))
+                    self.runtime.start(self.box(), replace(stdio, clients=(*stdio.clients, *clients)))
             except StartError as error:
                 states.write_failed(self.path, error.exit_code, error.explanation)
                 raise
@@ -179,13 +184,13 @@ class Container(Drawn):
     def pause(self) -> None:
         """Freeze all its processes."""
         self._led("pause")
-        self.containers.runtime.pause(self.box())
+        self.runtime.pause(self.box())
         self.tell("pause")
 
     def unpause(self) -> None:
         """Let them go on. Raises APIError (status 500, as Docker's) where it is not paused."""
         self._led("unpause")
-        self.containers.runtime.unpause(self.box())
+        self.runtime.unpause(self.box())
         self.tell("unpause")
 
     def wait(self, timeout: float | None = None, condition: str = "not-running") -> dict[str, Any]:
@@ -270,7 +275,7 @@ class Container(Drawn):
         self, stdout: bool = True, stderr: bool = True, stream: bool = False, logs: bool = False, demux: bool = False
     ) -> Any:
         """Its output from now on (`stream`), or what it has printed until now (`logs`); `demux`: (stdout, stderr)."""
-        if stream and self.containers.runtime.attachable and self.status not in ("exited", "dead"):
+        if stream and self.runtime.attachable and self.status not in ("exited", "dead"):
             wants = {"stdout": stdout, "stderr": stderr, "stream": True, "logs": logs}
             found = pieces(attach_socket(self, wants), self.tty)
             return found if demux else (out or err for out, err in found)
@@ -308,7 +313,7 @@ class Container(Drawn):
             raise Conflict(f"Container {self.id} is not running")
         if not self.tty:
             raise Conflict(f"cannot resize container {self.id}: it has no terminal")
-        self.containers.runtime.resize(self.box(), "", height, width)
+        self.runtime.resize(self.box(), "", height, width)
 
     @property
     def tty(self) -> bool:
@@ -377,8 +382,8 @@ class Container(Drawn):
 
         if self.state()["Status"] not in ("running", "paused"):
             raise Conflict(f"Container {self.id} is not running")
-        rows, args = self.containers.runtime.top(self.box()), ps_args or top.DEFAULT
-        real = self.containers.runtime.name == "namespaces" and top.there_is_ps()
+        rows, args = self.runtime.top(self.box()), ps_args or top.DEFAULT
+        real = self.runtime.name != "simulated" and top.there_is_ps()
         found = top.by_ps([row["pid"] for row in rows], args) if real else top.by_hand(rows, args)
         self.tell("top")
         return found
@@ -387,7 +392,7 @@ class Container(Drawn):
 
     def usage(self) -> Usage:
         """What it uses now. Raises Conflict where it does not run, Unsupported where that cannot be measured."""
-        return self.containers.runtime.usage(self.box())
+        return self.runtime.usage(self.box())
 
     def cgroup_files(self) -> dict[str, str]:
         """The kernel's files about its limits, as they are seen inside: `{"pids.max": "20"}`; none where it has none.
@@ -417,11 +422,11 @@ class Container(Drawn):
             raise TypeError(f"update() got an unexpected keyword argument {min(more)!r}")
         new = limits.changed(self.id, limits.DEFAULTS | self.config["HostConfig"], given)
         host = restart.changed(self.id, {**limits.DEFAULTS, **self.config["HostConfig"], **new}, given)
-        warnings = limits.discard(host, lambda: self.containers.runtime.supports())
+        warnings = limits.discard(host, lambda: self.runtime.supports())
         new = {key: host[key] for key in new if key in host and key in limits.LIMITS}
         if new and self.status in ("running", "paused"):
             try:
-                self.containers.runtime.update(self.box(), _with_swap(new, host))
+                self.runtime.update(self.box(), _with_swap(new, host))
             except InvalidArgument as error:
                 raise APIError(f"Cannot update container {self.id}: {error.explanation}") from None
         self.containers.change(self, HostConfig=host)
@@ -433,7 +438,7 @@ class Container(Drawn):
     def changes(self) -> Changeset:
         """Its writable layer as a value: what `commit` would record."""
         self.state()
-        return self.containers.runtime.changes(self.box())
+        return self.runtime.changes(self.box())
 
     def tree(self) -> Tree:
         """What it sees: its image's layers with its own on top."""
@@ -578,7 +583,7 @@ class Container(Drawn):
     def _signal(self, number: int) -> None:
         self.tell("kill", signal=str(number))
         with contextlib.suppress(ProcessLookupError, Conflict):  # it ended by itself meanwhile
-            self.containers.runtime.signal(self.box(), number)
+            self.runtime.signal(self.box(), number)
 
     def _goes_on(self) -> bool:
         try:

@@ -32,8 +32,8 @@ Found = list[Container]  # `list` itself is a method of Docker's
 class Containers:
     """The containers of one store."""
 
-    def __init__(self, store: Store, images: Images, runtime: Callable[[], Runtime]) -> None:
-        self.store, self.images, self._runtime = store, images, runtime
+    def __init__(self, store: Store, images: Images, runtime_of: Callable[[str], Runtime]) -> None:
+        self.store, self.images, self.runtime_of = store, images, runtime_of
         self.folder = store.root / "containers"
         self._names = self.folder / "names"
         self._names.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ class Containers:
     @property
     def runtime(self) -> Runtime:
         """What runs them."""
-        return self._runtime()
+        return self.runtime_of("")
 
     # Making
 
@@ -62,9 +62,10 @@ class Containers:
             if isinstance(image, str):
                 image = self._suiting(image, platform)
             config = spec.container_config(image, name, command, sharing.with_ids(options, self))
-            warnings = limits.discard(config["HostConfig"], lambda: self.runtime.supports())
             container = Container(self, config)
-            container.warnings = warnings
+            if named := config["HostConfig"].get("Runtime"):
+                self.runtime_of(named)  # there is one of that name
+            container.warnings = limits.discard(config["HostConfig"], lambda: container.runtime.supports())
             container.throwaway |= throwaway
             self._enter(container)
         container.image = image
@@ -340,7 +341,7 @@ class Containers:
                 raise NotFound(f"No such container: {container.id}") from None
             (self._names / container.name).unlink(missing_ok=True)
         self.tell(container.config, "destroy")
-        self.runtime.remove(replace(box, path=gone))
+        container.runtime.remove(replace(box, path=gone))
         shutil.rmtree(gone, ignore_errors=True)
 
 

@@ -66,7 +66,7 @@ def put(container: Container, path: str, data: Any) -> bool:
                 _place(container, Tree.trusted(entries), entries, at, entry)
             elif at not in entries:
                 entries[at] = directory()
-        container.containers.runtime.apply(container.box(), diff(tree, Tree(entries)))
+        container.runtime.apply(container.box(), diff(tree, Tree(entries)))
     return True
 
 

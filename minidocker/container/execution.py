@@ -158,7 +158,7 @@ class Execution:
         check_running(self.container)
         self.record["Size"] = list(size)
         folder = str((self.container.path / "execs").absolute())
-        runtime = self.container.containers.runtime
+        runtime = self.container.runtime
         try:
             runtime.spawn(self.container.box(), self.process, {**self.record, "folder": folder}, clients)
         except StartError as error:
@@ -170,11 +170,11 @@ class Execution:
         """Tell its terminal its size. Raises Conflict where it does not run or has none."""
         if not self.tty:
             raise Conflict(f"cannot resize exec {self.id}: it has no terminal")
-        self.container.containers.runtime.resize(self.container.box(), self.id, height, width)
+        self.container.runtime.resize(self.container.box(), self.id, height, width)
 
     def run(self, stdio: Stdio = NO_STDIO) -> int:
         """Run it to its end, connected to file descriptors; its exit code. Raises StartError."""
-        return self.container.containers.runtime.exec(self.container.box(), self.process, stdio)
+        return self.container.runtime.exec(self.container.box(), self.process, stdio)
 
     def collect(self, stdout: bool, stderr: bool, demux: bool) -> ExecResult:
         """Run it to its end: exit code and output, with `demux` as (stdout, stderr)."""
@@ -206,7 +206,7 @@ class Execution:
 
         Where a runtime cannot do that, it ends with this process.
         """
-        if self.container.containers.runtime.attachable:
+        if self.container.runtime.attachable:
             self.save().spawn()
             return ExecResult(None, "")
         failed: list[StartError] = []

@@ -40,7 +40,7 @@ WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and 
     "networks": "networking_config mac_address links",
     "an init process of your choice": "init_path",
     "Windows containers": "isolation",
-    "other runtimes for one container": "runtime lxc_conf",
+    "settings of LXC": "lxc_conf",
     "versions of the API": "version",
 }
 LATER = {option: what for what, options in WANTED_LATER.items() for option in options.split()}

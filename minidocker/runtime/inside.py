@@ -316,16 +316,8 @@ def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     """Mount something at its target inside: what lies behind the descriptor `source`, or a new tmpfs."""
     info = os.fstat(source) if source >= 0 else None
     is_dir = info is None or stat.S_ISDIR(info.st_mode)
-    what = f"error mounting {wanted['source'] or wanted['kind']!r} to rootfs at {wanted['target']!r}"
     there = exists(root, wanted["target"])
-    try:
-        target = target_of(root, wanted["target"], is_dir)
-    except OSError as error:
-        raise Refusal(f"{what}: {reason(error)}", 127) from None
-    if stat.S_ISDIR(os.fstat(target).st_mode) != is_dir:
-        text = "Are you trying to mount a directory onto a file (or vice-versa)? "
-        text += "Check if the specified host path exists and is the expected type"
-        raise Refusal(f"{what}: not a directory: {text}", 127)
+    target = target_for(root, wanted["source"] or wanted["kind"], wanted["target"], is_dir)
     if info:
         tame = wanted["kind"] != "device" and device_of(info) not in HARMLESS  # devices are to be asked for one by one
         return bind(source, target, wanted["read_only"], linux.MS_NODEV if tame else 0)
@@ -357,6 +349,20 @@ def exists(root: int, path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def target_for(root: int, source: str, path: str, is_dir: bool) -> int:
+    """`target_of` for a mount that a person asked for. Raises Refusal where a directory would lie on a file."""
+    what = f"error mounting {source!r} to rootfs at {path!r}"
+    try:
+        target = target_of(root, path, is_dir)
+    except OSError as error:
+        raise Refusal(f"{what}: {reason(error)}", 127) from None
+    if stat.S_ISDIR(os.fstat(target).st_mode) != is_dir:
+        text = "Are you trying to mount a directory onto a file (or vice-versa)? "
+        text += "Check if the specified host path exists and is the expected type"
+        raise Refusal(f"{what}: not a directory: {text}", 127)
+    return target
 
 
 def mount_console(terminal: int) -> None:

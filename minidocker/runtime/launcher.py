@@ -112,7 +112,7 @@ def worker(client: socket.socket, taken: int, spare: Newborn | None) -> None:
     clients = [Client(*pair) for pair in zip(fds[sum(request["stdio"]) :], request["clients"], strict=True)]
     try:
         if request["do"] == "start":
-            shim.Monitor(request["box"], stdio, clients, partial(last_answer, client), spare).run()
+            monitor_of(request["box"])(request["box"], stdio, clients, partial(last_answer, client), spare).run()
             return
         if spare:
             spare.stop()
@@ -124,6 +124,15 @@ def worker(client: socket.socket, taken: int, spare: Newborn | None) -> None:
         answer(client, {"error": str(refusal), "exit_code": refusal.exit_code})
     except Exception as error:
         answer(client, {"error": f"{type(error).__name__}: {error}", "exit_code": 125})
+
+
+def monitor_of(box: Mapping[str, Any]) -> type[shim.Monitor]:
+    """Who keeps such a container."""
+    if "bundle" not in box:
+        return shim.Monitor
+    from minidocker.runtime.bundle import BundleMonitor
+
+    return BundleMonitor
 
 
 def answer(client: socket.socket, message: Mapping[str, Any]) -> None:

@@ -268,7 +268,7 @@ ORDINARY = {"unmasked": False, "privileged": False}  # what such a container see
 
 def kind(box: Mapping[str, Any]) -> str:
     """What is the same for the first processes of containers that are alike; empty for those that nobody is like."""
-    alone = box["share"] or box["security"]["unmasked"]
+    alone = box["share"] or box["security"]["unmasked"] or "bundle" in box
     return "" if alone else f"{box['network']} {box['userns']}"
 
 

@@ -18,8 +18,9 @@ from minidocker.container.options import (
     privilege,
     process,
     restart,
+    runtime,
     sharing,
     terminal,
 )
 
-TOPICS = (health, limits, logging, privilege, restart, sharing, naming, process, mounts, devices, terminal)
+TOPICS = (health, limits, logging, privilege, restart, runtime, sharing, naming, process, mounts, devices, terminal)
