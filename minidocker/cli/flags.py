@@ -314,7 +314,7 @@ def command(
     head, _, table = dedent(text).strip("\n").partition("\n  ")
     title, *paragraphs = head.strip().split("\n\n")
     usages = title.split("\n")
-    name = re.match(r"[a-z ]*[a-z]", usages[0])
+    name = re.match(r"[a-z -]*[a-z]", usages[0])
     assert name is not None, title
 
     def register(run: Handler) -> Handler:

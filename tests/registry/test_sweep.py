@@ -35,6 +35,15 @@ def test_a_blob_that_no_manifest_names_goes_after_its_grace(registry: Registry, 
     assert list(problems(registry.shelf.store)) == []
 
 
+def test_the_command_prints_what_goes(registry: Registry, talk: Talk, capsys: pytest.CaptureFixture[str]) -> None:
+    name, words = talk.push_blob("a", b"x"), ["--root", str(registry.shelf.store.root), "registry", "garbage-collect"]
+    assert main([*words, "--dry-run", "--grace", "0"]) == 0
+    assert capsys.readouterr().out == f"a: blob eligible for deletion: {name}\n"
+    assert main([*words, "--grace", "0"]) == 0
+    assert capsys.readouterr().out.endswith("Total reclaimed space: 1B\n")
+    assert talk.ask("HEAD", f"/v2/a/blobs/{name}").status == 404
+
+
 def test_asking_for_a_blob_keeps_it(registry: Registry, talk: Talk) -> None:
     name = talk.push_blob("a", b"x")
     link = registry.shelf.folder / "a" / "_blobs" / name.replace(":", "-")
