@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -23,12 +24,12 @@ from minidocker.registry.errorcodes import RegistryError
 from minidocker.registry.manifests import Manifests
 from minidocker.registry.mirror import Mirror
 from minidocker.registry.shelf import Shelf
-from minidocker.registry.users import Users
+from minidocker.registry.users import LIFE, Users
 from minidocker.web.message import Handler, Request, Response
 from minidocker.web.routes import NoMethod, NoRoute, Routes
 
 VERSION = {"Docker-Distribution-API-Version": "registry/2.0"}
-CHALLENGE = {"WWW-Authenticate": 'Basic realm="minidocker registry"'}
+TOKEN = "/token"
 
 
 class Registry:
@@ -52,6 +53,8 @@ class Registry:
             yield "GET", "/v2/{name...}/tags/list", self.mirror.tags
             yield "GET", "/v2/{name...}/blobs/{digest}", self.mirror.blob
         yield "GET", "/v2/?", self.base
+        if self.users is not None and self.anonymous_pull:
+            yield "GET", TOKEN, self.token
         yield "GET", "/v2/_catalog", manifests.catalog
         for method, handler in {"GET": manifests.get, "PUT": manifests.put, "DELETE": manifests.delete}.items():
             yield method, "/v2/{name...}/manifests/{reference}", handler
@@ -85,12 +88,36 @@ class Registry:
         return response
 
     def _let_in(self, request: Request) -> None:
+        """Raise UNAUTHORIZED for those who may not; with a challenge that says how one may."""
         header = request.headers.get("authorization", "")
-        if self.users is None or self.users.name(header):
+        if self.users is None or self.users.name(header) or (self.anonymous_pull and request.path == TOKEN):
             return
-        if self.anonymous_pull and not header and request.method in ("GET", "HEAD"):
+        if not self.anonymous_pull:
+            raise RegistryError("UNAUTHORIZED", headers={"WWW-Authenticate": 'Basic realm="minidocker registry"'})
+        name = self.users.bearer(header)
+        if name or (name == "" and request.method in ("GET", "HEAD")):
             return
-        raise RegistryError("UNAUTHORIZED", headers=CHALLENGE)
+        raise RegistryError("UNAUTHORIZED", headers={"WWW-Authenticate": self._challenge(request)})
+
+    def _challenge(self, request: Request) -> str:
+        """Where tokens are to be had: with them, clients can pull without a name, and push with one."""
+        host = re.sub(r"[^\w.:\[\]-]", "", request.headers.get("host", ""))
+        words = {"realm": f"{request.scheme}://{host}{TOKEN}", "service": "minidocker"}
+        match = re.match(r"/v2/([a-z0-9._/-]+)/(?:manifests|blobs|tags|referrers)/", request.path)
+        if match:
+            actions = "pull" if request.method in ("GET", "HEAD") else "pull,push"
+            words["scope"] = f"repository:{match[1]}:{actions}"
+        return "Bearer " + ",".join(f'{name}="{value}"' for name, value in words.items())
+
+    def token(self, request: Request) -> Response:
+        """A token for whoever asks: with name and password for pushes too, without any to pull."""
+        assert self.users is not None
+        header = request.headers.get("authorization", "")
+        name = self.users.name(header)
+        if header and not name:
+            raise RegistryError("UNAUTHORIZED", headers={"WWW-Authenticate": 'Basic realm="minidocker registry"'})
+        token = self.users.token(name)
+        return Response.json({"token": token, "access_token": token, "expires_in": LIFE})
 
 
 def _refusal(error: APIError) -> Response:

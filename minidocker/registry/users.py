@@ -16,11 +16,13 @@ import base64
 import hashlib
 import hmac
 import os
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from minidocker.errors import InvalidArgument, Unsupported
 
+LIFE = 300  # seconds of a token
 COST = 14  # log2 of scrypt's N: 16 MiB and some 40 ms for each guess
 
 
@@ -72,6 +74,26 @@ class Users:
             if kind != "scrypt" or not 1 <= found[name][0] <= 20:
                 raise InvalidArgument(f"{path}:{number}: not a line by `minidocker registry htpasswd`")
         return cls(found)
+
+    def token(self, name: str) -> str:
+        """A token that says who one is (`""`: nobody in particular) for the next minutes; ours, until we end."""
+        words = f"{int(time.time()) + LIFE}:{name}".encode()
+        return ".".join(base64.urlsafe_b64encode(part).decode() for part in (words, self._sign(words)))
+
+    def bearer(self, header: str) -> str | None:
+        """Whose token an Authorization header has; None where it is no good one of ours."""
+        scheme, _, token = header.partition(" ")
+        try:
+            words, signature = (base64.urlsafe_b64decode(part) for part in token.strip().split("."))
+        except ValueError:
+            return None
+        if scheme.lower() != "bearer" or not hmac.compare_digest(self._sign(words), signature):
+            return None
+        until, _, name = words.decode().partition(":")
+        return name if int(until) > time.time() else None
+
+    def _sign(self, words: bytes) -> bytes:
+        return hmac.digest(self._key, b"token:" + words, "sha256")
 
     def name(self, header: str) -> str:
         """Whose name and password an Authorization header has; "" where they are nobody's."""

@@ -66,7 +66,9 @@ class Connection:
         event = self._head()
         if not isinstance(event, h11.Request):
             return False
-        request = _request(event, Body(self._body()), self.peer, self._gone)
+        request = _request(event)
+        request.body, request.peer, request.gone = Body(self._body()), self.peer, self._gone
+        request.scheme = "https" if hasattr(self.sock, "cipher") else "http"
         response = self._answer(request)
         try:
             if isinstance(response.body, Hijack):
@@ -239,7 +241,7 @@ class _Counted:
         return self.size
 
 
-def _request(event: h11.Request, body: Body, peer: str, gone: Callable[[], bool]) -> Request:
+def _request(event: h11.Request) -> Request:
     path, _, query = event.target.decode("latin-1").partition("?")
     headers: dict[str, str] = {}
     for raw_name, raw in event.headers:
@@ -251,7 +253,7 @@ def _request(event: h11.Request, body: Body, peer: str, gone: Callable[[], bool]
         options = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
         raise h11.RemoteProtocolError(str(error)) from error
-    return Request(event.method.decode("latin-1"), path, options, headers, body, {}, peer, gone)
+    return Request(event.method.decode("latin-1"), path, options, headers)
 
 
 def _reason(status: int) -> str:

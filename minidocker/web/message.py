@@ -60,6 +60,7 @@ class Request:
     body: Body = field(default_factory=Body)
     variables: dict[str, str] = field(default_factory=dict)
     peer: str = ""
+    scheme: str = "http"
     gone: Callable[[], bool] = lambda: False  # whether the client has left: for handlers that wait
 
     def option(self, name: str, default: str = "") -> str:

@@ -171,9 +171,10 @@ def test_50_pulls_at_once(url: str, talk: Talk) -> None:
 # --- who is let in --------------------------------------------------------------------------------------------------
 
 
-def test_docker_login_push_and_pull_with_a_password(tmp_path: Path, layout: Path) -> None:
+@pytest.mark.parametrize("anonymous_pull", [False, True])
+def test_login_push_and_pull_with_a_password(tmp_path: Path, layout: Path, anonymous_pull: bool) -> None:
     users = Users.parse(line("ada", "secret", cost=4))
-    with serving(Registry(Store(tmp_path / "store"), users), "127.0.0.1:0") as url:
+    with serving(Registry(Store(tmp_path / "store"), users, anonymous_pull), "127.0.0.1:0") as url:
         host = urlsplit(url).netloc
         auth = tmp_path / "auth.json"
         words = ["skopeo", "login", "--tls-verify=false", "--authfile", auth, "-u", "ada"]
@@ -184,7 +185,11 @@ def test_docker_login_push_and_pull_with_a_password(tmp_path: Path, layout: Path
             assert wrong.returncode
         refused = Talk(url).ask("GET", "/v2/")
         assert (refused.status, refused.code) == (401, "UNAUTHORIZED")
-        assert refused.headers["WWW-Authenticate"].startswith("Basic realm=")
+        assert refused.headers["WWW-Authenticate"].startswith("Bearer " if anonymous_pull else "Basic ")
+        if anonymous_pull:
+            tool("skopeo", "copy", "-q", *INSECURE, "--src-no-creds", f"docker://{host}/a:1", f"dir:{tmp_path}/back")
+            push = ["skopeo", "copy", "-q", *INSECURE, "--dest-no-creds", f"oci:{layout}:app", f"docker://{host}/a:2"]
+            assert subprocess.run(push, capture_output=True).returncode
 
 
 # --- a crash at any moment ------------------------------------------------------------------------------------------

@@ -180,12 +180,22 @@ def test_everybody_may_pull_where_that_is_wanted(tmp_path: Path) -> None:
     with serving(Registry(Store(tmp_path), users, anonymous_pull=True), "127.0.0.1:0") as url:
         ada, nobody, liar = Talk(url, {"Authorization": basic("ada", "secret")}), Talk(url), Talk(url)
         made = ada.push_image("a", "t")
+        asked = nobody.ask("GET", "/v2/a/manifests/t")
+        assert (asked.status, asked.code) == (401, "UNAUTHORIZED")
+        scope = f'Bearer realm="{url}/token",service="minidocker",scope="repository:a:pull"'
+        assert asked.headers["WWW-Authenticate"] == scope
+        nobody.headers = {"Authorization": f"Bearer {nobody.ask('GET', '/token').json['token']}"}
         assert nobody.ask("GET", f"/v2/a/manifests/{made}").status == 200
         liar.headers = {"Authorization": basic("ada", "guess")}
+        assert liar.ask("GET", "/token").status == 401
         for method, talk in (("POST", nobody), ("POST", liar), ("GET", liar)):
             path = "/v2/a/blobs/uploads/" if method == "POST" else "/v2/"
             answer = talk.ask(method, path)
             assert (answer.status, answer.code) == (401, "UNAUTHORIZED")
+        ada.headers = {"Authorization": f"Bearer {ada.ask('GET', '/token').json['token']}"}
+        assert ada.push_image("a", "t2")
+        ada.headers = {"Authorization": ada.headers["Authorization"][:-6] + "AAAAA="}
+        assert ada.ask("GET", "/v2/").status == 401
         for talk in (ada, nobody, liar):
             talk.close()
 
