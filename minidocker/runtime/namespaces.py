@@ -496,10 +496,11 @@ def describe_cgroup(box: Box) -> dict[str, Any]:
     """Its cgroup for the launcher: name, what to write into it, and which of it to show inside, and how."""
     group, places = group_of(box), cgroup.places()
     settings = limits.settings(with_devices(box, places), places)
-    used = {*group.counters(), *(controller for controller, _, _ in settings)}
-    mounts: dict[str, list[str]] = {}
-    for controller in sorted(used & places.keys()):
-        mounts.setdefault(Path(places[controller].root).name if controller else "", []).append(controller)
+    used = {*group.counters(), *(name for name, _, _ in settings)} & places.keys()
+    hierarchies = {
+        places[name].root: [each for each in places if places[each].root == places[name].root] for name in used
+    }
+    mounts = {"" if cgroup.SELF in names else ",".join(sorted(names)): sorted(names) for names in hierarchies.values()}
     watch = bool(box.limits.get("Memory")) and "memory" in places
     return {"name": group.name, "settings": settings, "mounts": mounts, "watch": watch}
 

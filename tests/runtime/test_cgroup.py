@@ -155,6 +155,31 @@ class TestWhatIsWritten:
         assert failed.value.exit_code == 127
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a module of Linux's")
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        (
+            {
+                name: Place(1, f"/cg/{folder}/me", "")
+                for name, folder in (("cpu", "both"), ("cpuacct", "both"), ("pids", "p"))
+            },
+            {"cpu,cpuacct": ["cpu", "cpuacct"], "pids": ["pids"]},
+        ),
+        ({name: Place(2, "/cg", "") for name in (SELF, "memory", "pids")}, {"": [SELF, "memory", "pids"]}),
+        ({}, {}),
+    ],
+)
+def test_inside_each_hierarchy_that_it_is_in_is_shown(
+    where: Places, shown: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from minidocker.runtime import Box, Process, cgroup
+    from minidocker.runtime.namespaces import describe_cgroup
+
+    monkeypatch.setattr(cgroup, "places", lambda: where)
+    assert describe_cgroup(Box(Path("/x"), [], Process(("true",))))["mounts"] == shown
+
+
 class TestVersion2:
     """The whole life of a group, in folders that look like version 2."""
 
