@@ -18,6 +18,7 @@ from minidocker.errors import APIError, InvalidArgument
 from minidocker.filters import has_label, texts
 from minidocker.journal import NAME, OLD
 from minidocker.reference import Reference
+from minidocker.runtime import linux
 from minidocker.times import rfc3339, stamp
 
 Event = dict[str, Any]
@@ -25,7 +26,6 @@ TICK, LONGEST = 0.02, 3600.0  # seconds between two looks, where the system does
 NAMED = ("daemon", "container", "plugin", "volume", "network", "node", "service", "secret", "config")
 KEYS = {*NAMED, "event", "type", "scope", "image", "label"}
 FAMILIES = {"health_status", "exec_create", "exec_start"}  # of events, whose names go on with `: what`
-IN_MODIFY, IN_CREATE, IN_MOVED_TO = 0x2, 0x100, 0x80
 
 
 class Events(Iterator[Any]):
@@ -140,9 +140,9 @@ class Bell:
     def __init__(self, folder: Path) -> None:
         self.rope, self.hand = os.pipe()
         self.watch = -1
-        with suppress(OSError):
+        with suppress(OSError, AttributeError, TypeError):  # on systems that have no such thing, too
             folder.mkdir(mode=0o700, exist_ok=True)
-            self.watch = _inotify(folder)
+            self.watch = linux.watch(str(folder), linux.IN_MODIFY | linux.IN_CREATE | linux.IN_MOVED_TO)
 
     def wait(self, seconds: float) -> None:
         """Wait until it rings, or for so long."""
@@ -162,21 +162,6 @@ class Bell:
         for fd in (self.rope, self.hand, self.watch):
             if fd >= 0:
                 os.close(fd)
-
-
-def _inotify(folder: Path) -> int:
-    """A descriptor that can be read when files in a folder change; -1 where the system is not Linux."""
-    import ctypes
-
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        fd = int(libc.inotify_init1(os.O_CLOEXEC))
-    except (AttributeError, TypeError, OSError):
-        return -1
-    if fd >= 0 and libc.inotify_add_watch(fd, os.fsencode(folder), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0:
-        os.close(fd)
-        return -1
-    return fd
 
 
 def _events(file: BinaryIO) -> Iterator[Event]:

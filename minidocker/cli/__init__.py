@@ -93,7 +93,8 @@ LATER = {
     "network port": "networks are not here yet; a container has none, or with `--network host` the host's",
     "volume plugin": "volumes are not here yet; `run -v /path/on/host:/path/inside` shares a folder",
     "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
-    "swarm service stack node config secret stats update checkpoint context trust": (
+    "checkpoint": "it is only supported on a Docker daemon with experimental features enabled",
+    "swarm service stack node config secret stats update context trust": (
         "minidocker does not have this part of docker"
     ),
 }

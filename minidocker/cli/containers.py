@@ -109,7 +109,7 @@ Start one or more stopped containers
   -i, --interactive   Attach container's STDIN
 """,
     refused={
-        "there are no checkpoints": "checkpoint= checkpoint-dir=",
+        "it is only supported on a Docker daemon with experimental features enabled": "checkpoint= checkpoint-dir=",
         "there is no terminal to detach from": "detach-keys=",
     },
 )

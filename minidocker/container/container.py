@@ -91,7 +91,13 @@ class Container(Drawn):
 
     def state(self) -> dict[str, Any]:
         """The `State` of `docker inspect`, as it is now."""
-        return states.read(self.path)
+        return states.read(self.path, self._bury)
+
+    def _bury(self, state: Mapping[str, Any]) -> None:
+        """Its monitor was killed, so nobody else told that it died, and tidied up."""
+        self.tell("die", exitCode=str(state["ExitCode"]))
+        with contextlib.suppress(APIError, OSError):
+            self.containers.runtime.bury(self.box())
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -113,9 +119,8 @@ class Container(Drawn):
         if self._runs():  # asked before and after the door: a start may take as long as the program
             return
         with self._deciding():
-            if self._runs():
+            if self._runs() or not self._rests():
                 return
-            monitor.await_end(self.path, FAREWELL)
             sharing.check(self)
             (self.path / "stopped").unlink(missing_ok=True)
             mounts.check_sources(self.config["HostConfig"])
@@ -137,6 +142,16 @@ class Container(Drawn):
     def _runs(self) -> bool:
         state, then = self._led("start")
         return then == str(state["Status"])
+
+    def _rests(self) -> bool:
+        """Whether it does not run, and has no monitor; one may still write its last words, or be about to start it."""
+        end = time.monotonic() + FAREWELL
+        while self.status not in LIVE:
+            if monitor.await_end(self.path, monitor.TICK):
+                return self.status not in LIVE
+            if time.monotonic() > end:
+                raise Conflict(f"Container {self.id} is neither started nor stopped: somebody is at it; try again")
+        return False
 
     def _led(self, verb: str) -> tuple[dict[str, Any], str]:
         """Its state, and the one that a verb leads to. Raises Conflict where the verb does not belong to the state."""
@@ -229,8 +244,7 @@ class Container(Drawn):
             if state["Status"] in LIVE:
                 self._end(state)
             with self._deciding():
-                if self.status not in LIVE:
-                    monitor.await_end(self.path, FAREWELL)
+                if self._rests():
                     return self.containers.delete(self)
 
     def _end(self, state: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,13 +19,23 @@ from minidocker.container.container import Container
 from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
 from minidocker.container.state import LIVE
-from minidocker.content import FileLock, Store, read_json, temp_path, write_json
-from minidocker.errors import Conflict, ContainerError, ImageNotFound, InvalidArgument, NotFound, NullResource
+from minidocker.content import FileLock, Store, read_json, temp_path, unwritable, write_json
+from minidocker.errors import (
+    APIError,
+    Conflict,
+    ContainerError,
+    ImageNotFound,
+    InvalidArgument,
+    NotFound,
+    NullResource,
+)
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.platforms import Platform
 from minidocker.runtime import Runtime, Stdio, monitor
+from minidocker.runtime.policy import policy_of, restarts
+from minidocker.times import NEVER
 
 Found = list[Container]  # `list` itself is a method of Docker's
 
@@ -157,11 +168,14 @@ class Containers:
             folder.mkdir(mode=0o700)
             try:
                 write_json(folder / "config.json", config, sync=not container.throwaway)
+                (self._names / config["Name"]).write_text(id)
                 folder.rename(self.folder / id)
-            except BaseException:
+            except BaseException as error:
                 shutil.rmtree(folder, ignore_errors=True)
+                (self._names / config["Name"]).unlink(missing_ok=True)
+                if isinstance(error, OSError):
+                    raise unwritable(self.store.root, error) from error
                 raise
-            (self._names / config["Name"]).write_text(id)
         self.tell(config, "create")
 
     def tell(self, config: Mapping[str, Any], action: str, attributes: Mapping[str, str] | None = None) -> None:
@@ -214,6 +228,9 @@ class Containers:
 
         tests = [prune_filter(key, texts(value)) for key, value in (filters or {}).items()]
         gone, freed = [], 0
+        for id in self._ids():
+            if self._read(id) is None and not monitor.lives(self.folder / id):  # cut short by a power cut
+                shutil.rmtree(self.folder / id, ignore_errors=True)
         for container in self._every():
             if container.status not in LIVE and _passes(container, tests):
                 size = container.changes().size
@@ -225,6 +242,23 @@ class Containers:
                 gone.append(container.id)
         self.store.tell("container", "prune", "", {"reclaimed": str(freed)})
         return {"ContainersDeleted": gone or None, "SpaceReclaimed": freed}
+
+    def revive(self) -> Found:
+        """Start those that Docker's daemon starts with itself, as after a reboot of the machine; returns them.
+
+        `always` means always, `unless-stopped` not what a person stopped, and `on-failure` what failed. Of one that
+        cannot start, its state says why. Nobody calls this but a daemon: without one, they stay as they are.
+        """
+        found = []
+        for container in self._every():
+            state, (policy, most) = container.state(), policy_of(container.config)
+            ended = state["Status"] == "exited" and state["StartedAt"] != NEVER
+            by_hand = policy != "always" and (container.path / "stopped").exists()
+            if ended and restarts(policy, most, state["ExitCode"], state.get("RestartCount", 0), by_hand):
+                with suppress(APIError):
+                    container.start()
+                    found.append(container)
+        return found
 
     def in_use(self) -> dict[str, tuple[str, bool]]:
         """Container id -> (image id, whether it runs)."""

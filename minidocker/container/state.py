@@ -8,8 +8,9 @@ restarting, exited, dead
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,15 @@ FRESH: dict[str, Any] = {
     "StartedAt": NEVER,
     "FinishedAt": NEVER,
 }
-KILLED = {"Status": "exited", "Running": False, "Paused": False, "Restarting": False, "Pid": 0, "ExitCode": 137}
+DEAD = {"Status": "exited", "Running": False, "Paused": False, "Restarting": False, "Pid": 0}
+KILLED, LOST = 137, 255  # as Docker: of one that was killed, and one of whose end nobody knows anything
+Bury = Callable[[dict[str, Any]], None]
 
 
-def read(folder: Path) -> dict[str, Any]:
+def read(folder: Path, bury: Bury = lambda state: None) -> dict[str, Any]:  # noqa: ARG005
     """The state of the container in a folder. One whose monitor was killed died with it: that is set right here.
 
+    So is what a crash of the machine left running. `bury` is called once for each of them, with its state.
     Raises NotFound where there is no container.
     """
     state = _load(folder)
@@ -47,14 +51,23 @@ def read(folder: Path) -> dict[str, Any]:
             try:
                 state = _load(folder)  # the monitor's last words may have come meanwhile
                 if state["Status"] in LIVE:
-                    state |= KILLED | {"FinishedAt": now()}
-                    write_json(folder / "state.json", state)
+                    state = dead(state)
+                    with contextlib.suppress(OSError):  # of a full disk: the next one will see the same
+                        write_json(folder / "state.json", state)
+                    bury(state)
             finally:
                 lock.release()
         else:
             time.sleep(0.001)  # somebody else looks just now
             state = _load(folder)
     return state
+
+
+def dead(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What has become of one that ran when its monitor was killed, or the machine stopped: that was another boot."""
+    code = LOST if state.get("Boot", "") != monitor.boot_id() else KILLED
+    health = {"Health": state["Health"] | {"Status": "unhealthy"}} if "Health" in state else {}
+    return {**state, **DEAD, **health, "ExitCode": code, "FinishedAt": now()}
 
 
 def write_failed(folder: Path, exit_code: int, reason: str) -> None:
@@ -86,4 +99,6 @@ def _load(folder: Path) -> dict[str, Any]:
         if not (folder / "config.json").exists():
             raise NotFound(f"No such container: {folder.name}") from None
         return dict(FRESH)
+    except ValueError:  # cut short by a crash of the machine, so it had been started
+        return FRESH | DEAD | {"ExitCode": LOST, "Error": "its state was lost when the machine stopped"}
     return state

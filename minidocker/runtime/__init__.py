@@ -311,5 +311,8 @@ class Runtime(Protocol):
     def apply(self, box: Box, changes: Changeset) -> None:
         """Write entries into the container's file system, whether it runs or not."""
 
+    def bury(self, box: Box) -> None:
+        """See to what is left of a container whose monitor was killed."""
+
     def remove(self, box: Box) -> None:
         """Delete the writable layer and whatever else the runtime keeps, if it likes the container's whole folder."""

@@ -43,6 +43,8 @@ SECCOMP_SET_MODE_FILTER = 1
 CAP_SYS_ADMIN = 1 << 21
 CAP_LAST = 63
 CLOSE_RANGE_CLOEXEC = 4
+# inotify(7)
+IN_MODIFY, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x80, 0x100, 0x200
 # netdevice(7)
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
@@ -87,6 +89,17 @@ def flock(fd: int, wait: bool = True) -> None:
     import fcntl
 
     fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def watch(folder: str, what: int) -> int:
+    """A descriptor that can be read when that happens to a folder (inotify(7)); it is closed on exec."""
+    fd = _check(_libc().inotify_init1(os.O_CLOEXEC))
+    try:
+        _check(_libc().inotify_add_watch(fd, os.fsencode(folder), what))
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
 
 
 def interface_flags(socket_fd: int, name: str, add: int = 0) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import cache
 from pathlib import Path
 
 from minidocker.content import FileLock, read_json
@@ -28,6 +29,15 @@ def lives(folder: Path) -> bool:
     if free:
         lock.release()
     return not free
+
+
+@cache
+def boot_id() -> str:
+    """What tells this run of the machine from all others, where the system has such a thing."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def await_end(folder: Path, timeout: float | None = None) -> bool:

@@ -318,6 +318,10 @@ class Namespaces:
             answered(held)
         return None
 
+    def bury(self, box: Box) -> None:
+        """See to what is left of a container whose monitor was killed: frozen processes cannot even die."""
+        group_of(box).remove()
+
     def remove(self, box: Box) -> None:
         """Take the container's folder out of sight at once and delete it behind one's back; `close` waits for that.
 

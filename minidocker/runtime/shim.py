@@ -55,6 +55,7 @@ class Monitor:
         self.door: socket.socket | None = None
         self.own = ""  # its mount namespace, where that alone tells its processes from others
         self.watched: tuple[int, int] | None = None
+        self.guard = -1  # tells when the container's folder is deleted
         self.group = cgroup.Group(box["cgroup"]["name"])
 
     def run(self) -> None:
@@ -67,7 +68,8 @@ class Monitor:
         self.door = open_door(self.path, "attach.sock") if self.box["log"] else None
         self.keep()
         if self.door:
-            os.unlink(f"{self.path}/attach.sock")
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self.path}/attach.sock")
         if self.state["Status"] == "exited":
             auto_remove(self.path)
 
@@ -83,9 +85,12 @@ class Monitor:
                 return
             self.running(child)
             checkup = self.check_up(child)
+            self.stay_with_the_folder(child)
             self.streams.carry_until(child)
             if self.watched:
                 os.close(self.watched[0])
+            if self.guard >= 0:
+                os.close(self.guard)
             if checkup:
                 checkup.stop()
             code = exit_status(child)
@@ -203,9 +208,23 @@ class Monitor:
         else:
             changes = {"FinishedAt": now(), "Pid": 0, "Paused": False} | changes
             changes |= {"Health": found | {"Status": "unhealthy"}} if (found := self.state.get("Health")) else {}
-        with state_lock(self.path):
-            self.state |= changes
+        self.state |= changes
+        with suppress(FileNotFoundError, NotADirectoryError), state_lock(self.path):  # or somebody deleted all of it
             write_state(self.path, self.state, lasting=not self.box["throwaway"])
+
+    def stay_with_the_folder(self, child: int) -> None:
+        """Have the program killed when somebody deletes the container's folder: nobody could ever stop it again."""
+
+        def deleted(_events: int) -> None:
+            os.read(self.guard, 1 << 16)
+            if not os.path.exists(f"{self.path}/config.json"):
+                self.streams.loop.forget(self.guard)
+                os.kill(child, signal.SIGKILL)
+
+        if os.path.exists(f"{self.path}/config.json"):
+            with suppress(OSError):  # there are too many watches already
+                self.guard = linux.watch(self.path, linux.IN_DELETE)
+                self.streams.loop.watch(self.guard, deleted)
 
     def check_up(self, child: int) -> CheckUp | None:
         """Have the container's health looked after, where somebody wants that."""

@@ -72,10 +72,16 @@ class Monitor:
     def keep(self) -> None:
         """`run`, with the lock held."""
         (self.box.path / "control").unlink(missing_ok=True)
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # or cut short by a crash of the machine
             self.state = read_json(self.box.path / "state.json")
         self.state = {"FinishedAt": NEVER, "StartedAt": NEVER} | self.state
-        self.state |= {"RestartCount": 0, "OOMKilled": False, "Dead": False, "Monitor": os.getpid(), "Boot": boot_id()}
+        self.state |= {
+            "RestartCount": 0,
+            "OOMKilled": False,
+            "Dead": False,
+            "Monitor": os.getpid(),
+            "Boot": monitor.boot_id(),
+        }
         delay = 0.0
         while True:
             began = time.monotonic()
@@ -167,14 +173,6 @@ class Monitor:
                 self.write(Status="exited", Running=False, Restarting=False)
                 return False
         return True
-
-
-def boot_id() -> str:
-    """What tells this run of the machine from all others, where the system has such a thing."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
 
 
 def refuse_real(box: Box) -> None:
@@ -356,6 +354,9 @@ class Simulated:
             disk.saved = -1
             for path in sorted(mounted):
                 mounts.put(path, here[path])
+
+    def bury(self, box: Box) -> None:
+        """Nothing is left of one whose monitor was killed: its processes were part of that."""
 
     def remove(self, box: Box) -> None:
         """Delete the writable layer. Raises Conflict where the container runs."""
