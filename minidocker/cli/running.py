@@ -281,6 +281,7 @@ def foreground(
     wanted = streams or {"stdout", "stderr"}
     try:
         with container.watching(), signals_to(container) if proxy else nullcontext():
+            container.tell("attach")
             show = start_connected(container, stdin or "stdin" in wanted, wanted)
             show()
             return int(container.wait()["StatusCode"])

@@ -38,6 +38,7 @@ def connect(container: Container, stdin: bool = False, stdout: bool = True, stde
         raise Conflict(f"Container {container.id} is paused, unpause the container before attach")
     if state["Restarting"]:
         raise Conflict(f"Container {container.id} is restarting, wait until the container is running")
+    container.tell("attach")
     if state["Status"] in LIVE:
         with contextlib.suppress(Conflict):  # it has ended meanwhile
             return container.runtime.attach(container.box(), "", client)

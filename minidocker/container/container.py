@@ -97,7 +97,7 @@ class Container(Drawn):
         """Its monitor was killed, so nobody else told that it died, and tidied up."""
         self.tell("die", exitCode=str(state["ExitCode"]))
         with contextlib.suppress(APIError, OSError):
-            self.containers.runtime.bury(self.box())
+            self.runtime.bury(self.box())
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -293,6 +293,7 @@ class Container(Drawn):
             wants = {"stdout": stdout, "stderr": stderr, "stream": True, "logs": logs}
             found = pieces(attach_socket(self, wants), self.tty)
             return found if demux else (out or err for out, err in found)
+        self.tell("attach")
         if demux:
             return self._demuxed(stream, logs)
         if not stream:
@@ -328,6 +329,7 @@ class Container(Drawn):
         if not self.tty:
             raise Conflict(f"cannot resize container {self.id}: it has no terminal")
         self.runtime.resize(self.box(), "", height, width)
+        self.tell("resize", height=str(height), width=str(width))
 
     @property
     def tty(self) -> bool:

@@ -49,8 +49,10 @@ def create(container: Container, cmd: Command, **options: Any) -> dict[str, Any]
     keys = options.get("detach_keys") or ""
     wants = {f"Open{name.capitalize()}": bool(options.get(name)) for name in ("stdin", "stderr", "stdout")}
     process = {"tty": tty, "entrypoint": args[0], "arguments": args[1:], "privileged": bool(options.get("privileged"))}
+    id = os.urandom(32).hex()
+    container.tell(f"exec_create: {' '.join(args)}", execID=id)
     return {
-        "ID": os.urandom(32).hex(),
+        "ID": id,
         "Running": False,
         "ExitCode": None,
         "ProcessConfig": process | ({"user": options["user"]} if options.get("user") else {}),
@@ -157,6 +159,7 @@ class Execution:
             raise Conflict(f"Error: Exec command {self.id} has already run")
         check_running(self.container)
         self.record["Size"] = list(size)
+        self._tell_start()
         folder = str((self.container.path / "execs").absolute())
         runtime = self.container.runtime
         try:
@@ -174,7 +177,13 @@ class Execution:
 
     def run(self, stdio: Stdio = NO_STDIO) -> int:
         """Run it to its end, connected to file descriptors; its exit code. Raises StartError."""
-        return self.container.runtime.exec(self.container.box(), self.process, stdio)
+        self._tell_start()
+        code = self.container.runtime.exec(self.container.box(), self.process, stdio)
+        self.container.tell("exec_die", execID=self.id, exitCode=str(code))
+        return code
+
+    def _tell_start(self) -> None:
+        self.container.tell(f"exec_start: {' '.join(self.process.args)}", execID=self.id)
 
     def collect(self, stdout: bool, stderr: bool, demux: bool) -> ExecResult:
         """Run it to its end: exit code and output, with `demux` as (stdout, stderr)."""

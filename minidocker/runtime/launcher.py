@@ -11,7 +11,7 @@ The launcher dies when its engine does; monitors (`shim`) live on. It imports on
 library.
 """
 
-# ruff: noqa: PTH108
+# ruff: noqa: PTH108, PTH120
 from __future__ import annotations
 
 import array  # noqa: F401 - what others import only when they use it, which would be in each worker anew
@@ -42,7 +42,7 @@ from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.messages import receive, send, streams
-from minidocker.runtime.state import boot_id, monitor_lock, write_json
+from minidocker.runtime.state import boot_id, monitor_lock, tell, write_json
 from minidocker.runtime.stdio import Streams
 
 FOR_CHILDREN = linux.NEWUSER | linux.NEWPID  # the others hide our own files
@@ -200,8 +200,10 @@ def keep(program: Streams, child: int, client: socket.socket, record: dict[str, 
     write_json(f"{path}.json", record | {"Running": True, "Pid": child})
     last_answer(client, {"pid": child})
     program.carry_until(child)
+    code = exit_status(child)
+    tell(os.path.dirname(os.path.dirname(path)), "exec_die", execID=record["ID"], exitCode=str(code))
     with suppress(FileNotFoundError):  # the container may be removed meanwhile
-        write_json(f"{path}.json", record | {"Running": False, "Pid": child, "ExitCode": exit_status(child)})
+        write_json(f"{path}.json", record | {"Running": False, "Pid": child, "ExitCode": code})
         os.unlink(f"{path}.sock")
     os.waitpid(child, 0)
     program.close()

@@ -4,7 +4,7 @@ It keeps the log, waits for the program, applies the restart policy and writes `
 engine. If it is killed, its container dies with it, as the kernel sees to (PR_SET_PDEATHSIG, and the pid namespace).
 """
 
-# ruff: noqa: PTH108, PTH110, PTH120
+# ruff: noqa: PTH108, PTH110
 from __future__ import annotations
 
 import os
@@ -17,7 +17,6 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from minidocker import journal
 from minidocker.runtime import cgroup, health, inside, linux, terminal, ulimits
 from minidocker.runtime.autoremove import auto_remove
 from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
@@ -29,7 +28,17 @@ from minidocker.runtime.inside import Refusal
 from minidocker.runtime.logfile import Log
 from minidocker.runtime.messages import receive, send, streams, with_streams
 from minidocker.runtime.policy import policy_of, restarts
-from minidocker.runtime.state import NEVER, boot_id, monitor_lock, now, read_config, read_state, state_lock, write_state
+from minidocker.runtime.state import (
+    NEVER,
+    boot_id,
+    monitor_lock,
+    now,
+    read_config,
+    read_state,
+    state_lock,
+    tell,
+    write_state,
+)
 from minidocker.runtime.stdio import Streams
 
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
@@ -173,9 +182,8 @@ class Monitor:
         self.answer({})
 
     def tell(self, action: str, **attributes: str) -> None:
-        """Write an event of this container into the journal; a step of a build has none."""
-        if config := read_config(self.path):
-            journal.append_of(os.path.dirname(os.path.dirname(self.path)), config, action, attributes)
+        """Write an event of this container into the journal."""
+        tell(self.path, action, **attributes)
 
     def limit(self, newborn: Newborn) -> None:
         """Put it into the container's cgroup, with its limits, while it builds the walls. Raises Refusal."""

@@ -5,7 +5,7 @@ orders those who write it: its monitor, and an engine that pauses it. Another lo
 lives.
 """
 
-# ruff: noqa: PTH104, PTH108, PTH116, PTH123
+# ruff: noqa: PTH104, PTH108, PTH116, PTH120, PTH123
 from __future__ import annotations
 
 import errno
@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
+from minidocker import journal
 from minidocker.runtime import linux
 from minidocker.runtime.inside import Refusal
 
@@ -44,6 +45,12 @@ def read_state(path: str) -> dict[str, Any]:
 def read_config(path: str) -> dict[str, Any]:
     """What `config.json` says, which may change; empty where there is none: a step of a build has none."""
     return _read(f"{path}/config.json")
+
+
+def tell(path: str, action: str, **attributes: str) -> None:
+    """Write an event of the container in a folder into the journal; a step of a build has none."""
+    if config := read_config(path):
+        journal.append_of(os.path.dirname(os.path.dirname(path)), config, action, attributes)
 
 
 def _read(path: str) -> dict[str, Any]:
