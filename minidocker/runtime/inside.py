@@ -481,14 +481,14 @@ def identify(root: int, spec: str) -> Identity:
     row = next((row for row in users if (row[0] == user if user_id is None else row[2] == str(user_id))), None)
     if row is None and user_id is None:
         raise Refusal(f"unable to find user {user}: no matching entries in passwd file")
-    name, uid, gid, home = (row[0], int(row[2]), int(row[3]), row[5]) if row else ("", user_id or 0, 0, "/")
+    name, uid, gid, home = (row[0], id_of(row[2]), id_of(row[3]), row[5]) if row else ("", user_id or 0, 0, "/")
     groups = list(rows(root, "/etc/group", 4))
     if not group:
-        extra = tuple(int(line[2]) for line in groups if name and name in line[3].split(","))
+        extra = tuple(id_of(line[2]) for line in groups if name and name in line[3].split(","))
         return Identity(uid, gid, extra, home)
     group_id = number(group)
     if group_id is None:
-        group_id = next((int(line[2]) for line in groups if line[0] == group), None)
+        group_id = next((id_of(line[2]) for line in groups if line[0] == group), None)
     if group_id is None:
         raise Refusal(f"unable to find group {group}: no matching entries in group file")
     return Identity(uid, group_id, (), home)
@@ -496,21 +496,24 @@ def identify(root: int, spec: str) -> Identity:
 
 def more_groups(root: int, wanted: Sequence[str]) -> tuple[int, ...]:
     """The ids of further groups (`--group-add`): numbers, or names in the container's own table. Raises Refusal."""
-    found = {row[0]: int(row[2]) for row in rows(root, "/etc/group", 4)} if wanted else {}
+    found = {row[0]: row[2] for row in rows(root, "/etc/group", 4)} if wanted else {}
     ids = []
     for group in wanted:
         id = number(group)
         if id is None and group not in found:
             raise Refusal(f"Unable to find group {group}: no matching entries in group file")
-        ids.append(found[group] if id is None else id)
+        ids.append(id_of(found[group]) if id is None else id)
     return tuple(ids)
 
 
 def number(text: str) -> int | None:
-    """The id that a text spells, None where it is a name. Raises Refusal where no id can be that large."""
-    if not text.isdecimal():
-        return None
-    if int(text) > MAX_ID:
+    """The id that a text spells, None where it is a name. Raises Refusal where no id can be like that."""
+    return id_of(text) if text.removeprefix("-").isdecimal() else None
+
+
+def id_of(text: str) -> int:
+    """The id that digits spell. Raises Refusal."""
+    if text.startswith("-") or len(text) > 10 or int(text) > MAX_ID:
         raise Refusal(f"uids and gids must be in range 0-{MAX_ID}")
     return int(text)
 
@@ -521,8 +524,10 @@ def rows(root: int, path: str, fields: int) -> Iterator[list[str]]:
         fd = linux.open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
         return
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        return os.close(fd)
     with os.fdopen(fd, "rb") as table:
-        text = table.read(MAX_TABLE) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
+        text = table.read(MAX_TABLE)
     for line in text.decode(errors="surrogateescape").splitlines():
         row = line.strip().split(":")
         if len(row) >= fields and row[2].isdecimal() and (fields < 7 or row[3].isdecimal()):
