@@ -153,8 +153,11 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], clients: list[C
     door = open_door(record["folder"], f"{record['ID']}.sock") if record else None
     ulimits.allow(os.getpid(), process["ulimits"], process["oom_score_adj"])
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # nobody inside may look into us before we are the program
-    first = program_of(request["pid"]) if request["init"] else request["pid"]
-    target, others = os.pidfd_open(first), other_namespaces(first)
+    try:
+        first = program_of(request["pid"]) if request["init"] else request["pid"]
+        target, others = os.pidfd_open(first), other_namespaces(first)
+    except (ProcessLookupError, FileNotFoundError):
+        raise Refusal("cannot exec in a stopped container", 126) from None
     entries = cgroup.Group(request["cgroup"]).entries()
     linux.setns(target, others & FOR_CHILDREN)
     program = Streams(process, stdio, None, kept=bool(record))
