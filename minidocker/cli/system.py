@@ -31,7 +31,7 @@ def info(call: Call) -> int:
         print(formatted(known, call.format, "system.dockerInfo"))
         return 0
     print(f"Client:\n Version:    {__version__}\n\nServer:")
-    known |= {"MemTotal": binary_size(known["MemTotal"])}
+    known |= {"MemTotal": binary_size(known["MemTotal"]), "Runtimes": " ".join(known["Runtimes"])}
     for label, key in INFO:
         print(f" {label}: {known[key]}")
     print("".join(f"{warning}\n" for warning in known["Warnings"] or ()), end="", file=sys.stderr)
@@ -48,6 +48,7 @@ INFO = (
     ("Storage Driver", "Driver"),
     ("Cgroup Driver", "CgroupDriver"),
     ("Cgroup Version", "CgroupVersion"),
+    ("Runtimes", "Runtimes"),
     ("Default Runtime", "DefaultRuntime"),
     ("Kernel Version", "KernelVersion"),
     ("Operating System", "OperatingSystem"),

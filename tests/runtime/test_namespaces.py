@@ -729,7 +729,10 @@ def test_two_hundred_starts_leave_nothing(house: House, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not ROOT, reason="the other tests are without root already")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="no setpriv to become another user with")
-def test_all_of_it_works_without_root() -> None:
+@pytest.mark.parametrize("storage", ["overlay2", "fuse-overlayfs", "vfs"])
+def test_all_of_it_works_without_root(storage: str) -> None:
+    if storage == "fuse-overlayfs" and not (shutil.which(storage) and os.access("/dev/fuse", os.W_OK)):
+        pytest.skip("no fuse-overlayfs here")
     python = next((path for path in (sys.executable, "/usr/bin/python3") if readable_by_all(path)), None)
     if python is None:
         pytest.skip("no Python that another user can start")
@@ -773,7 +776,7 @@ print("all well")
 """
     try:
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, "-c", program]
-        environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"], "HOME": "/"}
+        environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"], "HOME": "/", "MINIDOCKER_STORAGE": storage}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
         assert done.stdout == "all well\n", done.stderr
     finally:
