@@ -42,8 +42,6 @@ class First:
 class BundleMonitor(Monitor):
     """One container's keeper; `runc` builds its walls."""
 
-    root = -1
-
     def run(self) -> None:
         """As any monitor, in namespaces of its own."""
         if self.spare:
@@ -58,7 +56,7 @@ class BundleMonitor(Monitor):
     def first_process(self, stdio: list[int | None]) -> First:  # type: ignore[override]
         """Have the runtime start the program. Raises Refusal."""
         self.delete()  # what a killed monitor left
-        self.guard()
+        self.leave_guard()
         self.servers = Servers(self.box)
         ours, theirs = socket.socketpair()
         child = os.fork()  # what it opens goes with it
@@ -184,7 +182,7 @@ class BundleMonitor(Monitor):
             with suppress(OSError):
                 linux.detach(path)
 
-    def guard(self) -> None:
+    def leave_guard(self) -> None:
         """Leave a process that deletes the container when this one has been killed."""
         waiting, self.watcher = os.pipe()
         if os.fork() == 0:

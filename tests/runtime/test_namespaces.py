@@ -776,7 +776,8 @@ print("all well")
 """
     try:
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, "-c", program]
-        environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"], "HOME": "/", "MINIDOCKER_STORAGE": storage}
+        environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"], "HOME": "/"}
+        environment |= {"MINIDOCKER_STORAGE": storage}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
         assert done.stdout == "all well\n", done.stderr
     finally:

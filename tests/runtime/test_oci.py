@@ -126,6 +126,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     try:
         assert house.run("echo works") == "works\n"
     except StartError as error:
+        assert str(error).startswith("OCI runtime"), "it says so itself"
         pytest.skip(f"{request.param} does not work here: {error}")
     yield house
     house.runtime.close()
