@@ -13,8 +13,20 @@ FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW",
 def discard(directory: str | os.PathLike[str]) -> None:
     """Delete a tree, however deep it is and whatever its modes say; nothing happens where there is none.
 
-    Each folder's folders are moved up to the top before it is removed, so no depth can exhaust descriptors or stack.
+    What belongs to other users of a container's goes too, where these are ours (`mapped`).
     """
+    try:
+        _discard(directory)
+    except PermissionError:
+        from minidocker.runtime import mapped
+
+        if not mapped.ranges():
+            raise
+        mapped.call(_discard, os.fspath(directory))
+
+
+def _discard(directory: str | os.PathLike[str]) -> None:
+    """Each folder's folders are moved up to the top before it is removed: no depth can exhaust descriptors or stack."""
     try:
         top = os.open(directory, FOLDER)
     except FileNotFoundError:

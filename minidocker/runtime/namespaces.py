@@ -38,6 +38,7 @@ from minidocker.runtime import (
     fuse,
     joining,
     limits,
+    mapped,
     names,
     overlay,
     probe,
@@ -305,7 +306,7 @@ class Namespaces:
             root = os.open(f"/proc/{program_of(box, pid)}/root", os.O_RDONLY | os.O_DIRECTORY)
             try:
                 if running(box)["Pid"] == pid:  # still: so it is the container's, and no other that got its number
-                    return overlay.apply(changes, root, rootless=self.rootless)
+                    return self._write(changes, root, program_of(box, pid))
             finally:
                 os.close(root)
         alone = replace(box, network="none", share={}, sysctls={})
@@ -313,7 +314,8 @@ class Namespaces:
             if by_fuse:
                 fuse.apply(changes, answered(held)["pid"], box.path, self.rootless)
             else:
-                overlay.apply(changes, f"/proc/{answered(held)['pid']}/root", rootless=self.rootless)
+                pid = answered(held)["pid"]
+                self._write(changes, f"/proc/{pid}/root", pid)
             held.shutdown(socket.SHUT_WR)
             answered(held)
         return None
@@ -321,6 +323,15 @@ class Namespaces:
     def bury(self, box: Box) -> None:
         """See to what is left of a container whose monitor was killed: frozen processes cannot even die."""
         group_of(box).remove()
+        if "pid" in box.share:  # then the end of its first process was not that of the others
+            joining.kill_all(joining.left_behind(str(box.path)))
+
+    def _write(self, changes: Changeset, root: int | str, pid: int) -> None:
+        """Make changes in what a process sees; as its root, where it has more users than we are."""
+        if self._userns[:1].isdecimal():
+            mapped.call(overlay.apply, changes, f"/proc/{pid}/root", of=pid)
+        else:
+            overlay.apply(changes, root, rootless=self.rootless)
 
     def remove(self, box: Box) -> None:
         """Take the container's folder out of sight at once and delete it behind one's back; `close` waits for that.
@@ -450,7 +461,8 @@ def describe_process(pid: int, rootless: bool) -> dict[str, Any]:
     folder = Path(f"/proc/{pid}")
     fields = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    uid = 0 if rootless else int(fields["Uid"].split()[0])
+    uid = int(fields["Uid"].split()[0])
+    uid = mapped.inside(0, uid) if rootless else uid
     return {
         "pid": pid,
         "ppid": int(fields["PPid"]),

@@ -27,6 +27,7 @@ from typing import BinaryIO
 
 from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset, diff, settle
+from minidocker.runtime import mapped
 from minidocker.runtime.discarding import FOLDER, discard, is_folder
 from minidocker.runtime.inside import PLACEHOLDER
 from minidocker.tree import Bytes, Data, Entry, Kind, Tree, directory, parents, prefix
@@ -56,6 +57,14 @@ class InTree(Data):
 
     def open(self) -> BinaryIO:
         """Open the bytes for reading from the start. Raises OSError where the file has gone meanwhile."""
+        try:
+            return self._open()
+        except PermissionError:  # it belongs to another of the container's users
+            if not mapped.ranges():
+                raise
+            return mapped.spool(self.root, self.path)
+
+    def _open(self) -> BinaryIO:
         folder, _, name = self.path.rpartition("/")
         parent = open_folder(self.root, folder)
         try:
@@ -87,7 +96,8 @@ def open_folder(root: str | int, path: str) -> int:
 def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None) -> None:
     """Write a layer as an overlayfs lower directory, all of it or nothing.
 
-    Without root, owners cannot be kept: everything belongs to the user, who is root inside. Device nodes are never
+    Without root, owners can only be kept where the user has more ids than one (`mapped`): else everything belongs to
+    the user, who is root inside. Device nodes are never
     made: a container has its own /dev. Raises LayerError where an entry lies below something that is no directory.
     """
     temporary = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}.tmp")
@@ -106,6 +116,8 @@ def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None)
                 os.utime(root, ns=(UNLISTED, UNLISTED))
         finally:
             os.close(root)
+        if mapped.ranges() and (owners := _owners(changes)):
+            mapped.call(mapped.give, str(temporary), owners)
         temporary.rename(directory)
     except BaseException as error:
         discard(temporary)
@@ -116,6 +128,13 @@ def unpack(changes: Changeset, directory: Path, *, rootless: bool | None = None)
 def implies(layer: Path) -> bool:
     """Whether a layer unpacked there has folders about which it says nothing itself."""
     return IMPLIES in _xattrs(str(layer))
+
+
+def _owners(changes: Changeset) -> list[mapped.Owner]:
+    """What of a layer does not belong to root, without what `unpack` leaves out; what is deepest comes first."""
+    made = {"file", "dir", "symlink", "fifo"}
+    others = ((path, entry) for path, entry in changes.items() if (entry.uid or entry.gid) and entry.kind in made)
+    return [(path, entry.uid, entry.gid, entry.mode) for path, entry in sorted(others, reverse=True)]
 
 
 def apply(changes: Changeset, folder: str | int, *, rootless: bool | None = None) -> None:
@@ -291,12 +310,9 @@ def scan(upper: Path, lower: Tree, *, rootless: bool | None = None, fuse: bool =
     several names in the image comes apart from the others when it is written to: the kernel copies up one name.
     `fuse`: it is fuse-overlayfs's, which has signs of its own, and loses the time of a folder that it copies up.
     """
-    rootless = os.geteuid() != 0 if rootless is None else rootless
-    entries, opaque = _read(str(upper), fuse)
+    entries, opaque = _seen(str(upper), lower, rootless, fuse)
     if "/" in entries:
         entries["/"] = replace(entries["/"], mtime=lower["/"].mtime)
-    if rootless:
-        entries = {path: _owned(entry, lower.get(path)) for path, entry in entries.items()}
     if fuse:
         entries = _as_before(entries, lower)
     return settle(lower, Changeset(entries, opaque))
@@ -304,10 +320,8 @@ def scan(upper: Path, lower: Tree, *, rootless: bool | None = None, fuse: bool =
 
 def compare(folder: Path, lower: Tree, *, rootless: bool | None = None) -> Changeset:
     """What a container changed whose folder began as a copy of all that is in `lower`."""
-    rootless = os.geteuid() != 0 if rootless is None else rootless
-    entries, _ = _read(str(folder))
-    if rootless:
-        entries = {path: _owned(entry, lower.get(path)) for path, entry in entries.items()}
+    entries, _ = _seen(str(folder), lower, rootless)
+    if os.geteuid() != 0 if rootless is None else rootless:
         for path, entry in entries.items():  # nor can their capabilities be kept
             if entry.kind == "file" and path in lower and not entry.xattrs:
                 entries[path] = replace(entry, xattrs=lower[path].xattrs)
@@ -315,6 +329,22 @@ def compare(folder: Path, lower: Tree, *, rootless: bool | None = None) -> Chang
     devices = {path: entry for path, entry in lower.items() if entry.kind in ("char", "block") and path not in entries}
     kept = {path: entry for path, entry in devices.items() if next(parents(path)) in entries}  # `unpack` makes none
     return diff(lower, Tree(entries | kept))
+
+
+def _seen(root: str, lower: Tree, rootless: bool | None, fuse: bool = False) -> tuple[dict[str, Entry], set[str]]:
+    """The entries of an upper directory with the owners that they have inside, and the opaque directories."""
+    if not (os.geteuid() if rootless is None else rootless):
+        return _read(root, fuse)
+    if not mapped.ranges():
+        entries, opaque = _read(root, fuse)
+        return {path: _owned(entry, lower.get(path)) for path, entry in entries.items()}, opaque
+    try:
+        entries, opaque = _read(root, fuse)
+    except PermissionError:
+        found: tuple[dict[str, Entry], set[str]] = mapped.call(_read, root, fuse)
+        return found
+    ids = {path: (mapped.inside(0, entry.uid), mapped.inside(1, entry.gid)) for path, entry in entries.items()}
+    return {path: replace(entry, uid=ids[path][0], gid=ids[path][1]) for path, entry in entries.items()}, opaque
 
 
 def _as_before(entries: dict[str, Entry], lower: Tree) -> dict[str, Entry]:

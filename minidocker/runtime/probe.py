@@ -23,6 +23,7 @@ from typing import Any
 from minidocker.errors import InvalidArgument
 
 FORCED, FORCED_STORAGE = "MINIDOCKER_RUNTIME", "MINIDOCKER_STORAGE"
+MANY = "without root, with the users that /etc/subuid gives"
 OVERLAY, FUSE, VFS = STORAGES = ("overlay2", "fuse-overlayfs", "vfs")  # Docker's storage drivers, the best one first
 WALLS: dict[str, Any] = {
     "security": {"unmasked": False, "privileged": False},
@@ -42,7 +43,8 @@ class Ability:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found. `userns` is how ids map: `same` ones as root, `one` without, `` with no user namespace.
+    """What was found. `userns` is how ids map: `same` ones as root, `one` without, `` with no user namespace,
+    else it is the `ranges` of `mapped`.
 
     `storage` is how layers become one file system: by the kernel's overlay, by fuse-overlayfs, or by copies (vfs).
     """
@@ -56,8 +58,8 @@ class Report:
     def reason(self) -> str:
         """Why the runtime that is chosen by itself is that one, in a sentence."""
         if self.works:
-            how = {"one": "without root", "same": "as root, each in a user namespace", "": "as root"}[self.userns]
-            return f"namespaces: this machine starts real containers, {how}"
+            how = {"one": "without root", "same": "as root, each in a user namespace", "": "as root"}
+            return f"namespaces: this machine starts real containers, {how.get(self.userns, MANY)}"
         missing = next(ability for ability in self.abilities if not ability.ok)
         return f"simulated: no {missing.name} here ({missing.detail}). {missing.remedy}".rstrip()
 
@@ -145,13 +147,14 @@ HOME = "Needs Linux 5.12, and MINIDOCKER_ROOT on a file system that is no overla
 
 def _try_all(folder: str) -> dict[str, Any]:
     """Whether a whole container can be built, with which id mapping and storage; if not, what each part says."""
+    from minidocker.runtime import mapped
     from minidocker.runtime.discarding import discard
 
     place = Path(tempfile.mkdtemp(prefix=".minidocker-probe-", dir=folder))
     try:
         for name in ("upper", "work", "empty"):
             (place / name).mkdir()
-        maps = ("one",) if os.geteuid() else ("same", "")
+        maps = (*filter(None, [mapped.ranges()]), "one") if os.geteuid() else ("same", "")
         errors: list[str] = []
         for userns, storage in product(maps, storages()):
             if not (error := _attempt(_box(place, userns) | {"storage": storage})):
@@ -265,6 +268,11 @@ def _surroundings() -> Iterator[Ability]:
     remedy += "Start minidocker as root, or (version 2) below systemd --user." if os.geteuid() else ""
     yield Ability("cgroup", bool(found), detail, "" if found else remedy.rstrip())
     if os.geteuid():
-        mapped = shutil.which("newuidmap") is not None and Path("/etc/subuid").is_file()
-        detail = "newuidmap is there" if mapped else "no newuidmap"
-        yield Ability("more than one user", False, detail, "Started without root, a container has the user root only.")
+        from minidocker.runtime import mapped
+
+        tools = all(map(shutil.which, ("newuidmap", "newgidmap")))
+        detail = "/etc/subuid and /etc/subgid do not name you" if tools else "no newuidmap (Debian: uidmap)"
+        remedy = "Without, a container has the user root only. sudo usermod --add-subuids 100000-165535 "
+        remedy += "--add-subgids 100000-165535 YOU gives you more."
+        many = bool(mapped.ranges())
+        yield Ability("more than one user", many, mapped.ranges() or detail, "" if many else remedy)

@@ -107,6 +107,18 @@ def test_each_keeps_to_its_own_processes(house: House) -> None:
     }
 
 
+def test_what_a_killed_monitor_leaves_beside_another_container_is_ended(house: House) -> None:
+    first = house.start(house.box("sleep", "100"))
+    second = house.start(house.sh("sleep 200 & sleep 201", share={"pid": id_of(first)}))
+    until(lambda: len(house.runtime.top(second)) == 2)
+    pids = [row["pid"] for row in house.runtime.top(second)]
+    os.kill(state(second)["Monitor"], signal.SIGKILL)
+    wait(second)
+    house.runtime.bury(second)
+    until(lambda: not any(map(alive, pids)))
+    assert state(first)["Status"] == "running"
+
+
 def test_processes_go_with_those_whose_namespace_it_is(house: House) -> None:
     first = house.start(house.box("sleep", "100"))
     second = house.start(house.sh("trap '' TERM; sleep 200; sleep 200", share={"pid": id_of(first)}))
