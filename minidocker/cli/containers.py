@@ -105,22 +105,24 @@ start [OPTIONS] CONTAINER [CONTAINER...]
 
 Start one or more stopped containers
 
-  -a, --attach        Attach STDOUT/STDERR and forward signals
-  -i, --interactive   Attach container's STDIN
+  -a, --attach               Attach STDOUT/STDERR and forward signals
+      --detach-keys string   Override the key sequence for detaching a container
+  -i, --interactive          Attach container's STDIN
 """,
     refused={
         "it is only supported on a Docker daemon with experimental features enabled": "checkpoint= checkpoint-dir=",
-        "there is no terminal to detach from": "detach-keys=",
     },
 )
 def start(call: Call) -> int:
     """`docker start`; attached, it ends with the program's exit code."""
     if call.attach or call.interactive:
+        from minidocker.cli.attached import detach_keys
         from minidocker.cli.running import foreground
 
         if len(call.args) > 1:
             raise Exit(1, "you cannot start and attach multiple containers at once")
-        return foreground(call.engine.containers.get(call.args[0]), stdin=call.interactive)
+        container, keys = call.engine.containers.get(call.args[0]), detach_keys(call.detach_keys)
+        return foreground(container, call.interactive, proxy=not container.tty, keys=keys)
     failed = f"Error: failed to start containers: {', '.join(call.args)}"
     return each(call.args, lambda name: call.engine.containers.get(name).start(), failed)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -11,15 +12,16 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from minidocker.cli import limiting, surroundings
+from minidocker.cli import attached, limiting, surroundings
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.mounting import devices, is_size, mount, security_option
 from minidocker.container import Container
+from minidocker.container import logs as records
 from minidocker.dockerfile.values import duration
-from minidocker.errors import APIError, NotFound
+from minidocker.errors import APIError, NotFound, StartError
 from minidocker.images import is_id
 from minidocker.reference import Reference
-from minidocker.runtime import Stdio
+from minidocker.runtime import Client, Stdio
 
 _CREATION = (
     """
@@ -51,6 +53,8 @@ _CREATION = (
       --ipc string           IPC mode to use
   -l, --label list           Set meta data on a container
       --label-file list      Read in a line delimited file of labels
+      --log-driver string    Logging driver for the container: json-file or none
+      --log-opt list         Log driver options
       --gpus string          GPU devices to add to the container ('all' to pass all GPUs)
       --mount list           Attach a filesystem mount to the container (type=bind or tmpfs)
       --name string          Assign a name to the container
@@ -70,6 +74,7 @@ _CREATION = (
       --stop-timeout int     Timeout (in seconds) to stop a container
       --sysctl list          Sysctl options
       --tmpfs list           Mount a tmpfs directory
+  -t, --tty                  Allocate a pseudo-TTY
   -u, --user string          Username or UID (format: <name|uid>[:<group|gid>])
       --userns string        User namespace to use
       --uts string           UTS namespace to use
@@ -79,15 +84,12 @@ _CREATION = (
     + limiting.CREATION
 )
 _REFUSED = {
-    "there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)": "t/tty",
     "networks are not here yet; `--network host` shares the host's": """
         p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address=""",
     "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from=",
-    "there is one format of logs": "log-driver= log-opt=",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "there is no other program here to tell": "annotation= use-api-socket",
 }
-_NO_KEYS = {"there is no terminal to detach from": "detach-keys="}
 
 
 def _env(text: str) -> None:
@@ -118,20 +120,24 @@ run [OPTIONS] IMAGE [COMMAND] [ARG...]
 Create and run a new container from an image
 {_CREATION}
   -d, --detach               Run container in background and print container ID
+      --detach-keys string   Override the key sequence for detaching a container
       --sig-proxy            Proxy received signals to the process (default true)
   -q, --quiet                Suppress the pull output
 """,
-    refused=_REFUSED | _NO_KEYS,
+    refused=_REFUSED,
     checks=_CHECKS,
 )
 def run(call: Call) -> int:
     """`docker run`: create, start, and unless detached stay until it ends, with its exit code."""
     if call.detach and call.attach:
         raise Exit(125, "minidocker: Conflicting options: -a and -d")
+    keys = attached.detach_keys(call.detach_keys)
+    if not call.detach:
+        attached.check_terminal(call.interactive or "stdin" in map(str.lower, call.attach), call.tty)
     container = new_container(call)
     if not call.detach:
         streams = {stream.lower() for stream in call.attach}
-        return foreground(container, call.interactive, streams, call.sig_proxy, call.rm)
+        return foreground(container, call.interactive, streams, call.sig_proxy, call.rm, keys)
     try:
         container.start()
     except BaseException:
@@ -195,6 +201,11 @@ def new_container(call: Call) -> Container:
         "security_opt": list(map(security_option, call.security_opt)),
         "shm_size": call.shm_size or None,
         "stdin_open": call.interactive,
+        "tty": call.tty,
+        "attach": call.attach or None,
+        "detach": call.command.name == "run" and call.detach,
+        "console_size": attached.size() if call.tty else None,
+        "log_config": log_config(call),
         "stop_signal": call.stop_signal or None,
         "stop_timeout": call.stop_timeout if "stop-timeout" in call.given else None,
         "tmpfs": call.tmpfs,
@@ -243,6 +254,14 @@ def healthcheck(call: Call) -> dict[str, Any] | None:
     return {**test, **times, "retries": call.health_retries} if asked else None
 
 
+def log_config(call: Call) -> dict[str, Any] | None:
+    """`--log-driver` and `--log-opt`, as the API wants them."""
+    options = {name: value for name, _, value in (text.partition("=") for text in call.log_opt)}
+    if call.log_driver == "none" and options:
+        raise Exit(125, "minidocker: invalid logging opts for driver none")
+    return {"type": call.log_driver, "config": options} if call.log_driver or options else None
+
+
 def environment(files: list[str], given: list[str]) -> list[str]:
     """`-e A=1 -e B` and the lines of `--env-file`: a bare name takes the value that it has here, if any."""
     lines = [line for file in files for line in _lines(file)]
@@ -275,57 +294,66 @@ def _lines(file: str) -> Iterator[str]:
 
 
 def foreground(
-    container: Container, stdin: bool = False, streams: set[str] | None = None, proxy: bool = True, remove: bool = False
+    container: Container,
+    stdin: bool = False,
+    streams: set[str] | None = None,
+    proxy: bool = True,
+    remove: bool = False,
+    keys: bytes = b"",
 ) -> int:
-    """Start a container connected to this process's own streams, and wait; signals that come here go to it."""
-    wanted = streams or {"stdout", "stderr"}
+    """Start a container connected to this process's own streams, and wait; signals that come here go to it.
+
+    One that is left by the detach keys runs on, with no word about it and 0, as Docker's `run` does.
+    """
+    wanted = (streams or {"stdout", "stderr"}) | ({"stdin"} if stdin else set())
+    detached = False
     try:
         with container.watching(), signals_to(container) if proxy else nullcontext():
             container.tell("attach")
-            show = start_connected(container, stdin or "stdin" in wanted, wanted)
-            show()
-            return int(container.wait()["StatusCode"])
+            detached = start_connected(container, wanted, keys)
+            return 0 if detached else ended(container)
     finally:
-        if remove:
+        if remove and not detached:
             with suppress(NotFound):  # the engine may have been quicker
                 container.remove(force=True)
 
 
-def start_connected(container: Container, stdin: bool, wanted: set[str]) -> Callable[[], None]:
-    """Start it with our file descriptors, where these are what Python prints to; the rest is read from its log.
+def start_connected(container: Container, wanted: set[str], keys: bytes) -> bool:
+    """Start it, and stay connected to it until its streams end; whether one has detached before."""
+    if not container.containers.runtime.attachable:
+        start_here(container, "stdin" in wanted, wanted)
+        return False
+    if container.status == "running":
+        return stay(container, wanted, keys)
+    ours, theirs = socket.socketpair()
+    with theirs:
+        client = Client(theirs.fileno(), *(name in wanted for name in ("stdin", "stdout", "stderr")))
+        container.start(Stdio(clients=(client,)))
+    return attached.converse(ours, container.tty, "stdin" in wanted, keys, container.resize)
 
-    Returns what shows that rest, until the container ends.
-    """
-    fds = {name: getattr(sys, name).fileno() for name in wanted if name != "stdin" and _is_real(name)}
+
+def start_here(container: Container, stdin: bool, wanted: set[str]) -> None:
+    """Start it with our file descriptors, where these are what Python prints to; the rest is read from its log."""
+    fds = {name: getattr(sys, name).fileno() for name in wanted if name != "stdin" and attached.is_real(name)}
     for name in fds:
         getattr(sys, name).flush()
-    container.start(Stdio(0 if stdin and _is_real("stdin") else None, fds.get("stdout"), fds.get("stderr")))
-    rest = wanted - fds.keys() - {"stdin"}
-    return (lambda: show_log(container, rest, follow=True)) if rest else (lambda: None)
+    container.start(Stdio(0 if stdin and attached.is_real("stdin") else None, fds.get("stdout"), fds.get("stderr")))
+    if rest := wanted - fds.keys() - {"stdin"}:
+        show_log(container, rest, follow=True)
 
 
-def _is_real(name: str) -> bool:
-    """Whether `sys.stdout` (…) is the process's own, and not that of a notebook or a test."""
-    stream = getattr(sys, name)
-    return stream is not None and stream is getattr(sys, f"__{name}__")
-
-
-def show_log(container: Container, wanted: set[str], follow: bool = False, stamps: bool = False, **range_: Any) -> None:
+def show_log(
+    container: Container,
+    wanted: set[str],
+    follow: bool = False,
+    stamps: bool = False,
+    details: bool = False,
+    **range_: Any,
+) -> None:
     """Print a container's log, each stream where it belongs."""
     for record in container.records(follow=follow, **range_):
         if record["stream"] in wanted:
-            text = f"{record['time']} " * stamps + record["log"]
-            _write(getattr(sys, record["stream"]), text.encode("utf-8", "surrogateescape"))
-
-
-def _write(stream: Any, data: bytes) -> None:
-    binary = getattr(stream, "buffer", None)
-    if binary is None:
-        stream.write(data.decode(errors="replace"))
-    else:
-        stream.flush()
-        binary.write(data)
-    stream.flush()
+            attached.write(getattr(sys, record["stream"]), records.text(record, stamps, details))
 
 
 @contextmanager
@@ -343,7 +371,7 @@ def signals_to(container: Container) -> Iterator[None]:
         nonlocal asked
         asked += number in (signal.SIGINT, signal.SIGTERM)
         if asked >= 3:
-            raise Exit(1, "got 3 SIGTERM/SIGINTs, forcefully exiting")
+            raise Exit(1, "\ngot 3 SIGTERM/SIGINTs, forcefully exiting")
         with suppress(APIError, OSError):
             container.kill(number)
 
@@ -367,58 +395,105 @@ exec [OPTIONS] CONTAINER COMMAND [ARG...]
 
 Execute a command in a running container
 
-  -e, --env list         Set environment variables
-      --env-file list    Read in a file of environment variables
-  -i, --interactive      Keep STDIN open even if not attached
-      --privileged       Give extended privileges to the command
-  -u, --user string      Username or UID (format: "<name|uid>[:<group|gid>]")
-  -w, --workdir string   Working directory inside the container
+  -d, --detach               Detached mode: run command in the background
+      --detach-keys string   Override the key sequence for detaching a container
+  -e, --env list             Set environment variables
+      --env-file list        Read in a file of environment variables
+  -i, --interactive          Keep STDIN open even if not attached
+      --privileged           Give extended privileges to the command
+  -t, --tty                  Allocate a pseudo-TTY
+  -u, --user string          Username or UID (format: "<name|uid>[:<group|gid>]")
+  -w, --workdir string       Working directory inside the container
 """,
-    refused=_NO_KEYS
-    | {
-        "a program in the background belongs into the container's own command: sh -c '… &'": "d/detach",
-        "there is no terminal to give to a container yet; leave out -t (-i alone passes stdin)": "t/tty",
-    },
     checks={"env": _env},
 )
 def exec_(call: Call) -> int:
     """`docker exec`: one more program inside; 126 and 127 when it cannot be run or is not there."""
     name, *words = call.args
     container: Container = call.engine.containers.get(name)
+    keys = attached.detach_keys(call.detach_keys)
     options = {
         "user": call.user,
         "environment": environment(call.env_file, call.env) or None,
         "workdir": call.workdir or None,
         "privileged": call.privileged,
     }
-    if _is_real("stdout") and _is_real("stderr"):
+    if call.detach:
+        container.exec_run(words, detach=True, tty=call.tty, **options)
+        return 0
+    attached.check_terminal(call.interactive, call.tty)
+    if not container.containers.runtime.attachable:
+        return exec_here(container, words, call, options)
+    execution = container.exec_create(words, stdin=call.interactive, tty=call.tty, **options)
+    try:
+        connection = execution.connect(attached.size() if call.tty else (0, 0))
+    except StartError as error:
+        raise Exit(error.exit_code, f"OCI runtime exec failed: {error.explanation}") from None
+    if attached.converse(connection, call.tty, call.interactive, keys, execution.resize):
+        raise Exit(1, attached.DETACHED)
+    return int(execution.inspect()["ExitCode"])
+
+
+def exec_here(container: Container, words: list[str], call: Call, options: dict[str, Any]) -> int:
+    """Run it with our file descriptors, where these are what Python prints to."""
+    if call.tty:
+        options["tty"] = True  # which says that there is none
+    elif attached.is_real("stdout") and attached.is_real("stderr"):
         sys.stdout.flush()
-        return container.exec(words, Stdio(0 if call.interactive and _is_real("stdin") else None, 1, 2), **options)
+        stdin = 0 if call.interactive and attached.is_real("stdin") else None
+        return container.exec(words, Stdio(stdin, 1, 2), **options)
     result = container.exec_run(words, demux=True, **options)
     for stream, data in zip((sys.stdout, sys.stderr), result.output, strict=True):
-        _write(stream, data or b"")
+        attached.write(stream, data or b"")
     return int(result.exit_code or 0)
+
+
+_NOT_RUNNING = {
+    "paused": "You cannot attach to a paused container, unpause it first",
+    "restarting": "You cannot attach to a restarting container, wait until it is running",
+}
 
 
 @command(
     """
 attach [OPTIONS] CONTAINER
 
-Attach local standard output and error streams to a running container
+Attach local standard input, output, and error streams to a running container
 
-      --no-stdin    Do not attach STDIN (it never is: only `run` and `start` can give a program its input)
-      --sig-proxy   Proxy all received signals to the process (default true)
-""",
-    refused=_NO_KEYS,
+      --detach-keys string   Override the key sequence for detaching a container
+      --no-stdin             Do not attach STDIN
+      --sig-proxy            Proxy all received signals to the process (default true)
+"""
 )
 def attach(call: Call) -> int:
-    """`docker attach`: its output from now on, and its exit code."""
+    """`docker attach`: its streams from now on, and its exit code."""
     container: Container = call.engine.containers.get(call.args[0])
-    if container.status != "running":
-        raise Exit(1, "You cannot attach to a stopped container, start it first")
-    with signals_to(container) if call.sig_proxy else nullcontext():
-        show_log(container, {"stdout", "stderr"}, follow=True, tail=0)
-        return int(container.wait()["StatusCode"])
+    keys, status = attached.detach_keys(call.detach_keys), container.status
+    if status != "running":
+        raise Exit(1, _NOT_RUNNING.get(status, "You cannot attach to a stopped container, start it first"))
+    attached.check_terminal(not call.no_stdin, container.tty)
+    with container.watching(), signals_to(container) if call.sig_proxy and not container.tty else nullcontext():
+        if not container.containers.runtime.attachable:
+            show_log(container, {"stdout", "stderr"}, follow=True, tail=0)
+        elif stay(container, {"stdout", "stderr"} | (set() if call.no_stdin else {"stdin"}), keys):
+            raise Exit(1, attached.DETACHED)
+        return ended(container)
+
+
+def stay(container: Container, wanted: set[str], keys: bytes) -> bool:
+    """Stay connected to a container that runs until its streams end; whether one has detached before."""
+    wanted = wanted - (set() if container.config["Config"]["OpenStdin"] else {"stdin"})
+    connection = container.connect(*(name in wanted for name in ("stdin", "stdout", "stderr")))
+    if container.tty and attached.is_terminal("stdout"):
+        height, width = attached.size()
+        container.resize(height + 1, width + 1)  # so that the program draws its screen anew, as with Docker
+    return attached.converse(connection, container.tty, "stdin" in wanted, keys, container.resize)
+
+
+def ended(container: Container) -> int:
+    """The exit code of a container whose streams have ended; the restart policy may start it again meanwhile."""
+    state = container.state()
+    return int(state["ExitCode"] if state["Restarting"] else container.wait()["StatusCode"])
 
 
 @command("""
@@ -426,7 +501,7 @@ logs [OPTIONS] CONTAINER
 
 Fetch the logs of a container
 
-      --details        Show extra details provided to logs (there are none)
+      --details        Show extra details provided to logs
   -f, --follow         Follow log output
       --since string   Show logs since timestamp (e.g. "2013-01-02T13:23:37Z") or relative (e.g. "42m" for 42 minutes)
   -n, --tail string    Number of lines to show from the end of the logs (default "all")
@@ -437,5 +512,5 @@ def logs(call: Call) -> int:
     """`docker logs`: what it wrote to stdout on stdout, what to stderr on stderr."""
     container: Container = call.engine.containers.get(call.args[0])
     span = {"tail": call.tail, "since": call.since or None, "until": call.until or None}
-    show_log(container, {"stdout", "stderr"}, call.follow, call.timestamps, **span)
+    show_log(container, {"stdout", "stderr"}, call.follow, call.timestamps, call.details, **span)
     return 0

@@ -61,7 +61,7 @@ def test_the_third_ctrl_c_ends_the_wait_for_a_program_that_ignores_it(cli: Any) 
         time.sleep(0.2)
         running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=30)
-    assert (running.returncode, err) == (1, b"got 3 SIGTERM/SIGINTs, forcefully exiting\n")
+    assert (running.returncode, err) == (1, b"\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n")
     assert cli.ok("ps", "-aq") == ""
 
 
