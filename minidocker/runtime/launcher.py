@@ -109,8 +109,8 @@ def worker(client: socket.socket, taken: int, spare: Newborn | None) -> None:
         os.write(taken, (shim.kind(box).encode() if box else b"") or NO_CONTAINER)
     os.close(taken)
     stdio = streams(request, fds)
-    clients = [Client(*pair) for pair in zip(fds[sum(request["stdio"]) :], request["clients"], strict=True)]
     try:
+        clients = [Client(*pair) for pair in zip(fds[sum(request["stdio"]) :], request["clients"], strict=True)]
         if request["do"] == "start":
             monitor_of(request["box"])(request["box"], stdio, clients, partial(last_answer, client), spare).run()
             return
