@@ -1,4 +1,4 @@
-"""`--mount`, `--tmpfs`, `--device`, `--security-opt`: options of `run` whose values have a grammar of their own."""
+"""`--mount`, `--device`, `--cap-add`, `--security-opt`: options of `run` whose values have a grammar of their own."""
 
 from __future__ import annotations
 
@@ -122,6 +122,16 @@ def devices(text: str) -> list[dict[str, str]]:
         else [(source, posixpath.normpath(inside))]
     )
     return [{"PathOnHost": there, "PathInContainer": here, "CgroupPermissions": mode or "rwm"} for there, here in pairs]
+
+
+def capabilities(names: list[str]) -> list[str]:
+    """`--cap-add` or `--cap-drop`, as docker's command line sends them: whole names, each once, in order.
+
+    >>> capabilities(["sys_time", "CAP_CHOWN", "SYS_TIME", "all"])
+    ['ALL', 'CAP_CHOWN', 'CAP_SYS_TIME']
+    """
+    capitals = map(str.upper, names)
+    return sorted({name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}" for name in capitals})
 
 
 def security_option(text: str) -> str:

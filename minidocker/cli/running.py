@@ -14,7 +14,7 @@ from typing import Any
 
 from minidocker.cli import attached, limiting, surroundings
 from minidocker.cli.flags import Call, Exit, command
-from minidocker.cli.mounting import devices, is_size, mount, security_option
+from minidocker.cli.mounting import capabilities, devices, is_size, mount, security_option
 from minidocker.container import Container
 from minidocker.container import logs as records
 from minidocker.dockerfile.values import duration
@@ -188,8 +188,8 @@ def new_container(call: Call) -> Container:
         "domainname": call.domainname or None,
         "labels": labels(call.label_file, call.label) or None,
         "network_mode": call.network or None,
-        "cap_add": call.cap_add,
-        "cap_drop": call.cap_drop,
+        "cap_add": capabilities(call.cap_add),
+        "cap_drop": capabilities(call.cap_drop),
         "device_requests": [{"Count": -1, "Capabilities": [["gpu"]]}] if call.gpus else None,
         "devices": [device for text in call.device for device in devices(text)],
         "mounts": list(map(mount, call.mount)),

@@ -117,7 +117,7 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given:
     if box["cgroup"]["mounts"] and share.get("cgroup") == "host":  # nobody can mount the host's here: show them
         bind("/sys/fs/cgroup", target_of(root, "/sys/fs/cgroup"), read_only=True)
     elif box["cgroup"]["mounts"]:
-        mount_cgroups(root, box["cgroup"]["mounts"])
+        mount_cgroups(root, box["cgroup"]["mounts"], writable=box["security"]["privileged"])
     for wanted, source in sorted(mounts, key=lambda pair: pair[0]["target"].count("/")):
         attach(root, source, wanted)
     os.umask(0o022)
@@ -223,22 +223,24 @@ def mount_kernel(root: int, network: str, processes: int | None, writable: bool 
         return
 
 
-def mount_cgroups(root: int, hierarchies: Mapping[str, list[str]]) -> None:
+def mount_cgroups(root: int, hierarchies: Mapping[str, list[str]], writable: bool = False) -> None:
     """Mount the container's own cgroup, and only that, read-only on /sys/fs/cgroup: as one file system in version 2
     (the hierarchy named ""), else one for each hierarchy, where the names of its controllers lead to it.
     """
+    flags = SAFE | (0 if writable else linux.MS_RDONLY)
     if "" in hierarchies:
-        return mount_on(root, "/sys/fs/cgroup", "cgroup2", SAFE | linux.MS_RDONLY)
+        return mount_on(root, "/sys/fs/cgroup", "cgroup2", flags)
     mount_on(root, "/sys/fs/cgroup", "tmpfs", SAFE, "mode=755")
     folder = linux.open_inside(root, "/sys/fs/cgroup", os.O_RDONLY | os.O_DIRECTORY)
     os.fchdir(folder)
     for name, controllers in hierarchies.items():
         os.mkdir(name)
-        linux.mount("cgroup", name, "cgroup", SAFE | linux.MS_RDONLY, ",".join(controllers))
+        linux.mount("cgroup", name, "cgroup", flags, ",".join(controllers))
         for controller in controllers:
             if controller != name:
                 os.symlink(name, controller)
-    linux.set_read_only(folder, recursive=False)
+    if not writable:
+        linux.set_read_only(folder, recursive=False)
     os.chdir("/")
     return None
 

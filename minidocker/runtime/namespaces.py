@@ -95,6 +95,7 @@ class Namespaces:
 
     def start(self, box: Box, stdio: Stdio = NO_STDIO) -> None:
         """Start the container's program; return once it runs. Raises StartError, with Docker's words and exit code."""
+        self._launcher.wake()  # its Python starts while we find out what to ask it for
         self._launcher.ask({"do": "start", "box": self._prepare(box)}, stdio).close()
 
     def exec(self, box: Box, process: Process, stdio: Stdio = NO_STDIO) -> int:
@@ -579,6 +580,12 @@ class Launcher:
             self._start()
             assert self._socket
             socket.send_fds(self._socket, [b"\0"], [end.fileno()])
+
+    def wake(self) -> None:
+        """Start it where there is none yet."""
+        with self._lock:
+            if not (self._owner == os.getpid() and self._socket):
+                self._start()
 
     def _start(self) -> None:
         self._reap()
