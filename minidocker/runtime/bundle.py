@@ -117,7 +117,8 @@ class BundleMonitor(Monitor):
 
     def create(self, stdio: list[int | None]) -> First:
         """`create`, then `start`."""
-        console = Console(f"{self.path}/console.sock") if self.box["process"]["tty"] else None
+        os.chdir(self.bundle)  # from where the path to the socket is short enough, for both sides
+        console = Console("console.sock") if self.box["process"]["tty"] else None
         more = ["--console-socket", console.path] if console else []
         try:
             self.call("create", "--bundle", self.bundle, "--pid-file", f"{self.bundle}/pid", *more, ID, stdio=stdio)
@@ -127,6 +128,7 @@ class BundleMonitor(Monitor):
         finally:
             if console:
                 console.close()
+            os.chdir("/")
         self.call("start", ID)
         return First(pid, master)
 

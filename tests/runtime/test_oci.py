@@ -266,6 +266,10 @@ def test_a_runtime_for_one_container(house: House, tmp_path: Path) -> None:
         assert name in engine.info()["Runtimes"]
         said = engine.containers.run("minidocker/base", "echo hello", runtime=name, remove=True)
         assert said == b"hello\n"
+        said = engine.containers.run(
+            "minidocker/base", ["sh", "-c", "tty; echo hi"], runtime=name, tty=True, remove=True
+        )
+        assert said == b"/dev/pts/0\r\nhi\r\n"
         container = engine.containers.create("minidocker/base", "sleep 100", runtime=name)
         assert container.attrs["HostConfig"]["Runtime"] == name
         container.start()
