@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,7 +223,7 @@ def test_settings_of_its_own_namespaces(house: House) -> None:
         ("net.../../kernel/panic", {}, "open /proc/sys/net.*: no such file or directory"),
     ],
 )
-def test_settings_of_the_host_are_refused(house: House, name: str, options: dict[str, object], words: str) -> None:
+def test_settings_of_the_host_are_refused(house: House, name: str, options: dict[str, Any], words: str) -> None:
     with pytest.raises(StartError, match=words):
         house.start(house.box("true", sysctls={name: "1"}, **options))
 
