@@ -218,7 +218,9 @@ class Builder:
         if images.makes(name) or (not self.options.pull and images.suits(name, platform)):
             return images.get(name)
         try:
-            return images.fetch(name, platform, self.tell.emit, self.together.stoppable)
+            return images.fetch(
+                name, platform, lambda message: self.tell.emit({"pull": message}), self.together.stoppable
+            )
         except ImageNotFound:
             if not images.find(name):
                 raise

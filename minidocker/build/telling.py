@@ -39,8 +39,10 @@ class Teller:
         self.places: list[float] = []  # of each event in the log, the step
 
     def hear(self, event: Event) -> None:
-        """Keep an event for the log, with its step, whenever it comes; and hand it on."""
-        if step := event.get("step"):
+        """Keep an event for the log, with its step, whenever it comes; and hand it on. How a pull goes is not kept."""
+        if "pull" in event:
+            pass
+        elif step := event.get("step"):
             insort(self.build.steps, step, key=lambda one: one.number)
         else:
             place = int(event.get("id", 0)) or (inf if self.build.steps else 0)
