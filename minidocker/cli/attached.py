@@ -44,7 +44,7 @@ def check_terminal(stdin: bool, tty: bool) -> None:
     """Leave, in Docker's words, where keys are to go to a terminal inside and none is here."""
     if not (stdin and tty) or is_terminal("stdin"):
         return
-    if not is_real("stdin") and "ipykernel" in sys.modules:
+    if type(sys.stdout).__module__.startswith("ipykernel"):
         raise Exit(
             1, "the input device is not a TTY: a cell has none. Use a terminal (JupyterLab: File, New, Terminal)"
         )
