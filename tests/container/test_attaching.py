@@ -90,7 +90,7 @@ class TestAttach:
         stream = container.attach_socket({"stderr": 1, "stream": 1})
         container.start()
         assert stream.read(8) == struct.pack(">BxxxL", 2, 3) and stream.read(3) == b"hi\n" and stream.read(1) == b""
-        assert isinstance(stream._sock, socket.socket)
+        assert isinstance(vars(stream)["_sock"], socket.socket)
 
     def test_what_was_printed_comes_first(self, real: Engine) -> None:
         container = real.containers.run(IMAGE, ["sh", "-c", "echo a; read x; echo b"], stdin_open=True, detach=True)
@@ -131,8 +131,11 @@ class TestAttach:
         )
         with container.connect(stdin=True) as connection:
             container.start()
+            begun = b""
+            while not begun.endswith(b"99\r\n"):
+                begun += connection.recv(100)
             connection.sendall(b"this\n")
-            text = everything(connection, tty=True)
+            text = [(1, begun), *everything(connection, tty=True)]
         assert b"/dev/pts/0\r\nxterm\r\n30 99\r\n" in said(text, 1) and b"got this\r\n" in said(text, 1)
         assert b"136,   0" in said(text, 1)
         assert container.wait()["StatusCode"] == 3
