@@ -513,4 +513,7 @@ def logs(call: Call) -> int:
     container: Container = call.engine.containers.get(call.args[0])
     span = {"tail": call.tail, "since": call.since or None, "until": call.until or None}
     show_log(container, {"stdout", "stderr"}, call.follow, call.timestamps, call.details, **span)
+    with suppress(NotFound):  # one with --rm has gone
+        if lost := container.state().get("LogLost"):
+            print(f"WARNING: {lost} more records were lost: there was no room for them on the disk", file=sys.stderr)
     return 0

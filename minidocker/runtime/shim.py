@@ -268,6 +268,7 @@ class Monitor:
         """Write down that the program ended. Docker counts a container that will restart as running."""
         status = "restarting" if again else "exited"
         out_of_memory = self.state["OOMKilled"] or self.group.oom_kills() > 0
+        self.state["LogLost"] = self.log.lost if self.log else 0  # records for which the disk had no room
         self.write(Status=status, Running=again, Restarting=again, ExitCode=code, OOMKilled=out_of_memory)
         self.tell("die", exitCode=str(code))
 

@@ -309,6 +309,7 @@ class TestRotation:
             container.start()
             assert container.wait(timeout=30)["StatusCode"] == 6
             assert 0 < len(container.logs()) < 400_000
+            assert container.state()["LogLost"] > 0
         finally:
             subprocess.run(["umount", "-l", str(disk)], check=True)
             disk.rmdir()
