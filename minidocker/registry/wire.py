@@ -108,9 +108,9 @@ class Answer:
                 self.received += len(self.raw.read())
         done = self.raw.isclosed()
         self.wire.put_back(self.request, self.connection, reuse and done and not self.raw.will_close)
-        url = urlsplit(self.request.url)
-        server = f"{url.scheme}://{url.netloc.rpartition('@')[2]}"
-        tell(Exchange(self.request.method, server, url.path, self.status, self.sent, self.received, self.request.why))
+        asked = self.request
+        where = self.header("Location")
+        tell(Exchange.of(asked.method, asked.url, self.status, self.sent, self.received, asked.why, where))
 
     def __enter__(self) -> Answer:
         return self
