@@ -3,6 +3,7 @@
     pictures/   pure functions over what the engine tells of itself: state -> Figure (SVG, and its twin in text)
     widgets/    the same pictures with controls; each has a still face for where no kernel runs
     lessons.py  a clean engine of its own, and an empty folder, for one notebook
+    hub.py      a registry for one notebook
     listing.py  the module that a lesson is about, shown in it
     magics.py   a cell that is a Dockerfile; docker's command line in a cell
 
@@ -26,10 +27,14 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.machine": "life_cycle",
     "pictures.signals": "signals",
     "lessons": "lesson on_linux",
+    "hub": "registry",
     "listing": "source",
     "magics": "load_ipython_extension",
     "pictures.door": "door patterns",
     "pictures.ledger": "ledger",
+    "pictures.conversation": "conversation moved",
+    "pictures.labels": "labels",
+    "pictures.platforms": "platform_index",
     "pictures.matrix": "matrix",
     "pictures.scopes": "scopes",
     "pictures.trace": "trace",
@@ -45,6 +50,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.lanes": "lanes",
     "pictures.stages": "stages",
     "widgets.cachelab": "cache_lab",
+    "widgets.registrylab": "registry_lab",
     "widgets.predict": "predict",
     "widgets.tarlab": "tar_lab",
     "widgets.stepper": "stepper",

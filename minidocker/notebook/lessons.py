@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,8 @@ def on_linux(engine: Engine, measure: Callable[[], T], recorded: T) -> T:
 
 
 def _clear(engine: Engine, home: Path) -> None:
+    if hub := sys.modules.get("minidocker.notebook.hub"):  # else no registry can be open
+        hub.close_below(home)
     with contextlib.suppress(DockerException, OSError):
         for container in engine.containers.list(all=True):
             container.remove(force=True)

@@ -62,14 +62,21 @@ _listeners: list[Callable[[Exchange], None]] = []
 
 
 @contextmanager
+def listening(listener: Callable[[Exchange], None]) -> Iterator[None]:
+    """Call `listener` with each exchange of all clients of this process, until the block ends, from whatever thread."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
 def trace() -> Iterator[list[Exchange]]:
     """The exchanges of all clients of this process, from now to the end of the block."""
     conversation: list[Exchange] = []
-    _listeners.append(conversation.append)
-    try:
+    with listening(conversation.append):
         yield conversation
-    finally:
-        _listeners.remove(conversation.append)
 
 
 def tell(exchange: Exchange) -> None:

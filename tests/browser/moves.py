@@ -115,6 +115,21 @@ def cache_lab(lesson: Lesson) -> None:
     assert "ENV MOVED=1" not in lesson.seen(lab)
 
 
+def registry_lab(lesson: Lesson) -> None:
+    """A second version moves only what is new; on a slow wire its requests are drawn while they go."""
+    lab = lesson.output("registry_lab()")
+
+    def button(name: str) -> Locator:
+        return lab.get_by_role("button", name=name, exact=True)
+
+    lesson.timed("push app:1", button("push app:1").click, lab, "1MB of blobs moved")
+    lesson.timed("push app:2", button("push app:2").click, lab, "1MB of layers were there already")
+    lab.get_by_label("a slow wire").check()
+    lesson.timed("pull app:2, its first request", button("pull app:2").click, lab, "GET /v2/")
+    lesson.timed("pull app:2, its last one", lambda: None, lab, "1MB received")
+    lesson.timed("start again", button("start again").click, lab, "nothing has been pushed yet")
+
+
 MOVES = {  # lesson -> what is done in it, in turn
     "00-start-here": [predict],
     "01-layers": [tar_lab],
@@ -123,4 +138,5 @@ MOVES = {  # lesson -> what is done in it, in turn
     "04-containers": [life_lab],
     "06-dockerfile": [stepper],
     "07-build-cache": [cache_lab],
+    "08-registries": [registry_lab],
 }

@@ -7,7 +7,7 @@ name, which `prune` takes), or nothing any more: garbage.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,29 +18,34 @@ from minidocker.garbage import MAX_NOTE, reachable
 from minidocker.image import Image
 from minidocker.manifest import REF_NAME
 from minidocker.notebook.pictures.facts import count
+from minidocker.notebook.pictures.repository import about
 from minidocker.notebook.pictures.svg import Figure, Markup, Spot, bytes_text, group, lines, rect, text, tip
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
+    from minidocker.notebook.pictures.repository import Snapshot
 
 Kind = Literal["manifest", "config", "layer", "blob"]
-Keeper = Literal["name", "cache", "index", "nothing"]
+Keeper = Literal["name", "cache", "index", "digest", "nothing"]
+Told = Callable[[int], str]
 WORDS: dict[Keeper, str] = {
     "name": "",
     "cache": "the build cache has it",
     "index": "prune takes it",
+    "digest": "no tag leads here",
     "nothing": "garbage",
 }
 SUMS: dict[Keeper, str] = {
     "name": "named",
     "cache": "kept by the build cache alone",
     "index": "for prune",
+    "digest": "without a tag",
     "nothing": "garbage",
 }
 NONE, BOX, CACHE = "no name", "container ", "build cache"
 ROOT, MANIFEST, BLOB, TELL = (0, 150), (196, 132), (374, 290), 676  # x and width of the columns
 WIDTH, TOP, HIGH, STEP = 800, 74, 26, 34
-HEADS = ((0, "names"), (196, "manifests"), (374, "configs and layers: each blob once"))
+HEADS = ((0, "names"), (196, "manifests"), (374, "layers: each blob once"))
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,12 @@ class Node:
     size: int
     kept: Keeper
     parents: tuple[str, ...] = ()
+    label: str = ""  # what it is called by, where that is not its digest
+
+    @property
+    def short(self) -> str:
+        """Eight digits."""
+        return (self.label or self.digest)[7:15]
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,22 @@ class Contents:
 def store_graph(engine: Engine, name: str = "store") -> Figure:
     """Draw what an engine's store holds: each blob once, and what keeps it there."""
     return graph_figure(contents(engine), name)
+
+
+def registry_figure(repositories: Sequence[Snapshot]) -> Figure:
+    """Draw what the repositories of a registry hold: tags, images (by their ids, with their configs), layers, once."""
+    names = [(f"{one.name}:{tag}", digest) for one in repositories for tag, digest in one.tags.items()]
+    tagged = {digest for _, digest in names}
+    nodes: dict[str, Node] = {}
+    for image in [image for one in repositories for image in one.images]:
+        above = (image.digest,)
+        kept: Keeper = "name" if image.digest in tagged else "digest"
+        nodes[image.digest] = Node(image.digest, "manifest", "", image.size, kept, above, image.id)
+        for part in image.parts[1:]:
+            parents = (*(nodes[part.digest].parents if part.digest in nodes else ()), image.digest)
+            kept = "name" if tagged & set(parents) else "digest"
+            nodes[part.digest] = Node(part.digest, "layer", part.words, part.size, kept, parents, part.name)
+    return graph_figure(Contents(tuple(sorted(names)), tuple(nodes.values())), "registry", about)
 
 
 def contents(engine: Engine) -> Contents:
@@ -124,22 +151,22 @@ def _kind(path: Path) -> Kind:
     return "manifest" if "layers" in value else "config" if "rootfs" in value else "blob"
 
 
-def graph_figure(found: Contents, name: str = "store") -> Figure:
-    """Draw the contents of a store."""
+def graph_figure(found: Contents, name: str = "store", told: Told = bytes_text) -> Figure:
+    """Draw the contents of a store; `told` puts sizes into words."""
     roots, spots, height = _places(found)
     boxes = [group(_root(name), *spot) for (name, _), spot in roots.items()]
     boxes += [
-        group(_blob(node, MANIFEST[1] if spots[node.digest][0] < BLOB[0] else BLOB[1]), *spots[node.digest])
+        group(_blob(node, MANIFEST[1] if spots[node.digest][0] < BLOB[0] else BLOB[1], told), *spots[node.digest])
         for node in found.nodes
     ]
     images = sum(node.kind == "manifest" and bool(node.parents) for node in found.nodes)
     tags = sum(not name.startswith(BOX) for name, _ in found.names)
-    title = f"{name}: {count(tags, 'name')}, {count(images, 'image')}, {count(len(found.nodes), 'blob')}"
-    sums = [f"{bytes_text(size)} {what}" for kept_by, what in SUMS.items() if (size := found.size(kept_by))]
-    said = f"{bytes_text(sum(node.size for node in found.nodes))} in all" + (
-        ": " + ", ".join(sums) if len(sums) > 1 else ""
-    )
-    heads = [text(x, TOP - 12, words, "md-dim", "md-s") for x, words in HEADS]
+    also = "configs and " if any(node.kind == "config" for node in found.nodes) else ""
+    blobs = count(len(found.nodes), "blob") if also or not images else count(len(found.nodes) - images, "layer")
+    title = f"{name}: {count(tags, 'name')}, {count(images, 'image')}, {blobs}"
+    sums = [f"{told(size)} {what}" for kept_by, what in SUMS.items() if (size := found.size(kept_by))]
+    said = f"{told(sum(node.size for node in found.nodes))} in all" + (": " + ", ".join(sums) if len(sums) > 1 else "")
+    heads = [text(x, TOP - 12, also * (x == BLOB[0]) + words, "md-dim", "md-s") for x, words in HEADS]
     drawn = [
         text(0, 16, title, "md-h"),
         text(0, 34, said, "md-dim", "md-s"),
@@ -147,7 +174,7 @@ def graph_figure(found: Contents, name: str = "store") -> Figure:
         *_edges(found, roots, spots),
         *boxes,
     ]
-    twin = [f"{title}  ({said})", *_twin(found)]
+    twin = [f"{title}  ({said})", *_twin(found, told)]
     return Figure(
         title, f"{said}. " + "; ".join(map(str.strip, twin[1:])), "".join(drawn), WIDTH, height, "\n".join(twin)
     )
@@ -219,26 +246,26 @@ def _root(name: str) -> list[Markup]:
     ]
 
 
-def _blob(node: Node, width: float) -> list[Markup]:
+def _blob(node: Node, width: float, told: Told) -> list[Markup]:
     firm = node.kept == "name"
-    words = f"{node.kind} {node.digest[7:15]} {node.words}".strip() if width == BLOB[1] else node.digest[7:15]
+    words = f"{node.kind} {node.short} {node.words}".strip() if width == BLOB[1] else node.short
     return [
         rect(0, 0, width, HIGH, "md-slab" if node.kind == "layer" and firm else "md-box", "" if firm else "md-dash"),
         text(10, 17, words, "md-c", "" if firm else "md-dim", width=width - 66),
-        text(width - 8, 17, bytes_text(node.size), "md-s", "" if firm else "md-dim", text_anchor="end"),
+        text(width - 8, 17, told(node.size), "md-s", "" if firm else "md-dim", text_anchor="end"),
         text(TELL - BLOB[0], 17, WORDS[node.kept] if width == BLOB[1] else "", "md-s"),
     ]
 
 
-def _twin(found: Contents) -> Iterator[str]:
+def _twin(found: Contents, told: Told) -> Iterator[str]:
     nodes = {node.digest: node for node in found.nodes}
     for node in [nodes[digest] for digest in _images(found)]:
         names = ", ".join(name for name, digest in found.names if digest == node.digest) or NONE
-        yield f"  {names} -> {_words(node)}"
-        yield from (f"      -> {_words(n)}" for n in found.nodes if node.digest in n.parents and n != node)
-    yield from (f"  {_words(node)}" for node in found.nodes if not node.parents)
+        yield f"  {names} -> {_words(node, told)}"
+        yield from (f"      -> {_words(n, told)}" for n in found.nodes if node.digest in n.parents and n != node)
+    yield from (f"  {_words(node, told)}" for node in found.nodes if not node.parents)
 
 
-def _words(node: Node) -> str:
-    told = f"  ({WORDS[node.kept]})" if WORDS[node.kept] else ""
-    return f"{node.kind} {node.digest[7:15]} {node.words}".rstrip() + f"  {bytes_text(node.size)}{told}"
+def _words(node: Node, told: Told) -> str:
+    why = f"  ({WORDS[node.kept]})" if WORDS[node.kept] else ""
+    return f"{node.kind} {node.short} {node.words}".rstrip() + f"  {told(node.size)}{why}"
