@@ -25,6 +25,7 @@ MODULES = {  # exercise -> the module with its TASKS and its transplant()
     "02-images": "images",
     "03-stacking": "stacking",
     "04-containers": "containers",
+    "05-isolation": "isolation",
     "06-dockerfile": "dockerfile",
     "07-build-cache": "buildcache",
 }

@@ -14,6 +14,14 @@ from minidocker.tree import Bytes, Entry
 PLAIN = (str, bytes, int, bool, float, type(None))
 
 
+class Prop:
+    """What a case lends to a function to play with, and what changes with that: each try gets a fresh one."""
+
+    def fresh(self) -> Prop:
+        """One like this, as it was before anybody used it."""
+        raise NotImplementedError
+
+
 def same(got: Any, want: Any) -> bool:
     """Whether `got` is `want`, of the same types all the way down.
 
@@ -35,16 +43,21 @@ def same(got: Any, want: Any) -> bool:
         return all(same(getattr(got, field.name), getattr(want, field.name)) for field in fields(Entry))
     if kind is Bytes:
         return same(got.value, want.value)
+    if issubclass(kind, Prop):
+        return True
     return bool(kind in PLAIN and got == want)
 
 
 def copy(value: Any) -> Any:
-    """A copy of nested dicts, lists and tuples, to find out afterwards whether a function changed its arguments."""
+    """A copy of nested dicts, lists and tuples, to find out afterwards whether a function changed its arguments.
+
+    A prop in them is a fresh one.
+    """
     if type(value) is dict:
         return {key: copy(item) for key, item in value.items()}
     if type(value) in (list, tuple):
         return type(value)(map(copy, value))
-    return value
+    return value.fresh() if isinstance(value, Prop) else value
 
 
 def difference(got: dict[str, Any], want: dict[str, Any]) -> str:
@@ -76,7 +89,7 @@ def describe(value: Any) -> str:
     if kind in (list, tuple):
         opening, closing = "[]" if kind is list else "()"
         return opening + ", ".join(map(describe, value)) + closing
-    return repr(value)[:160] if kind in PLAIN else f"a {kind.__name__}"
+    return repr(value)[:160] if kind in PLAIN or issubclass(kind, Prop) else f"a {kind.__name__}"
 
 
 def _meta(entry: Entry) -> str:

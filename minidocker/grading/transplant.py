@@ -7,6 +7,7 @@ these places, puts another function there for as long as a `with` lasts, and res
 from __future__ import annotations
 
 import contextlib
+import mmap
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -43,7 +44,7 @@ def replaced(functions: Functions, namespace: MutableMapping[str, Any] | None = 
                     place[name] = by_identity[id(value)]
         for old, new in functions.items():
             if found := _class_of(old):
-                undo.callback(setattr, found, old.__name__, old)
+                undo.callback(setattr, found, old.__name__, vars(found)[old.__name__])
                 setattr(found, old.__name__, new)
         layer._views.clear()  # what the other functions computed must not answer for these, nor theirs for ours
         undo.callback(layer._views.clear)
@@ -57,12 +58,17 @@ def _class_of(method: Callable[..., Any]) -> type | None:
 
 
 class Counted:
-    """A function that counts how often it is called."""
+    """A function that counts how often it is called, also by processes that are forked meanwhile."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function, self.calls = function, 0
+        self.function, self._count = function, memoryview(mmap.mmap(-1, 8)).cast("Q")  # memory that forks share
+
+    @property
+    def calls(self) -> int:
+        """How often."""
+        return int(self._count[0])
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it."""
-        self.calls += 1
+        self._count[0] += 1
         return self.function(*arguments)

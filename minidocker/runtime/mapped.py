@@ -64,10 +64,16 @@ def _numbers(texts: Iterable[str]) -> bool:
 def inside(which: int, outside: int) -> int:
     """The id inside that one outside stands for: of users (`which` is 0) or groups (1); others are root's."""
     words = [*map(int, ranges().split("/")[which].split())] if ranges() else []
-    for first, start, count in zip(words[::3], words[1::3], words[2::3], strict=True):
-        if start <= outside < start + count:
-            return first + outside - start
-    return 0
+    return translated(outside, list(zip(words[1::3], words[::3], words[2::3], strict=True))) or 0
+
+
+def translated(id: int, rows: Iterable[tuple[int, int, int]]) -> int | None:
+    """The id on the other side, by the rows of a map: first id here, first id there, how many. None where none is.
+
+    >>> translated(7, [(0, 1000, 1), (1, 100000, 65536)]), translated(70000, [(0, 1000, 1)])
+    (100006, None)
+    """
+    return next((there + id - here for here, there, count in rows if here <= id < here + count), None)
 
 
 def call(function: Callable[..., Any], *args: Any, maps: str = "", of: int = 0, pass_fds: tuple[int, ...] = ()) -> Any:
