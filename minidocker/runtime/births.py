@@ -31,7 +31,12 @@ KINDS = {  # of namespaces, as in /proc/<pid>/ns, and the flags of clone(2) for 
     "time": linux.NEWTIME,
 }
 
+FORKNOEXEC = 0x40  # of the flags in proc_pid_stat(5): "forked but didn't exec"
 MAPPERS = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"  # where newuidmap and newgidmap are
+
+
+class Killed(Refusal):
+    """It was killed before it became a program."""
 
 
 class Newborn:
@@ -77,19 +82,30 @@ class Newborn:
         """Wait until it runs its program; return its number. Raises Refusal."""
         try:
             self.master = check_confession(self.orders)
+            if self.was_killed():  # a connection closes then, too
+                raise Killed("unable to start container process: container init was killed (memory limit too low?)")
         except BaseException:
             self.stop()
             raise
         self.orders.close()
         return self.pid
 
+    def was_killed(self) -> bool:
+        """Whether somebody killed it before it became a program."""
+        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        if found is None or found.si_code == os.CLD_EXITED:
+            return False
+        with open(f"/proc/{self.pid}/stat", "rb") as file:
+            return bool(int(file.read().rpartition(b")")[2].split()[6]) & FORKNOEXEC)
+
     def stop(self) -> None:
         """Kill it."""
         self.orders.close()
         os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
+        exit_status(self.pid)
         if self.ahead:
             cgroup.Group(self.ahead).remove()
+        os.waitpid(self.pid, 0)  # only now may its number, which is in the group's name, be another's
 
 
 def bear(box: Mapping[str, Any], become: Callable[[], None], flags: int | None = None) -> int:

@@ -93,7 +93,12 @@ def bear_ahead(network: str, userns: str) -> Newborn | None:
         like = {"userns": userns, "network": network, "rootless": userns == "one", "share": {}}
         spare = shim.bear_first(like | {"security": shim.ORDINARY})
         name = f"{cgroup.HOME}/ahead-{spare.pid}"
-        spare.ahead = name if cgroup.Group(name).enter_ahead(spare.pid) else ""
+        try:
+            spare.ahead = name if cgroup.Group(name).enter_ahead(spare.pid) else ""
+        except Refusal:  # it may be in some of its folders
+            spare.ahead = name
+            spare.stop()
+            return None
         return spare
     return None  # the start itself will say why
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from minidocker.runtime import cgroup, health, inside, linux, terminal, ulimits
 from minidocker.runtime.autoremove import auto_remove
-from minidocker.runtime.births import Newborn, connect, exit_status, namespaces
+from minidocker.runtime.births import Killed, Newborn, connect, exit_status, namespaces
 from minidocker.runtime.checkup import CheckUp
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
@@ -138,8 +138,10 @@ class Monitor:
             newborn = None
         if self.box["share"]:
             return self.one_that_shares(stdio)
-        newborn = newborn or bear_first(self.box)
-        return self.give_orders(newborn, stdio)
+        if newborn:
+            with suppress(Killed):  # while it waited, perhaps
+                return self.give_orders(newborn, stdio)
+        return self.give_orders(bear_first(self.box), stdio)
 
     def one_that_shares(self, stdio: list[int | None]) -> Newborn:
         """`first_process` in namespaces of others. All that is in its mount namespace ends with it, or with us."""
