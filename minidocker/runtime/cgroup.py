@@ -83,8 +83,14 @@ def _hierarchies(mounts: str) -> Iterator[tuple[str, str, str, list[str]]]:
         left, _, right = line.partition(" - ")
         kind, _, options = right.split(" ", 2)
         if kind in ("cgroup", "cgroup2"):
-            root, folder = (text.encode().decode("unicode_escape") for text in left.split(" ")[3:5])
+            root, folder = map(_unescape, left.split(" ")[3:5])
             yield root, folder, kind, options.split(",")
+
+
+def _unescape(text: str) -> str:
+    """A path as mountinfo has it, with `\\040` for a space; without a codec that would have to be read from disk."""
+    first, *rest = text.split("\\")
+    return first + "".join(chr(int(part[:3], 8)) + part[3:] for part in rest)
 
 
 def _down(top: str, to: str) -> Iterator[str]:
@@ -142,14 +148,12 @@ class Group:
                 return
 
     def enter_ahead(self, pid: int) -> bool:
-        """Put a process into it while nobody waits for that, to be renamed later; False where that is not to be."""
+        """Put a process into it while nobody waits for that, to be renamed later; False where that is not to be.
+        Raises Refusal.
+        """
         if any(place.version == 2 for place in self.places.values()) or not self.counters():
             return False
-        try:
-            self.enter(pid)
-        except Refusal:
-            self.remove()
-            return False
+        self.enter(pid)
         return True
 
     def _renamed(self, ahead: str) -> list[str]:

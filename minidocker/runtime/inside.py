@@ -255,7 +255,8 @@ def mount_devices(root: int, terminal_group: str, ipc: str, host: Mapping[str, i
             os.close(os.open(name, os.O_CREAT | os.O_WRONLY, 0o666))
             bind(f"/dev/{name}", os.open(name, os.O_PATH))
     for name, target in LINKS.items():
-        os.symlink(target, name)
+        if name != "core" or exists(root, target):  # as runc
+            os.symlink(target, name)
     for name in ("pts", "mqueue") if ipc == "none" else ("pts", "shm", "mqueue"):
         os.mkdir(name, 0o755)
     quiet = linux.MS_NOSUID | linux.MS_NOEXEC

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import struct
 from errno import EINVAL, ENOSYS, EPERM
 from functools import cache
@@ -64,9 +63,9 @@ def _libc() -> ctypes.CDLL:
 @cache
 def _number(name: str) -> int:
     try:
-        return _NUMBERS[platform.machine()][name]
+        return _NUMBERS[os.uname().machine][name]
     except KeyError:
-        raise OSError(38, f"the number of {name} is not known on {platform.machine()}") from None
+        raise OSError(38, f"the number of {name} is not known on {os.uname().machine}") from None
 
 
 def _check(result: int) -> int:

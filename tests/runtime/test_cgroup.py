@@ -67,6 +67,10 @@ class TestWhere:
         found = discover(mounts, "8:pids:/docker/abc/sub\n", lambda _: True)
         assert found["pids"] == Place(1, f"{tmp_path}/pids", f"{tmp_path}/pids/sub")
 
+    def test_a_path_may_have_spaces_and_letters_of_any_alphabet(self, tmp_path: Path) -> None:
+        mounts = V1.format(1, f"{tmp_path}/é\\040\\134", "pids")
+        assert discover(mounts, "8:pids:/\n", lambda _: True)["pids"].root == f"{tmp_path}/é \\/pids"
+
     def test_what_is_read_only_is_none_of_ours(self, tmp_path: Path) -> None:
         mounts = V1.format(1, tmp_path, "memory") + V1.format(2, tmp_path, "pids")
         found = discover(mounts, "4:memory:/\n8:pids:/\n", lambda folder: "pids" in folder)

@@ -75,7 +75,6 @@ def test_a_machine_that_forbids_it_is_simulated_and_says_what_to_do() -> None:
 import os, sys
 sys.path[:0] = {sys.path!r}
 from minidocker.runtime import births, linux, overlay, probe
-import encodings.unicode_escape
 linux._libc()
 child = linux.clone(linux.NEWUSER)
 if child == 0:
