@@ -196,6 +196,21 @@ def warn(container: Container) -> None:
         print(f"WARNING: {warning}", file=sys.stderr)
 
 
+def restart_policy(call: Call, code: int) -> str | None:
+    """`--restart`; where docker's client itself says what is wrong with it, so do we, with its exit code."""
+    name, colon, count = call.restart.partition(":")
+    why = ""
+    if colon and not name:
+        why = "invalid restart policy format: no policy provided before colon"
+    elif count and not re.fullmatch("[+-]?[0-9]+", count):
+        why = "invalid restart policy format: maximum retry count must be an integer"
+    elif getattr(call, "rm", False) and name not in ("", "no"):
+        why = "conflicting options: cannot specify both --restart and --rm"
+    if why:
+        raise Exit(code, f"minidocker: {why}" if code == 125 else why)
+    return call.restart if "restart" in call.given else None
+
+
 @command(
     f"""
 update [OPTIONS] CONTAINER [CONTAINER...]
@@ -210,7 +225,8 @@ def update(call: Call) -> int:
     """`docker update`."""
     if not call.given:
         raise Exit(1, "you must provide one or more flags when using this command")
-    asked = options(call) | ({"restart_policy": call.restart} if "restart" in call.given else {})
+    policy = restart_policy(call, 1)
+    asked = options(call) | ({} if policy is None else {"restart_policy": policy})
     warnings: list[str] = []
 
     def one(name: str) -> None:

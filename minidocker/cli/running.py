@@ -195,7 +195,7 @@ def new_container(call: Call) -> Container:
         "mounts": list(map(mount, call.mount)),
         "privileged": call.privileged,
         "read_only": call.read_only,
-        "restart_policy": call.restart if "restart" in call.given else None,
+        "restart_policy": limiting.restart_policy(call, 125),
         "auto_remove": call.rm,
         "runtime": call.runtime or None,
         "security_opt": list(map(security_option, call.security_opt)),

@@ -65,6 +65,25 @@ def test_update_wants_something_to_change(bare: Any) -> None:
     assert (done.code, "you must provide one or more flags when using this command" in done.err) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--restart=on-failure:x"], "invalid restart policy format: maximum retry count must be an integer"),
+        (["--restart=:3"], "invalid restart policy format: no policy provided before colon"),
+        (["--restart=always", "--rm"], "conflicting options: cannot specify both --restart and --rm"),
+        (["--no-healthcheck", "--health-cmd=x"], "--no-healthcheck conflicts with --health-* options"),
+        (["--health-interval=-1s"], "--health-interval cannot be negative"),
+    ],
+)
+def test_restart_policies_and_health_checks_that_cannot_be(bare: Any, words: list[str], why: str) -> None:
+    for command in ("run", "create"):
+        done = bare(command, *words, BASE, "true")
+        assert (done.code, done.err.splitlines()[0]) == (125, f"minidocker: {why}")
+    if "invalid" in why:
+        done = bare("update", *words, "x")
+        assert (done.code, done.err.splitlines()[0]) == (1, why)
+
+
 def test_what_is_discarded_is_told(bare: Any) -> None:
     done = bare("run", "--rm", "--pids-limit", "5", BASE, "echo", "hello")
     assert (done.code, done.out) == (0, "hello\n")
