@@ -161,7 +161,7 @@ class TestSpan:
     @pytest.fixture
     def root(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         for second in range(1, 6):
-            monkeypatch.setattr(journal.time, "time_ns", lambda now=second: now * 10**9)
+            monkeypatch.setattr(time, "time_ns", lambda now=second: now * 10**9)
             journal.append(str(tmp_path), "image", "tag", f"sha256:{second}", {"name": f"a:{second}"})
         monkeypatch.undo()
         return tmp_path

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,10 @@ def gone(pid: int) -> bool:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return True
+
+
+def vanished(path: Path) -> bool:
+    return not path.exists()
 
 
 def kill_monitor(container: Container) -> int:
@@ -242,7 +247,7 @@ class TestRemovedByItself:
         for condition in ("not-running", "removed"):
             container = engine.containers.run(IMAGE, ["sh", "-c", "sleep 0.4; exit 4"], detach=True, remove=True)
             assert container.wait(condition=condition, timeout=15)["StatusCode"] == 4
-            until(lambda there=container.path: not there.exists())
+            until(partial(vanished, container.path))
 
     def test_restarted_it_stays(self, engine: Engine) -> None:
         container = engine.containers.run(IMAGE, "sleep 100", detach=True, remove=True)

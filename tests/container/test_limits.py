@@ -449,7 +449,8 @@ class TestUpdate:
         made.remove(force=True)
 
     def show(self, web: Container, *files: str) -> list[str]:
-        return web.exec_run(["cat", *(f"/sys/fs/cgroup/{file}" for file in files)])[1].decode().split()
+        shown: bytes = web.exec_run(["cat", *(f"/sys/fs/cgroup/{file}" for file in files)])[1]
+        return shown.decode().split()
 
     @version_1
     def test_memory_grows_and_shrinks(self, web: Container) -> None:

@@ -47,13 +47,18 @@ def serving(folder: Path, more: str = "") -> Iterator[str]:
     try:
         end = time.monotonic() + 20
         while time.monotonic() < end:
-            with suppress(OSError), socket.create_connection(host.split(":"), 1):
+            with suppress(OSError), socket.create_connection(address(host), 1):
                 break
             time.sleep(0.02)
         yield host
     finally:
         process.kill()
         process.wait()
+
+
+def address(host: str) -> tuple[str, int]:
+    name, _, port = host.partition(":")
+    return name, int(port)
 
 
 @pytest.fixture(scope="module")
@@ -318,7 +323,7 @@ def cutting(host: str, after: int) -> Iterator[str]:
         with suppress(OSError):
             while True:
                 one, _ = listener.accept()
-                other = socket.create_connection(host.split(":"))
+                other = socket.create_connection(address(host))
                 for pair in ((one, other), (other, one)):
                     threading.Thread(target=carry, args=pair, daemon=True).start()
 
@@ -350,6 +355,10 @@ def test_a_layer_is_sent_in_chunks_of_what_the_registry_asks_for(
     image = built(engine, "app")
     got: dict[str, bytes] = {"all": b""}
 
+    def begin(here: Any) -> None:
+        got["all"] = b""
+        here.reply(202, Location="/v2/app/up?x=0", OCI_Chunk_Min_Length="70000")
+
     def patch(here: Any) -> None:
         start = int(here.headers["Content-Range"].partition("-")[0])
         assert start == len(got["all"])
@@ -357,8 +366,7 @@ def test_a_layer_is_sent_in_chunks_of_what_the_registry_asks_for(
         here.reply(202, Location="/v2/app/up?x=1", Range=f"0-{len(got['all']) - 1}")
 
     with upset() as server:
-        server.rules["POST", "/v2/app/blobs/uploads/"] = lambda here: (
-            got.update(all=b""), here.reply(202, Location="/v2/app/up?x=0", OCI_Chunk_Min_Length="70000"))  # fmt: skip
+        server.rules["POST", "/v2/app/blobs/uploads/"] = begin
         server.rules["PATCH", "/v2/app/up?x="] = patch
         server.rules["PUT", "/v2/app/up"] = lambda here: here.reply(201)
         server.rules["PUT", "/v2/app/manifests/1"] = lambda here: here.reply(201)

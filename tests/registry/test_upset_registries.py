@@ -10,6 +10,7 @@ import json
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +82,14 @@ def show(server: Upset, plain: bytes, manifest: Any = None, diff_id: str = "", l
         (f"/blobs/{digest(layer)}", layer, "application/octet-stream"),
     ):
         for method in ("GET", "HEAD"):
-            server.rules[method, part] = lambda here, body=body, what=what: here.reply(
-                200,
-                body,
-                Content_Type=what,
-                **({"Docker_Content_Digest": digest(body)} if "manif" in here.path else {}),
-            )
+            server.rules[method, part] = partial(_show, body, what)
     return Shown(server, data, config, layer)
+
+
+def _show(body: bytes, what: str, here: Any) -> None:
+    here.reply(
+        200, body, Content_Type=what, **({"Docker_Content_Digest": digest(body)} if "manif" in here.path else {})
+    )
 
 
 @pytest.fixture
@@ -393,7 +395,12 @@ def test_a_token_that_is_no_longer_good_is_fetched_anew(engine: Engine, shown: S
 
 def test_an_identity_token_is_posted(engine: Engine, shown: Shown, elsewhere: Upset) -> None:
     asked: list[bytes] = []
-    elsewhere.rules["POST", "/token"] = lambda here: (asked.append(here.body), here.reply(200, b'{"access_token":"a"}'))
+
+    def token(here: Any) -> None:
+        asked.append(here.body)
+        here.reply(200, b'{"access_token":"a"}')
+
+    elsewhere.rules["POST", "/token"] = token
     guard(shown, "Bearer a", f'Bearer realm="http://{elsewhere.host}/token",service="reg"')
     engine.images.pull(shown.name, auth_config={"identitytoken": "i-d"})
     assert b"grant_type=refresh_token&refresh_token=i-d" in asked[0]
