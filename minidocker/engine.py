@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from minidocker.events import Events
     from minidocker.registry.data import RegistryData
     from minidocker.registry.service import Registries
+    from minidocker.volume import Volumes
 
 API_VERSION = "1.41"
 
@@ -66,6 +67,11 @@ class Engine(Drawn):
         if name not in self._others:
             self._others[name] = choose_runtime(name, self.root)
         return self._others[name]
+
+    @property
+    def volumes(self) -> Volumes:
+        """The volumes: what outlives containers."""
+        return self.containers.volumes
 
     def version(self) -> dict[str, Any]:
         """What `docker version` prints of the server."""
@@ -122,7 +128,7 @@ class Engine(Drawn):
             "LayersSize": self.images.disk_usage(),
             "Images": [self.images.summary(image) for image in self.images.list()],
             "Containers": [container.summary(size=True) for container in containers],
-            "Volumes": [],
+            "Volumes": [volume.attrs | {"UsageData": volume.usage()} for volume in self.volumes.list()],
             "BuildCache": (cache := usage(self.store)),
             "BuilderSize": sum(record["Size"] for record in cache),
         }

@@ -12,8 +12,6 @@ What it holds is no part of any image, nor of a step's key: a build must come ou
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 from minidocker.content import FileLock, read_json, temp_path, write_json
 from minidocker.times import now
+from minidocker.volume.local import delete, size_of
 
 TYPE = "exec.cachemount"
 POLL = 0.05  # seconds between two looks whether a cache that somebody has alone is free
@@ -83,21 +82,9 @@ def usage(root: Path) -> list[dict[str, Any]]:
             if free := own.acquire(blocking=False):
                 own.release()
             about = {"ID": path.name, "Parent": "", "Type": TYPE, "Description": info["Description"]}
-            about |= {"InUse": not free, "Shared": False, "Size": _size(path)}
+            about |= {"InUse": not free, "Shared": False, "Size": size_of([path / "data", path / "upper"])}
             found.append(about | {name: info[name] for name in ("CreatedAt", "LastUsedAt", "UsageCount")})
     return found
-
-
-def _size(path: Path) -> int:
-    """Bytes of all files, each counted once."""
-    seen: dict[tuple[int, int], int] = {}
-    for name in ("data", "upper"):
-        for above, _, files in os.walk(path / name):
-            for each in files:
-                with contextlib.suppress(OSError):
-                    info = os.lstat(Path(above, each))
-                    seen[info.st_dev, info.st_ino] = info.st_size
-    return sum(seen.values())
 
 
 def prune(root: Path, keep: Callable[[Mapping[str, Any]], bool] = lambda record: False) -> dict[str, int]:  # noqa: ARG005
@@ -121,15 +108,5 @@ def _removed(root: Path, path: Path) -> bool:
             path.rename(away)
         except FileNotFoundError:
             return False
-    _delete(away)
+    delete(away)
     return True
-
-
-def _delete(path: Path) -> None:
-    """Delete a tree, whatever the modes in it say."""
-    try:
-        shutil.rmtree(path)
-    except (OSError, RecursionError):
-        from minidocker.runtime.discarding import discard
-
-        discard(path)

@@ -33,6 +33,7 @@ MODULES = {
     "running": ("run", "create", "exec", "logs", "attach"),
     "copying": ("cp", "diff", "commit", "export", "container prune"),
     "inspecting": ("inspect", "image inspect", "container inspect"),
+    "volumes": tuple(f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")),
     "system": ("info", "system df", "system prune"),
     "events": ("events",),
     "pulling": ("pull", "push", "login", "logout", "search"),
@@ -67,6 +68,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Serve images as a registry",
         {name: f"registry {name}" for name in ("serve", "garbage-collect", "htpasswd")},
     ),
+    "volume": (
+        "Manage volumes",
+        {name: f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")}
+        | {"list": "volume ls", "remove": "volume rm"},
+    ),
     "system": (
         "Manage minidocker",
         {"fsck": "system fsck", "df": "system df", "prune": "system prune", "info": "info", "events": "events"},
@@ -91,7 +97,6 @@ COMMON = (
 LATER = {
     "annotate create": "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",
     "network port": "networks are not here yet; a container has none, or with `--network host` the host's",
-    "volume plugin": "volumes are not here yet; `run -v /path/on/host:/path/inside` shares a folder",
     "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
     "checkpoint": "it is only supported on a Docker daemon with experimental features enabled",
     "swarm service stack node config secret stats update context trust": (

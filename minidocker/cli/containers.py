@@ -40,7 +40,7 @@ List containers
 
   -a, --all             Show all containers (default shows just running)
   -f, --filter filter   Filter output: name=TEXT, id=ID, status=STATUS, exited=CODE, label=KEY[=VALUE],
-                        ancestor=IMAGE, before=CONTAINER, since=CONTAINER
+                        ancestor=IMAGE, volume=NAME or PATH, before=CONTAINER, since=CONTAINER
       --format string   Format output with a Go template; "table TEMPLATE" with column headers, "json" as JSON
   -n, --last int        Show n last created containers (includes all states) (default -1)
   -l, --latest          Show the latest created container (includes all states)
@@ -67,7 +67,7 @@ def container_row(container: Container, names: dict[str, str], full: bool = Fals
         or image == known["ImageID"]
     ):
         image = known["ImageID"][7:19]
-    mounts = [mount["Source"] for mount in known["Mounts"]]
+    mounts = [mount.get("Name") or mount["Source"] for mount in known["Mounts"]]
 
     def sizes() -> str:
         own = container.changes().size
@@ -87,7 +87,7 @@ def container_row(container: Container, names: dict[str, str], full: bool = Fals
         "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
         "Label": lambda key: labels.get(key, ""),
         "Mounts": ",".join(mounts if full else [ellipsis(mount, 15) for mount in mounts]),
-        "LocalVolumes": "0",
+        "LocalVolumes": str(sum(mount.get("Driver") == "local" for mount in known["Mounts"])),
         "Networks": ",".join(known["NetworkSettings"]["Networks"]),
         "Platform": "linux",
     }
@@ -231,13 +231,15 @@ rm [OPTIONS] CONTAINER [CONTAINER...]
 Remove one or more containers
 
   -f, --force     Force the removal of a running container (uses SIGKILL)
-  -v, --volumes   Remove anonymous volumes associated with the container (there are none yet)
+  -v, --volumes   Remove anonymous volumes associated with the container
 """,
     refused={"there are no links": "l/link"},
 )
 def rm(call: Call) -> int:
     """`docker rm`."""
-    return each(call.args, lambda name: call.engine.containers.get(name).remove(force=call.force), at_once=MANY)
+    return each(
+        call.args, lambda name: call.engine.containers.get(name).remove(call.volumes, force=call.force), at_once=MANY
+    )
 
 
 @command("""

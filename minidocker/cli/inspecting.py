@@ -21,13 +21,14 @@ Return low-level information on Docker objects
 
   -f, --format string   Format output with a Go template, or "json" as JSON on one line
   -s, --size            Display total file sizes if the type is container
-      --type string     Only inspect objects of the given type: container or image
+      --type string     Only inspect objects of the given type: container, image or volume
 """)
 def inspect(call: Call) -> int:
-    """`docker inspect`: containers before images."""
+    """`docker inspect`: containers before images before volumes."""
     looks: dict[str, Look] = {"container": _container(call), "image": _image(call)}
+    looks["volume"] = lambda name: dict(call.engine.volumes.get(name).attrs)
     if call.type and call.type not in looks:
-        raise Exit(1, f'"{call.type}" is not a valid value for --type: there are containers and images here')
+        raise Exit(1, f'"{call.type}" is not a valid value for --type: there are containers, images and volumes here')
     return show(call, [looks[call.type]] if call.type else [*looks.values()])
 
 

@@ -29,12 +29,13 @@ KEYS = {  # of `--mount` -> what it is called in the API, under the options of i
     "volume-subpath": "Subpath",
     "volume-nocopy": "NoCopy",
     "volume-label": "Labels",
-    "volume-driver": "DriverConfig",
-    "volume-opt": "DriverConfig",
+    "volume-driver": "Name",
+    "volume-opt": "Options",
     "image-subpath": "Subpath",
     "tmpfs-size": "SizeBytes",
     "tmpfs-mode": "Mode",
 }
+PAIRS = ("volume-label", "volume-driver", "volume-opt")  # these are parts of something of theirs
 BARE = ("readonly", "ro", "volume-nocopy", "bind-nonrecursive")  # without a value they are true
 TRUTH = {"true": True, "1": True, "t": True, "false": False, "0": False, "f": False}
 
@@ -55,16 +56,33 @@ def mount(text: str) -> dict[str, Any]:
         if key not in KEYS:
             raise ValueError(f"unexpected key '{key}' in '{field}'")
         kind = key.partition("-")[0] if "-" in key else ""
-        (options.setdefault(kind, {}) if kind else found)[KEYS[key]] = _value(key, value if equals else "true")
+        into = options.setdefault(kind, {"DriverConfig": {}} if kind == "volume" else {}) if kind else found
+        if key in PAIRS:
+            _add_pair(into, key, value)
+        else:
+            into[KEYS[key]] = _value(key, value if equals else "true")
     if not found.get("Target"):
         raise ValueError("target is required")
     for kind, given in options.items():
         if kind != found["Type"]:
             raise ValueError(f"cannot mix '{kind}-*' options with mount type '{found['Type']}'")
         found[f"{kind.capitalize()}Options"] = _bind_options(given) if kind == "bind" else given
+        if kind == "volume":
+            given["DriverConfig"] = given.pop("DriverConfig")  # the last one, as in Docker
     if found["Type"] == "bind" and found.get("Source", "").startswith("."):
         found["Source"] = str(Path(found["Source"]).absolute())
     return found
+
+
+def _add_pair(options: dict[str, Any], key: str, text: str) -> None:
+    """`volume-label=a=b` and what makes up the driver: its name, and options for it."""
+    name, _, value = text.partition("=")
+    if key == "volume-driver":
+        options["DriverConfig"]["Name"] = text
+    elif key == "volume-label":
+        options.setdefault("Labels", {})[name] = value
+    else:
+        options["DriverConfig"].setdefault("Options", {})[name] = value
 
 
 def _value(key: str, text: str) -> Any:

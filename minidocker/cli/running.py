@@ -56,7 +56,7 @@ _CREATION = (
       --log-driver string    Logging driver for the container: json-file or none
       --log-opt list         Log driver options
       --gpus string          GPU devices to add to the container ('all' to pass all GPUs)
-      --mount list           Attach a filesystem mount to the container (type=bind or tmpfs)
+      --mount list           Attach a filesystem mount to the container (type=volume, bind or tmpfs)
       --name string          Assign a name to the container
       --network string       Connect a container to a network: none (default), host or container:NAME
       --no-healthcheck       Disable any container-specified HEALTHCHECK
@@ -78,7 +78,9 @@ _CREATION = (
   -u, --user string          Username or UID (format: <name|uid>[:<group|gid>])
       --userns string        User namespace to use
       --uts string           UTS namespace to use
-  -v, --volume list          Bind mount a folder: /on/host:/inside[:ro]
+  -v, --volume list          Bind mount a volume, or a folder: name:/inside[:ro], /on/host:/inside[:ro]
+      --volume-driver string  Optional volume driver for the container
+      --volumes-from list    Mount volumes from the specified container(s)
   -w, --workdir string       Working directory inside the container
 """
     + limiting.CREATION
@@ -86,7 +88,6 @@ _CREATION = (
 _REFUSED = {
     "networks are not here yet; `--network host` shares the host's": """
         p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address=""",
-    "volumes are not here yet; -v /on/host:/inside shares a folder": "volume-driver= volumes-from=",
     "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "there is no other program here to tell": "annotation= use-api-socket",
 }
@@ -142,7 +143,7 @@ def run(call: Call) -> int:
         container.start()
     except BaseException:
         if call.rm:
-            container.remove(force=True)
+            container.remove(v=True, force=True)
         raise
     print(container.id)
     return 0
@@ -210,7 +211,9 @@ def new_container(call: Call) -> Container:
         "stop_timeout": call.stop_timeout if "stop-timeout" in call.given else None,
         "tmpfs": call.tmpfs,
         "user": call.user or None,
-        "volumes": call.volume or None,
+        "volumes": list(dict.fromkeys(map(absolute, call.volume))) or None,
+        "volume_driver": call.volume_driver or None,
+        "volumes_from": call.volumes_from or None,
         "working_dir": call.workdir or None,
         **surroundings.options(call),
     }
@@ -222,6 +225,12 @@ def new_container(call: Call) -> Container:
     if cidfile:
         cidfile.write_text(container.id)
     return container
+
+
+def absolute(volume: str) -> str:
+    """A `-v` whose source is a path from here on, as one from the root on."""
+    source, colon, rest = volume.partition(":")
+    return f"{Path(source).absolute()}:{rest}" if colon and source.startswith((".", "~")) else volume
 
 
 def present(call: Call, image: str) -> str:
@@ -315,7 +324,7 @@ def foreground(
     finally:
         if remove and not detached:
             with suppress(NotFound):  # the engine may have been quicker
-                container.remove(force=True)
+                container.remove(v=True, force=True)
 
 
 def start_connected(container: Container, wanted: set[str], keys: bytes) -> bool:

@@ -87,6 +87,8 @@ def df_rows(usage: dict[str, Any]) -> list[Row]:
     used = sum(image["Size"] for image in images if image["Containers"])
     live = [container for container in containers if container["State"] in ("running", "paused", "restarting")]
     idle = _total(containers, "SizeRw") - _total(live, "SizeRw")
+    volumes = usage["Volumes"]
+    linked = [volume for volume in volumes if volume["UsageData"]["RefCount"]]
     busy = [record for record in cache if record.get("InUse")]
     spare = _total(cache, "Size") - _total(busy, "Size")
     return [
@@ -94,9 +96,13 @@ def df_rows(usage: dict[str, Any]) -> list[Row]:
             "Images", images, [i for i in images if i["Containers"]], usage["LayersSize"], usage["LayersSize"] - used
         ),
         _df_row("Containers", containers, live, _total(containers, "SizeRw"), idle),
-        _df_row("Local Volumes", [], [], 0, 0),
+        _df_row("Local Volumes", volumes, linked, _volume_size(volumes), _volume_size(volumes) - _volume_size(linked)),
         {**_df_row("Build Cache", cache, busy, _total(cache, "Size"), 0), "Reclaimable": human_size(spare)},
     ]
+
+
+def _volume_size(volumes: Iterable[dict[str, Any]]) -> int:
+    return sum(volume["UsageData"]["Size"] for volume in volumes)
 
 
 def _total(records: Iterable[dict[str, Any]], key: str) -> int:
@@ -122,6 +128,8 @@ def _verbose(call: Call, usage: dict[str, Any]) -> None:
     from minidocker.cli.containers import container_row
     from minidocker.cli.images import LISTING as IMAGES
     from minidocker.cli.images import image_rows
+    from minidocker.cli.volumes import LISTING as VOLUMES
+    from minidocker.cli.volumes import row as volume_row
 
     users = {image["Id"]: str(image["Containers"]) for image in usage["Images"]}
     rows = [{**row, "Containers": users[image.id]} for image in call.engine.images.list() for row in image_rows(image)]
@@ -134,7 +142,11 @@ def _verbose(call: Call, usage: dict[str, Any]) -> None:
         [container_row(container, {}, size=True) for container in found],
         "table " + "\t".join(f"{{{{.{column}}}}}" for column in columns),
     )
-    print("\nLocal Volumes space usage:\n\nVOLUME NAME   LINKS     SIZE")
+    print("\nLocal Volumes space usage:\n")
+    VOLUMES.show(
+        [volume_row(volume, volume.usage()) for volume in call.engine.volumes.list()],
+        "table {{.Name}}\t{{.Links}}\t{{.Size}}",
+    )
     print(f"\nBuild cache usage: {human_size(_total(usage['BuildCache'], 'Size'))}\n")
     CACHE.show(map(row, usage["BuildCache"]))
 
@@ -147,27 +159,32 @@ Remove unused data
   -a, --all             Remove all unused images not just dangling ones
       --filter filter   Provide filter values (e.g. "label=<key>=<value>")
   -f, --force           Do not prompt for confirmation
-      --volumes         Prune anonymous volumes (there are none yet)
+      --volumes         Prune anonymous volumes
 """)
 def prune(call: Call) -> int:
     """`docker system prune`: stopped containers, unused images, build cache."""
     images = "all images without at least one container associated to them" if call.all else "all dangling images"
     cache = "all build cache" if call.all else "unused build cache"
-    warning = f"WARNING! This will remove:\n  - all stopped containers\n  - {images}\n  - {cache}\n"
+    volumes = "  - all anonymous volumes not used by at least one container\n" if call.volumes else ""
+    warning = f"WARNING! This will remove:\n  - all stopped containers\n{volumes}  - {images}\n  - {cache}\n"
     if not call.force and not confirm(warning):
         return 0
     from minidocker.cli.images import show_gone
+    from minidocker.cli.volumes import pruned
 
     filters = filters_of(call.filter)
+    if call.volumes and "until" in filters:
+        raise Exit(1, 'ERROR: The "until" filter is not supported with "--volumes"')
     containers = call.engine.containers.prune(filters=filters)
     if containers["ContainersDeleted"]:
         print("Deleted Containers:", *containers["ContainersDeleted"], "", sep="\n")
+    freed = pruned(call, filters) if call.volumes else 0
     gone = call.engine.images.prune(filters=filters | {"dangling": [str(not call.all).lower()]})
     if gone["ImagesDeleted"]:
         print("Deleted Images:")
         show_gone(gone["ImagesDeleted"])
         print()
-    freed = containers["SpaceReclaimed"] + gone["SpaceReclaimed"]
+    freed += containers["SpaceReclaimed"] + gone["SpaceReclaimed"]
     until = {name: value for name, value in filters.items() if name == "until"}  # a record has no labels
     freed += call.engine.images.prune_builds(filters=until)["SpaceReclaimed"]
     print(f"Total reclaimed space: {human_size(freed)}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from socket import SocketIO
 from typing import TYPE_CHECKING, Any
 
-from minidocker.container import inspection, life, logs, spec
+from minidocker.container import inspection, life, logs, mountpoints, spec
 from minidocker.container import state as states
 from minidocker.container.attaching import attach_socket, connect, guests, joined, need_attachable, pieces
 from minidocker.container.execution import Command, Environment, ExecResult, Execution, create
@@ -25,7 +25,7 @@ from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Sta
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Mount, Process, Runtime, Stdio, Usage, monitor
+from minidocker.runtime import NO_STDIO, Box, Mount, Process, Runtime, Stdio, Usage, monitor
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
@@ -124,9 +124,9 @@ class Container(Drawn):
             sharing.check(self)
             (self.path / "stopped").unlink(missing_ok=True)
             mounts.check_sources(self.config["HostConfig"])
-            for bind in self.binds():
-                if not Path(bind.source).exists():
-                    Path(bind.source).mkdir(parents=True)
+            for point in self.config["Mounts"]:
+                if point["Type"] == "bind" and not Path(point["Source"]).exists():
+                    Path(point["Source"]).mkdir(parents=True)
             try:
                 logging.check(self.config)
                 with guests(self.path) as clients:
@@ -237,7 +237,9 @@ class Container(Drawn):
         self.reload()
 
     def remove(self, v: bool = False, link: bool = False, force: bool = False) -> None:
-        """Delete it, its writable layer and its logs. Raises Conflict while it runs, unless `force`."""
+        """Delete it, its writable layer and its logs, with `v` its anonymous volumes. Raises Conflict while it runs,
+        unless `force`.
+        """
         spec.refuse("links, asked for by link=" for _ in range(link))
         while True:
             state = self.state() if force else self._led("remove")[0]
@@ -245,7 +247,10 @@ class Container(Drawn):
                 self._end(state)
             with self._deciding():
                 if self._rests():
-                    return self.containers.delete(self)
+                    self.containers.delete(self)
+                    break
+        if v:
+            self.containers.volumes.remove_anonymous(self.config["Mounts"])
 
     def _end(self, state: Mapping[str, Any]) -> None:
         self._by_hand(state)
@@ -552,13 +557,9 @@ class Container(Drawn):
         own = [spec.PATH, f"HOSTNAME={self.hostname()}", *(["TERM=xterm"] if tty else [])]
         return spec.merge_env(own, config.get("Env") or [])
 
-    def binds(self) -> tuple[Bind, ...]:
-        """Its bind mounts, of `--volume`."""
-        return tuple(spec.bind(text) for text in self.config["HostConfig"]["Binds"] or [])
-
     def mounts(self) -> tuple[Mount, ...]:
         """All that is mounted into it."""
-        return (*self.binds(), *mounts.mounts(self.config["HostConfig"]))
+        return mountpoints.boxed(self, self.containers.volumes)
 
     def watching(self) -> contextlib.AbstractContextManager[None]:
         """Hold this for as long as you wait or read the log: a `--rm` container stays until then."""

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from minidocker import journal
-from minidocker.container import spec
+from minidocker.container import mountpoints, spec
 from minidocker.container.container import Container
 from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
@@ -36,6 +36,7 @@ from minidocker.platforms import Platform
 from minidocker.runtime import Runtime, Stdio, monitor
 from minidocker.runtime.policy import policy_of, restarts
 from minidocker.times import NEVER
+from minidocker.volume import Volumes
 
 Found = list[Container]  # `list` itself is a method of Docker's
 
@@ -45,7 +46,7 @@ class Containers:
 
     def __init__(self, store: Store, images: Images, runtime_of: Callable[[str], Runtime]) -> None:
         self.store, self.images, self.runtime_of = store, images, runtime_of
-        self.folder = store.root / "containers"
+        self.folder, self.volumes = store.root / "containers", Volumes(store)
         self._names = self.folder / "names"
         self._names.mkdir(parents=True, exist_ok=True)
 
@@ -78,8 +79,15 @@ class Containers:
                 self.runtime_of(named)  # there is one of that name
             container.warnings = limits.discard(config["HostConfig"], lambda: container.runtime.supports())
             container.throwaway |= throwaway
-            self._enter(container)
+            config["Mounts"] = mountpoints.with_borrowed(config, self.get)
+            with mountpoints.provided(self.volumes, config["Mounts"]):
+                self._enter(container)
         container.image = image
+        try:
+            mountpoints.fill(container, self.volumes)
+        except BaseException:
+            container.remove(v=True)
+            raise
         return container
 
     def _suiting(self, name: str, platform: str) -> Image:
@@ -121,7 +129,7 @@ class Containers:
             container.start(Stdio(attached=not (detach or stream)))
         except BaseException:
             if remove:
-                container.remove(force=True)
+                container.remove(v=True, force=True)
             raise
         if detach:
             return container
@@ -135,7 +143,7 @@ class Containers:
                 self._check(container)
         finally:
             if remove:
-                container.remove(force=True)
+                container.remove(v=True, force=True)
 
     def _finish(self, container: Container, stdout: bool, stderr: bool, remove: bool) -> bytes:
         """All that it printed, when it has ended."""
@@ -146,7 +154,7 @@ class Containers:
                 self._check(container)
         finally:
             if remove:
-                container.remove(force=True)
+                container.remove(v=True, force=True)
         return output
 
     def _check(self, container: Container) -> None:
@@ -313,7 +321,7 @@ class Containers:
             if container.status != "exited" or not lock.acquire(blocking=False):
                 return False
             try:
-                container.remove()
+                container.remove(v=True)
             finally:
                 lock.release()
         except (NotFound, FileNotFoundError):

@@ -47,7 +47,8 @@ def container_filter(containers: Containers, key: str, wanted: list[str]) -> Tes
     if key == "network":
         return lambda c: network_of(c) in wanted
     if key == "volume":
-        return lambda c: any(value in (bind.source, bind.target) for bind in c.binds() for value in wanted)
+        keys = ("Name", "Source", "Destination")
+        return lambda c: any(point.get(key) in wanted for point in c.config["Mounts"] for key in keys)
     if key == "health":
         for value in wanted:
             if value not in HEALTHS:

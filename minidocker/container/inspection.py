@@ -23,9 +23,9 @@ NO_ADDRESS: dict[str, Any] = {
     "MacAddress": "",
 }
 ABSENT = (  # of the API's HostConfig, by what Docker says where there is none: limits and more that are not here yet
-    (None, "DeviceRequests Links Mounts PortBindings VolumesFrom"),
+    (None, "DeviceRequests Links Mounts PortBindings"),
     (0, "CpuCount CpuPercent IOMaximumBandwidth IOMaximumIOps"),
-    ("", "Cgroup ContainerIDFile Isolation VolumeDriver"),
+    ("", "Cgroup ContainerIDFile Isolation"),
     (False, "PublishAllPorts"),
 )
 HOST_CONFIG = {key: value for value, keys in ABSENT for key in keys.split()}
@@ -76,28 +76,8 @@ def network_of(container: Container) -> str:
 
 def mounts(container: Container) -> list[dict[str, Any]]:
     """What is mounted into it, as `docker inspect` lists that: `--tmpfs` is no part of it."""
-    modes = [text.rpartition(":")[2] for text in container.config["HostConfig"]["Binds"] or []]
-    return [
-        {
-            "Type": "bind",
-            "Source": bind.source,
-            "Destination": bind.target,
-            "Mode": "" if mode == bind.target else mode,
-            "RW": not bind.read_only,
-            "Propagation": "rprivate",
-        }
-        for bind, mode in zip(container.binds(), modes, strict=True)
-    ] + [
-        {
-            "Type": mount["Type"],
-            "Source": mount.get("Source") or "",
-            "Destination": mount["Target"],
-            "Mode": "",
-            "RW": not mount.get("ReadOnly"),
-            "Propagation": "rprivate" if mount["Type"] == "bind" else "",
-        }
-        for mount in container.config["HostConfig"].get("Mounts") or []
-    ]
+    keys = ("Type", "Name", "Source", "Destination", "Driver", "Mode", "RW", "Propagation")
+    return [{key: point[key] for key in keys if key in point} for point in container.config["Mounts"]]
 
 
 def summary(container: Container, size: bool = False) -> dict[str, Any]:

@@ -3,14 +3,13 @@
 The result is `config.json`, with the keys of Docker's Engine API (`Config`, `HostConfig`). An option that minidocker
 does not do yet is refused by its name: never ignored.
 
-    >>> bind("/srv/data:/data:ro")
-    Bind(source='/srv/data', target='/data', read_only=True)
+    >>> merge_env(["A=1"], ["B=2"])
+    ['A=1', 'B=2']
 """
 
 from __future__ import annotations
 
 import os
-import posixpath
 import random
 import re
 import shlex
@@ -18,10 +17,10 @@ import socket
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from minidocker.container import mountpoints
 from minidocker.container.options import TOPICS, sharing
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.filters import texts
-from minidocker.runtime import Bind
 from minidocker.times import now
 
 if TYPE_CHECKING:
@@ -31,12 +30,11 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 TAKEN = frozenset(
     "name entrypoint hostname domainname user environment working_dir labels stop_signal stop_timeout "
-    "volumes network network_mode read_only network_disabled use_config_proxy platform".split()
+    "network network_mode read_only network_disabled use_config_proxy platform".split()
 ).union(*(topic.OPTIONS for topic in TOPICS))
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
     "published ports (-p)": "ports publish_all_ports",
     "limits of Windows": "cpu_count cpu_percent",
-    "volumes": "volumes_from volume_driver",
     "networks": "networking_config mac_address links",
     "an init process of your choice": "init_path",
     "Windows containers": "isolation",
@@ -71,7 +69,8 @@ def container_config(image: Image, image_name: str, command: Any, options: Mappi
         "Path": full[0],
         "Args": full[1:],
         "Config": config,
-        "HostConfig": _host_config(given),
+        "HostConfig": (host := _host_config(given)),
+        "Mounts": mountpoints.asked(config, host),
     }
 
 
@@ -110,7 +109,6 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
         "OpenStdin": False,
         "StdinOnce": False,
         "Env": merge_env(base.get("Env") or [], env_list(given.get("environment"))),
-        "Volumes": base.get("Volumes"),
         "WorkingDir": _workdir(given.get("working_dir") or base.get("WorkingDir") or ""),
         "OnBuild": None,
         "Labels": {**(base.get("Labels") or {}), **_labels(given.get("labels"))},
@@ -122,7 +120,6 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
 def _host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     """The API's `HostConfig`: what concerns this machine."""
     return {
-        "Binds": binds(given.get("volumes")) or None,
         "NetworkMode": _network(str(sharing.network_of(given))),
         "ReadonlyRootfs": bool(given.get("read_only")),
         **{key: value for topic in TOPICS for key, value in topic.host_config(given).items()},
@@ -167,41 +164,6 @@ def merge_env(lower: Iterable[str], upper: Iterable[str]) -> list[str]:
     """
     merged = {text.partition("=")[0]: text for text in (*lower, *upper)}
     return [text for text in merged.values() if "=" in text]
-
-
-def binds(volumes: Any) -> list[str]:
-    """`-v` texts of the SDK's `volumes`: a list of them, or `{source: {"bind": target, "mode": "ro"}}`."""
-    if isinstance(volumes, Mapping):
-        volumes = [f"{source}:{to['bind']}:{to.get('mode', 'rw')}" for source, to in volumes.items()]
-    targets = [posixpath.normpath(bind(text).target) for text in texts(volumes)]
-    if double := next((target for target in targets if targets.count(target) > 1), ""):
-        raise InvalidArgument(f"Duplicate mount point: {double}")
-    return texts(volumes)
-
-
-def bind(text: str) -> Bind:
-    """One `-v source:target[:ro]`. Raises InvalidArgument in Docker's words, Unsupported for volumes by name."""
-    drive, rest = (text[:2], text[2:]) if re.match(r"[A-Za-z]:[\\/]", text) else ("", text)
-    parts = rest.split(":")
-    if len(parts) == 1 and parts[0].startswith("/"):
-        raise Unsupported(f"minidocker does not have anonymous volumes ({text}) yet; name a folder: /here:{text}")
-    if len(parts) not in (2, 3) or not all(parts):
-        raise InvalidArgument(f"invalid volume specification: '{text}'")
-    source, target, modes = drive + parts[0], parts[1], set(parts[2].split(",")) if len(parts) == 3 else set()
-    if not modes <= {"ro", "rw", "z", "Z", "rprivate", "private"} or {"ro", "rw"} <= modes:
-        raise InvalidArgument(f"invalid mode: {parts[2]}")
-    if not target.startswith("/"):
-        raise InvalidArgument(
-            f"invalid volume specification: '{text}': invalid mount config for type \"bind\": "
-            f"invalid mount path: '{target}' mount path must be absolute"
-        )
-    if posixpath.normpath(target) == "/":
-        raise InvalidArgument(f"invalid volume specification: '{text}': destination can't be '/'")
-    if not drive and not source.startswith("/"):
-        raise Unsupported(
-            f"minidocker does not have volumes by name ({source!r}) yet; give the absolute path of a folder"
-        )
-    return Bind(source, target, "ro" in modes)
 
 
 def signal_number(name: str | int) -> int:

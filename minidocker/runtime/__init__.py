@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from minidocker.layer import Changeset
 from minidocker.runtime.capabilities import DEFAULT
+from minidocker.tree import Tree
 
 SHM_SIZE = 64 << 20  # of /dev/shm, where nobody says otherwise
 
@@ -61,11 +62,15 @@ class LayerLike(Protocol):
 
 @dataclass(frozen=True)
 class Bind:
-    """A folder or file of the host that shows up at `target` inside."""
+    """A folder or file of the host that shows up at `target` inside; or what lies `inside` it, to which no link leads
+    that would lead out. `owned`: it is a volume's, and nobody's but the containers'.
+    """
 
     source: str
     target: str
     read_only: bool = False
+    inside: str = ""
+    owned: bool = False
 
 
 @dataclass(frozen=True)
@@ -310,6 +315,12 @@ class Runtime(Protocol):
 
     def apply(self, box: Box, changes: Changeset) -> None:
         """Write entries into the container's file system, whether it runs or not."""
+
+    def fill(self, folder: Bind, changes: Changeset) -> None:
+        """Write entries into a volume's folder, as containers are to see them there: with their owners."""
+
+    def listing(self, folder: Bind) -> Tree:
+        """What containers see in a volume's folder."""
 
     def bury(self, box: Box) -> None:
         """See to what is left of a container whose monitor was killed."""

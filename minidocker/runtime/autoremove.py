@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import Any
 
 from minidocker import journal
 from minidocker.runtime import linux
@@ -35,8 +36,20 @@ def auto_remove(path: str) -> None:
         os.close(locks.pop())
         journal.append_of(root, config, "destroy", {})
         discard(gone)
+        if any(point["Type"] == "volume" for point in config.get("Mounts") or ()):
+            remove_volumes(root, config)
     except (BlockingIOError, FileNotFoundError):
         return
     finally:
         for fd in locks:
             os.close(fd)
+
+
+def remove_volumes(root: str, config: dict[str, Any]) -> None:
+    """Remove the anonymous volumes of a container that has just gone."""
+    from pathlib import Path
+
+    from minidocker.content import Store
+    from minidocker.volume import Volumes
+
+    Volumes(Store(Path(root))).remove_anonymous(config["Mounts"])

@@ -299,10 +299,13 @@ def open_source(wanted: Mapping[str, Any], storage: str, servers: Iterator[int])
         write_secret(f"{wanted['source']}/secret", wanted)
     try:
         there = os.open(wanted["source"], os.O_PATH)
-        return linux.open_inside(there, wanted["inside"], os.O_PATH) if wanted["inside"] else there
     except FileNotFoundError:
         text = f'invalid mount config for type "bind": bind source path does not exist: {wanted["source"]}'
-        raise Refusal(text + wanted["inside"]) from None
+        raise Refusal(text) from None
+    try:
+        return linux.open_inside(there, wanted["inside"], os.O_PATH) if wanted["inside"] else there
+    except OSError as error:
+        raise Refusal(f"cannot access path {wanted['source']}/{wanted['inside']}: {reason(error)}") from None
 
 
 def write_secret(path: str, wanted: Mapping[str, Any]) -> None:

@@ -52,6 +52,7 @@ from minidocker.runtime.mounting import describe, describe_device, kept, writabl
 from minidocker.runtime.seccomp import filter_of
 from minidocker.runtime.shim import WAKE
 from minidocker.runtime.state import read_state, state_lock, write_state
+from minidocker.tree import Tree
 
 BOOTSTRAP = """import sys, types
 for name, folder in zip(("minidocker", "minidocker.runtime"), sys.argv[1:]):
@@ -320,6 +321,17 @@ class Namespaces:
             held.shutdown(socket.SHUT_WR)
             answered(held)
         return None
+
+    def fill(self, folder: Bind, changes: Changeset) -> None:
+        """Write entries into a volume's folder, as containers are to see them there: with their owners."""
+        if self._userns[:1].isdecimal():
+            mapped.call(overlay.apply, changes, folder.source)
+        else:
+            overlay.apply(changes, folder.source, rootless=self.rootless)
+
+    def listing(self, folder: Bind) -> Tree:
+        """What containers see in a volume's folder."""
+        return overlay.listing(folder.source, rootless=self.rootless)
 
     def bury(self, box: Box) -> None:
         """See to what is left of a container whose monitor was killed: frozen processes cannot even die."""

@@ -331,6 +331,11 @@ def compare(folder: Path, lower: Tree, *, rootless: bool | None = None) -> Chang
     return diff(lower, Tree(entries | kept))
 
 
+def listing(folder: str, *, rootless: bool | None = None) -> Tree:
+    """All that is in a folder, with the owners that it has inside."""
+    return Tree(_seen(folder, Tree(), rootless)[0])
+
+
 def _seen(root: str, lower: Tree, rootless: bool | None, fuse: bool = False) -> tuple[dict[str, Entry], set[str]]:
     """The entries of an upper directory with the owners that they have inside, and the opaque directories."""
     if not (os.geteuid() if rootless is None else rootless):

@@ -24,7 +24,7 @@ from minidocker import journal
 from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.runtime import NO_STDIO, Box, Client, Process, Stdio, Usage, health, monitor, names
+from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, Usage, health, monitor, names
 from minidocker.runtime.capabilities import DEFAULT
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
@@ -38,10 +38,11 @@ from minidocker.runtime.machine import (
     processes,
     write,
 )
+from minidocker.runtime.mounted import folder_of, listing, pour
 from minidocker.runtime.policy import policy_of, restarts
 from minidocker.runtime.rounds import Rounds
 from minidocker.times import now
-from minidocker.tree import Bytes
+from minidocker.tree import Bytes, Tree
 
 NEVER = "0001-01-01T00:00:00Z"
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
@@ -354,6 +355,14 @@ class Simulated:
             disk.saved = -1
             for path in sorted(mounted):
                 mounts.put(path, here[path])
+
+    def fill(self, folder: Bind, changes: Changeset) -> None:
+        """Write entries into a volume's folder, as containers are to see them there: with their owners."""
+        pour(folder_of(folder), changes)
+
+    def listing(self, folder: Bind) -> Tree:
+        """What containers see in a volume's folder."""
+        return Tree(listing(folder_of(folder)))
 
     def bury(self, box: Box) -> None:
         """Nothing is left of one whose monitor was killed: its processes were part of that."""

@@ -257,7 +257,6 @@ def test_tmpfs_takes_the_options_of_mount(options: str, flags: str, data: str, r
         ({"tmpfs": {"/x": "foo=1"}}, r'invalid tmpfs option \["foo" "1"\]'),
         ({"tmpfs": ["x"]}, "invalid mount path: 'x' mount path must be absolute"),
         ({"tmpfs": ["/"]}, "invalid specification: destination can't be '/'"),
-        ({"tmpfs": ["/x"], "volumes": ["/etc:/x"]}, "Duplicate mount point: /x"),
         ({"mounts": [mount("/x", "/y", "tmpfs")]}, 'type "tmpfs": field Source must not be specified'),
         ({"mounts": [mount("/x", "/nonexistent", "bind")]}, "bind source path does not exist: /nonexistent"),
         ({"mounts": [{"Type": "foo", "Target": "/x"}]}, 'invalid mount config for type "foo": mount type unknown'),
@@ -272,9 +271,7 @@ def test_bad_mounts_are_refused_in_dockers_words(given: dict[str, Any], words: s
         mounts.host_config(given)
 
 
-def test_volumes_by_name_are_refused_by_name() -> None:
-    with pytest.raises(Unsupported, match="'data'"):
-        mounts.host_config({"mounts": [mount("/x", "data")]})
+def test_mounts_that_move_are_refused_by_name() -> None:
     with pytest.raises(Unsupported, match="rshared"):
         mounts.host_config({"mounts": [mount("/x", "/etc", "bind", BindOptions={"Propagation": "rshared"})]})
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from minidocker.container import Container, Containers, spec
+from minidocker.container.options import volumes
 from minidocker.content import Store
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.image import Image
 from minidocker.images import Images
-from minidocker.runtime import Bind
 
 
 @pytest.fixture
@@ -158,7 +158,8 @@ class TestBinds:
         assert made(image, "true", volumes=volumes)["HostConfig"]["Binds"] == binds
 
     def test_on_windows(self) -> None:
-        assert spec.bind(r"C:\srv:/d:ro") == Bind(r"C:\srv", "/d", True)
+        point = volumes.bind(r"C:\srv:/d:ro")
+        assert (point["Type"], point["Source"], point["Destination"], point["RW"]) == ("bind", r"C:\srv", "/d", False)
 
     @pytest.mark.parametrize(
         ("volumes", "message"),
@@ -176,10 +177,11 @@ class TestBinds:
         with pytest.raises(InvalidArgument, match=message):
             made(image, "true", volumes=volumes)
 
-    @pytest.mark.parametrize("volume", ["data:/d", "/d"])
-    def test_volumes_are_not_there_yet(self, image: Image, volume: str) -> None:
-        with pytest.raises(Unsupported, match="volumes"):
-            made(image, "true", volumes=[volume])
+    def test_what_has_no_source_is_a_volume_of_its_own(self, image: Image) -> None:
+        found = made(image, "true", volumes=["data:/d", "/anon"])
+        assert found["HostConfig"]["Binds"] == ["data:/d"]
+        assert found["Config"]["Volumes"] == {"/anon": {}}
+        assert [point["Destination"] for point in found["Mounts"]] == ["/d", "/anon"]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ from minidocker.container.options import (
     runtime,
     sharing,
     terminal,
+    volumes,
 )
 
-TOPICS = (health, limits, logging, privilege, restart, runtime, sharing, naming, process, mounts, devices, terminal)
+_OF_THE_PROGRAM = (health, logging, privilege, restart, runtime, process, terminal)
+_OF_ITS_SURROUNDINGS = (limits, sharing, naming, volumes, mounts, devices)
+TOPICS = (*_OF_THE_PROGRAM, *_OF_ITS_SURROUNDINGS)

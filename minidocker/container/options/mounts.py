@@ -1,19 +1,20 @@
-"""`--mount`, `--tmpfs` and `--shm-size`: file systems in memory, and folders of the host, named part by part.
+"""`--mount`, `--tmpfs` and `--shm-size`: volumes, folders of the host and file systems in memory, named part by part.
 
 The API's `Mounts` are dicts, as the SDK's `docker.types.Mount` makes them; `Tmpfs` is `{"/run": "size=1m,exec"}` with
-the options of mount(8). Volumes by name are not here yet, and are refused by name.
+the options of mount(8).
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from minidocker.container.options.volumes import MOVING, PRIVATE, Point, check_propagation, cleaned
 from minidocker.dockerfile.mounts import in_bytes
 from minidocker.errors import InvalidArgument, Unsupported
-from minidocker.runtime import SHM_SIZE, Bind, Tmpfs
+from minidocker.runtime import SHM_SIZE, Tmpfs
 
 OPTIONS = frozenset({"mounts", "tmpfs", "shm_size"})
 _WORDS = "ro suid dev exec sync dirsync mand atime diratime relatime strictatime".split()
@@ -25,7 +26,6 @@ _FLAGS = (  # a word -> the flag that it sets, or takes away
     | {f"no{word}": (word, False) for word in ("mand", "relatime", "strictatime")}
 )
 _DATA = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol")
-_PRIVATE = ("", "private", "rprivate")
 
 
 def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,16 +34,12 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     >>> host_config({"tmpfs": ["/run:size=1m"]})
     {'ShmSize': 67108864, 'Tmpfs': {'/run': 'size=1m'}}
     """
-    from minidocker.container import spec
-
     memory = _tmpfs(given.get("tmpfs"))
+    for target, text in memory.items():
+        tmpfs(target, text)
     listed = [dict(mount) for mount in given.get("mounts") or []]
-    made = [*(_mount(mount) for mount in listed), *(tmpfs(target, text) for target, text in memory.items())]
-    volumes = {posixpath.normpath(spec.bind(text).target) for text in spec.binds(given.get("volumes"))}
-    named = [posixpath.normpath(mount["Target"]) for mount in listed]
-    for target in (posixpath.normpath(mount.target) for mount in made):
-        if target in volumes or named.count(target) > 1:
-            raise InvalidArgument(f"Duplicate mount point: {target}")
+    for mount in listed:
+        point(mount)
     check_sources({"Mounts": listed})
     found: dict[str, Any] = {"ShmSize": _shm_size(given.get("shm_size"))}
     return found | ({"Mounts": listed} if listed else {}) | ({"Tmpfs": memory} if memory else {})
@@ -52,15 +48,6 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
 def boxed(config: Mapping[str, Any]) -> dict[str, Any]:
     """How large its /dev/shm is; the mounts go together with those of `--volume`."""
     return {"shm_size": config["HostConfig"].get("ShmSize") or SHM_SIZE}
-
-
-def mounts(host: Mapping[str, Any]) -> Iterator[Bind | Tmpfs]:
-    """What `Mounts` and `Tmpfs` of a `HostConfig` mean for a runtime; where both name a target, `Mounts` counts."""
-    listed = [_mount(mount) for mount in host.get("Mounts") or ()]
-    taken = {posixpath.normpath(mount.target) for mount in listed}
-    memory = (tmpfs(target, text) for target, text in (host.get("Tmpfs") or {}).items())
-    yield from (mount for mount in memory if posixpath.normpath(mount.target) not in taken)
-    yield from listed
 
 
 def tmpfs(target: str, options: str, read_only: bool = False) -> Tmpfs:
@@ -85,17 +72,15 @@ def tmpfs(target: str, options: str, read_only: bool = False) -> Tmpfs:
     return Tmpfs(target, flags["ro"], 0, ",".join(f"{key}={value}" for key, value in data.items()), tuple(on))
 
 
-def _mount(mount: Mapping[str, Any]) -> Bind | Tmpfs:
-    """One of `Mounts`. Raises InvalidArgument in Docker's words."""
+def point(mount: Mapping[str, Any]) -> Point:
+    """One of `Mounts`. Raises InvalidArgument in Docker's words, Unsupported."""
     kind, target = mount.get("Type") or "", str(mount.get("Target") or "")
     source, read_only = str(mount.get("Source") or ""), bool(mount.get("ReadOnly"))
 
     def invalid(why: str) -> InvalidArgument:
         return InvalidArgument(f'invalid mount config for type "{kind}": {why}')
 
-    if kind == "volume":
-        raise Unsupported(f"minidocker does not have volumes ({source or 'an anonymous one'!r}) yet: use type bind")
-    if kind not in ("bind", "tmpfs"):
+    if kind not in ("bind", "tmpfs", "volume"):
         raise invalid("mount type unknown")
     if not target:
         raise invalid("field Target must not be empty")
@@ -103,23 +88,47 @@ def _mount(mount: Mapping[str, Any]) -> Bind | Tmpfs:
         _check_target(target)
     except InvalidArgument as error:
         raise invalid(str(error)) from None
-    if mount.get("VolumeOptions"):
-        raise invalid("field VolumeOptions must not be specified")
+    for other in ("bind", "tmpfs", "volume"):
+        if other != kind and mount.get(f"{other.capitalize()}Options"):
+            raise invalid(f"field {other.capitalize()}Options must not be specified")
+    found = {"Type": kind, "Destination": cleaned(target), "Mode": "", "RW": not read_only, "Propagation": ""}
+    options = mount.get(f"{kind.capitalize()}Options") or {}
     if kind == "tmpfs":
         if source:
             raise invalid("field Source must not be specified")
-        if mount.get("BindOptions"):
-            raise invalid("field BindOptions must not be specified")
-        asked = mount.get("TmpfsOptions") or {}
-        return tmpfs(target, _sized(asked, invalid), read_only)
-    if mount.get("TmpfsOptions"):
-        raise invalid("field TmpfsOptions must not be specified")
+        text = _sized(options, invalid)
+        tmpfs(target, text, read_only)
+        return found | {"Source": "", "Spec": {"Memory": text}}
+    if kind == "volume":
+        return found | {"Name": source, "Mode": "z", "Spec": _volume(options, source, read_only, invalid)}
     if not source:
         raise invalid("field Source must not be empty")
-    _check_bind(mount.get("BindOptions") or {}, invalid)
+    _check_bind(options, invalid)
     if not (source.startswith("/") or Path(source).is_absolute()):
         raise invalid(f"invalid mount path: '{source}' mount path must be absolute")
-    return Bind(source, target, read_only)
+    return found | {"Source": source, "Propagation": str(options.get("Propagation") or "rprivate")}
+
+
+def _volume(asked: Mapping[str, Any], source: str, read_only: bool, invalid: Any) -> dict[str, Any]:
+    """What is asked of a volume: its driver, labels, and which part of it."""
+    subpath, driver = str(asked.get("Subpath") or ""), asked.get("DriverConfig") or {}
+    if not source and read_only:
+        raise invalid("must not set ReadOnly mode when using anonymous volumes")
+    if not source and subpath:
+        raise invalid("must not set Subpath when using anonymous volumes")
+    if subpath.startswith("/") or _leads_out(subpath):
+        raise invalid("subpath must be a relative path within the volume")
+    return {
+        "NoCopy": bool(asked.get("NoCopy")),
+        "Labels": dict(asked.get("Labels") or {}),
+        "Driver": str(driver.get("Name") or ""),
+        "Options": dict(driver.get("Options") or {}),
+        "Subpath": subpath,
+    }
+
+
+def _leads_out(path: str) -> bool:
+    return posixpath.normpath(path).split("/")[0] == ".."
 
 
 def _sized(asked: Mapping[str, Any], invalid: Any) -> str:
@@ -132,11 +141,9 @@ def _sized(asked: Mapping[str, Any], invalid: Any) -> str:
 
 def _check_bind(asked: Mapping[str, Any], invalid: Any) -> None:
     propagation = str(asked.get("Propagation") or "")
-    if propagation not in (*_PRIVATE, "shared", "rshared", "slave", "rslave"):
+    if propagation not in ("", *PRIVATE, *MOVING):
         raise invalid(f"invalid propagation mode: {propagation}")
-    if propagation not in _PRIVATE:
-        text = "what is mounted later on one side is never seen on the other; leave it out"
-        raise Unsupported(f"minidocker does not have the propagation {propagation!r}: {text}")
+    check_propagation(propagation)
     for option in ("NonRecursive", "ReadOnlyNonRecursive", "CreateMountpoint"):
         if asked.get(option):
             raise Unsupported(f"minidocker does not have the option {option} of bind mounts: leave it out")
