@@ -258,6 +258,15 @@ class Store:
         Raises NotFound, CorruptBlob, and LayerError where the tar is no valid layer.
         """
         tar = self.layer_tar(descriptor, diff_id)
+        try:
+            return self._changes(diff_id, tar)
+        except CorruptBlob:
+            if descriptor.digest == diff_id:
+                raise
+            tar.unlink(missing_ok=True)  # what was unpacked from the blob, and cut short by a power cut
+            return self._changes(diff_id, self.layer_tar(descriptor, diff_id))
+
+    def _changes(self, diff_id: str, tar: Path) -> Changeset:
         seal = _seal(tar)
         known = self._layers.get(diff_id)
         if known is None or known[0] != seal:
@@ -278,7 +287,7 @@ class Store:
             with BlobWriter(self, LAYER) as writer:
                 for chunk in decompress(self.open(descriptor.digest)):
                     writer.write(chunk)
-                writer.commit(diff_id, plain)
+                writer.commit(diff_id, plain, sync=False)
         return plain
 
     def admit(self, diff_id: str, tar: Path) -> None:
@@ -338,14 +347,18 @@ class BlobWriter:
         except OSError as error:
             raise unwritable(self.store.root, error) from error
 
-    def commit(self, digest: str | None = None, path: Path | None = None) -> Descriptor:
-        """Make the blob visible, after checking that it is the one that `digest` promised."""
+    def commit(self, digest: str | None = None, path: Path | None = None, sync: bool = True) -> Descriptor:
+        """Make the blob visible, after checking that it is the one that `digest` promised.
+
+        Without `sync` it may be gone after a power cut: for what can be made again.
+        """
         found = f"sha256:{self._sha.hexdigest()}"
         if digest not in (None, found):
             raise CorruptBlob(f"expected {digest}, but the content's digest is {found}")
         try:
             self._file.flush()
-            os.fsync(self._file.fileno())
+            if sync:
+                os.fsync(self._file.fileno())
             self._file.close()
             path = path or self.store.path(found)
             self._path.replace(path)

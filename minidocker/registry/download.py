@@ -207,7 +207,7 @@ class Inflater:
                             "$MINIDOCKER_MAX_LAYER sets another limit"
                         )
                 if not self.cancelled:
-                    writer.commit(self.diff_id, self.path)
+                    writer.commit(self.diff_id, self.path, sync=False)
                 return
         except BaseException as error:  # the thread that waits for this one raises it
             self.error = error
