@@ -355,6 +355,10 @@ class ImageCollection(Images):
         lines = (json.dumps(message) + "\r\n" for message in messages)
         return lines if stream else "".join(lines)
 
+    def push_one(self, name: Reference) -> None:
+        """Send an image to the registry of its name. Raises APIError."""
+        self.registries.push(name, all_tags=False)
+
     @cached_property
     def registries(self) -> Registries:
         """All registries, as this engine sees them."""

@@ -22,7 +22,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from minidocker.content import CONFIG, LAYER, Store, parse_json, read_json, write_json
-from minidocker.errors import Conflict, ImageNotFound, InvalidArgument, NullResource
+from minidocker.errors import Conflict, ImageNotFound, InvalidArgument, NullResource, Unsupported
 from minidocker.filters import has_label, is_true, texts
 from minidocker.garbage import collect, disk_usage
 from minidocker.image import Image, Layer
@@ -99,6 +99,10 @@ class Images:
             f"No such image: {full}: nothing is pulled here: load it, or use this course's own bases, minidocker/base "
             "and minidocker/python"
         )
+
+    def push_one(self, name: Reference) -> None:
+        """Send an image to the registry of its name: a plain store cannot. Raises Unsupported."""
+        raise Unsupported(f"{name} cannot be pushed: this store knows no registries")
 
     def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> Found:
         """All images, newest first; `name` is a repository; `filters`: dangling, label, reference, before, since."""

@@ -21,7 +21,7 @@ from minidocker.build.cacheto import ELSEWHERE, INLINE, NOWHERE, TYPE
 from minidocker.build.specs import fields, pairs
 from minidocker.compression import decompress
 from minidocker.content import LAYER, MAX_JSON, Descriptor, check_digest, parse_json
-from minidocker.errors import APIError, ImageNotFound, InvalidArgument, Unsupported
+from minidocker.errors import APIError, InvalidArgument, Unsupported
 from minidocker.image import Layer
 from minidocker.layout import blob_name, entries_of, name_of, read_file
 from minidocker.manifest import LAYER_TYPE
@@ -130,9 +130,7 @@ def _local(src: str, tag: str, digest: str) -> CacheSource:
 
 def _inline(images: Images, name: str) -> CacheSource:
     """The records that are in an image of this engine."""
-    if not images.find(name):
-        raise ImageNotFound(f"No such image: {name} (there is no registry yet to ask)")
-    image = images.get(name)
+    image = images.get(name) if images.find(name) else images.fetch(name)
     if INLINE not in image.raw:
         raise InvalidArgument("there is no cache metadata in it: build it with --cache-to type=inline")
     layers = [partial(_plain, layer) for layer in image.layers]

@@ -34,7 +34,7 @@ Json = dict[str, Any]
 INLINE = "minidocker.cache.v0"
 TYPE = "application/vnd.minidocker.cache.config.v0+json"
 ELSEWHERE = ("registry", "gha", "s3", "azblob")
-NOWHERE = "minidocker has no client for it yet: use type=local,dest=DIR, and carry the folder"
+NOWHERE = "use type=local,dest=DIR, and carry the folder; or type=inline with --push"
 IGNORED = ("oci-mediatypes", "image-manifest")  # what they choose between is the same here
 
 

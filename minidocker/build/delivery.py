@@ -17,7 +17,7 @@ from minidocker import layertar
 from minidocker.build import cachefrom
 from minidocker.build.annotations import Notes
 from minidocker.build.cacheto import Target, export
-from minidocker.build.output import FILES, IMAGES, REGISTRY, Output
+from minidocker.build.output import FILES, IMAGES, Output
 from minidocker.build.provenance import Attest, about_image, attach, predicate, statement
 from minidocker.build.specs import texts
 from minidocker.build.spread import spread
@@ -61,7 +61,7 @@ class Delivery:
         if str(options.pop("sbom", None) or "false").lower() not in FALSE:
             raise Unsupported("--sbom is not supported: minidocker does not scan what is in an image")
         if options.pop("push", False):
-            raise Unsupported(f"--push is not supported: {REGISTRY}")
+            outputs = (*outputs, Output("image", "", push=True))
         loads = bool(options.pop("load", False))
         notes = Notes.parse(texts(options.pop("annotations", None)))
         metadata, iid = (str(options.pop(key, None) or "") for key in ("metadata_file", "iidfile"))
@@ -89,6 +89,8 @@ class Delivery:
     def check(self, loads: bool) -> None:
         """Refuse what cannot be, before anything is built. Raises InvalidArgument, Unsupported."""
         for output in self.outputs:
+            if output.push and not self._names(output):
+                raise InvalidArgument("tag is needed when pushing to registry")
             output.check(output.to_stdout and self._stdout().isatty())
         for path in (self.metadata, self.iid):
             if path and not Path(path).absolute().parent.is_dir():
@@ -134,6 +136,8 @@ class Delivery:
                     else:
                         for name in output.names:
                             image.tag(name)
+                        if output.push:
+                            self._push(self._names(output), image)
                 for target in self.cache_to:
                     if target.kind == "local":
                         with suppress(*(APIError, OSError) if target.lenient else ()):
@@ -143,6 +147,14 @@ class Delivery:
             raise BuildError(f"{error.strerror or error}: {error.filename or store.root}") from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+
+    def _push(self, names: Sequence[str], image: Image) -> None:
+        """Push an image under its names. Raises BuildError."""
+        for name in map(Reference.parse, names):
+            try:
+                image.images.push_one(name)
+            except APIError as error:
+                raise BuildError(f"failed to push {name.full}: {error.explanation}") from error
 
     def _names(self, output: Output) -> tuple[str, ...]:
         return self.names or output.names

@@ -3,6 +3,7 @@
     oci, docker   the image as a tar (or a folder, with tar=false): layers gzipped, as zstd or uncompressed
     local, tar    the files of the target, as a folder or a tar
     image         the image in this engine; every build leaves it there too
+    registry      that, and pushed under its names
 
 `-o out` is a folder, `-o -` a tar on stdout. What has a destination is written beside it and put there as a whole.
 Several platforms become one index, or a folder each.
@@ -22,7 +23,6 @@ from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.layout import SUFFIX, Packing, level_of
 from minidocker.reference import Reference
 
-REGISTRY = "there is no registry yet: type=oci,dest=FILE makes a tar that skopeo can push"
 IMAGES = ("oci", "docker")
 FILES = ("local", "tar")
 
@@ -39,6 +39,7 @@ class Output:
     as_tar: bool = field(default=True, repr=False)
     split: bool | None = field(default=None, repr=False)
     prefix: str = field(default="", repr=False)
+    push: bool = field(default=False, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> Output:
@@ -49,11 +50,11 @@ class Output:
         kind, dest = options.pop("type", ""), options.pop("dest", "")
         if not kind:
             raise InvalidArgument("type is required for output")
-        if kind == "registry" or (kind == "image" and truth(options, "push")):
-            raise Unsupported(f"--output {text}: {REGISTRY}")
+        push = truth(options, "push", kind == "registry") if kind in ("registry", "image") else False
+        kind = "image" if kind == "registry" else kind
         if kind not in (*IMAGES, *FILES, "image", "cacheonly"):
             raise InvalidArgument(f"exporter {kind!r} could not be found: oci, docker, tar, local or image")
-        output = cls(kind, dest, notes=Notes.of_options(options))
+        output = cls(kind, dest, notes=Notes.of_options(options), push=push)
         options = {key: value for key, value in options.items() if not key.startswith("annotation")}
         output = output._of_files(options) if kind in FILES else output._of_image(options)
         if options:

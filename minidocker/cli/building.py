@@ -68,6 +68,7 @@ Build an image from a Dockerfile
       --provenance string
                           Shorthand for "--attest=type=provenance": "true", "false" or "mode=max" (default "false")
       --pull              Always attempt to pull all referenced images
+      --push              Shorthand for "--output=type=registry"
   -q, --quiet             Suppress the build output and print image ID on success
       --rm                Remove intermediate containers after a successful build (default true)
       --secret list       Secret to expose to the build (format: "id=mysecret[,src=/local/secret]", or env=NAME)
@@ -84,7 +85,6 @@ Build an image from a Dockerfile
         "this is for Windows containers": "isolation=",
         "security options are not here yet": "security-opt=",
         "layers stay what they are; `export` and `import` make one of them": "squash",
-        "there is no registry yet; `--output type=oci,dest=FILE` makes a tar that skopeo can push": "push",
         "minidocker does not scan what is in an image": "sbom=",
     },
     checks={"allow": _allow, "tag": _tag},
@@ -101,6 +101,7 @@ def build(call: Call) -> int:
         "build_contexts": call.build_context,
         "no_cache_filter": call.no_cache_filter,
         "pull": call.pull,
+        "push": call.push,
         "tag": call.tag,
         "target": call.target or None,
         "platform": ",".join(call.platform) or None,

@@ -1,7 +1,7 @@
 """`make bench`: our speed beside that of others, measured side by side in one run and printed as ratios.
 
     python -m tests.bench [run] [crowd] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [growth]
-                          [registry] [--quick]
+                          [registry] [client] [--quick]
 
 Each figure is a module here and says what it measured. What is not installed is left out, with the reason.
 """
@@ -18,6 +18,7 @@ if not __package__:  # `python tests/bench`
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tests.bench import (
+    client,
     copy_files,
     crowd,
     explorer,
@@ -47,6 +48,7 @@ FIGURES = {
     "forecast": foresee,
     "growth": growth,
     "registry": registry,
+    "client": client,
 }
 
 

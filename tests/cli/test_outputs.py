@@ -64,9 +64,9 @@ def test_a_cache_goes_and_comes(bare: Any, context: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--push"], "there is no registry yet"),
+        (["--push"], "tag is needed when pushing to registry"),
         (["--sbom=true"], "does not scan"),
-        (["-o", "type=registry"], "there is no registry yet"),
+        (["-o", "type=registry"], "tag is needed when pushing to registry"),
         (["--cache-to", "type=gha"], "type=gha is not supported"),
         (["--provenance=true"], "--metadata-file"),
         (["-o", "type=what"], "exporter 'what' could not be found"),

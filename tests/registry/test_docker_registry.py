@@ -29,6 +29,11 @@ PASSWORD = "pass"
 HTPASSWD = "ada:$2b$05$.ZSo6s9rluRdUO4TnXctb.X9ZDYZSQnNfz7SO6Vdwn3w280E3RxES\n"
 
 
+def address(host: str) -> tuple[str, int]:
+    name, _, port = host.partition(":")
+    return name, int(port)
+
+
 @contextmanager
 def serving(folder: Path, more: str = "") -> Iterator[str]:
     """A docker-registry of our own on loopback."""
@@ -214,6 +219,28 @@ def test_run_and_from_pull_what_is_missing(engine: Engine, host: str, capfd: pyt
     gone()
     image, _ = engine.images.build(text=f"FROM {host}/box@{digest}\n", pull=True)
     assert engine.images.get(f"{host}/box@{digest}").id
+
+
+def test_a_build_is_pushed(engine: Engine, host: str, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    assert main(["build", "--push", "-t", f"{host}/made:1", str(tmp_path)]) == 0
+    assert main(["build", "-o", f"type=registry,name={host}/made:2", str(tmp_path)]) == 0
+    ask = ["skopeo", "inspect", "--tls-verify=false", "--format", "{{.Digest}}", f"docker://{host}/made:1"]
+    assert engine.images.get(f"{host}/made:2").digests == [f"{host}/made@{tool(*ask).strip()}"]
+    capfd.readouterr()
+    assert main(["build", "--push", str(tmp_path)]) == 1
+    assert "tag is needed when pushing to registry" in capfd.readouterr().err
+    assert main(["build", "--push", "-t", "127.0.0.1:1/made", str(tmp_path)]) == 1
+    assert "failed to push 127.0.0.1:1/made:latest: Get" in capfd.readouterr().err
+
+
+def test_a_cache_comes_from_a_registry(engine: Engine, host: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    given = {"path": str(tmp_path), "tag": f"{host}/cached:1"}
+    engine.images.build(**given, cache_to="type=inline", push=True)
+    with connect(tmp_path / "other", "simulated") as other:
+        _, build = other.images.build(**given, cache_from=f"type=registry,ref={host}/cached:1")
+        assert [step.decision.hit for step in build.steps][1:] == [True]
 
 
 @pytest.fixture(scope="module")

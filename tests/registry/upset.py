@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Handle = Callable[[Any], None]  # gets the handler: `path`, `command`, `headers`; answers with `reply`, or breaks off
+Handle = Callable[[Any], object]  # gets the handler: `path`, `command`, `headers`; answers with `reply`, or breaks off
 
 
 class Upset(ThreadingHTTPServer):
