@@ -343,9 +343,10 @@ def guard(shown: Shown, wanted: str, challenge: str) -> None:
         for (method, part), inner in list(rules.items())[1:]:
             if method == here.command and part in here.path:
                 if here.headers.get("Authorization") == wanted:
-                    return inner(here)
+                    inner(here)
+                    return
                 break
-        return guarded(here, wanted, challenge, b"")
+        guarded(here, wanted, challenge, b"")
 
     shown.server.rules = {("GET", "/v2/"): handle, ("HEAD", "/v2/"): handle}
 
