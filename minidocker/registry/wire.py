@@ -237,8 +237,8 @@ class Wire:
         host = url.netloc.rpartition("@")[2]
         with self.lock:
             if (host, verify) not in self.contexts:
-                context = ssl.create_default_context()
-                if not verify:
+                context = ssl.create_default_context() if verify else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                if not verify:  # and so without the system's certificates, which take long to read
                     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
                 believed, keys = certificates(host)
                 for path in believed:
