@@ -18,7 +18,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
-from minidocker.cli.flags import COMMANDS, Call, Command, Exit, command, options_table
+from minidocker.cli.flags import COMMANDS, Call, Command, Exit, Invalid, command, options_table
 from minidocker.errors import APIError, DockerException
 
 PROGRAM = "minidocker"
@@ -201,10 +201,17 @@ def _call(chosen: Command, path: str, words: list[str], options: Call) -> int:
 
             call.engine = connect(options.root or None, options.runtime or None)
         return chosen.run(call)
+    except Invalid as wrong:
+        if chosen.name == "exec":
+            raise Exit(1, wrong.text) from None
+        help = f"Run '{PROGRAM} {chosen.name} --help' for more information"
+        raise Exit(wrong.code, f"{PROGRAM}: {wrong.text}\n\n{help}") from None
     except (DockerException, OSError) as error:
         if isinstance(error, BrokenPipeError) or (options.debug and not isinstance(error, APIError)):
             raise
         hint = f"\n\nRun '{path} --help' for more information" if chosen.name == "run" else ""
+        if chosen.name == "run":
+            otherwise = _by_words(str(error))
         raise Exit(_exit_code(error, otherwise), f"{prefix}{complaint(error)}{hint}") from None
     finally:
         if call.engine is not None:
@@ -218,6 +225,13 @@ def complaint(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"open {error.filename}: {(error.strerror or str(error)).lower()}"
     return str(error)
+
+
+def _by_words(text: str) -> int:
+    """The exit code of a `docker run` that came to nothing, which docker's command line reads from the words."""
+    if "executable file not found" in text or "no such file or directory" in text:
+        return 127
+    return 126 if "permission denied" in text or "is a directory" in text else 125
 
 
 def _exit_code(error: Exception, otherwise: int) -> int:

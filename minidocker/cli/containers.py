@@ -123,7 +123,7 @@ def start(call: Call) -> int:
             raise Exit(1, "you cannot start and attach multiple containers at once")
         container, keys = call.engine.containers.get(call.args[0]), detach_keys(call.detach_keys)
         return foreground(container, call.interactive, proxy=not container.tty, keys=keys)
-    failed = f"Error: failed to start containers: {', '.join(call.args)}"
+    failed = "Error: failed to start containers: "
     return each(call.args, lambda name: call.engine.containers.get(name).start(), failed)
 
 
@@ -220,7 +220,9 @@ Rename a container
 def rename(call: Call) -> int:
     """`docker rename`."""
     old, new = call.args
-    failed = f"Error: failed to rename container named {old}"
+    failed = "Error: failed to rename container named "
+    if not (old and new):
+        raise Exit(1, "Error: Neither old nor new names may be empty")
     return each([old], lambda name: call.engine.containers.get(name).rename(new), failed, silent=True)
 
 
@@ -237,9 +239,8 @@ Remove one or more containers
 )
 def rm(call: Call) -> int:
     """`docker rm`."""
-    return each(
-        call.args, lambda name: call.engine.containers.get(name).remove(call.volumes, force=call.force), at_once=MANY
-    )
+    remove = lambda name: call.engine.containers.get(name).remove(call.volumes, force=call.force)  # noqa: E731
+    return each(call.args, remove, at_once=MANY, missing_ok=call.force)
 
 
 @command("""

@@ -34,6 +34,13 @@ class Exit(BaseException):
         self.code, self.text = code, text
 
 
+class Invalid(Exit):
+    """Leave, as a value that the options of `run` or `create` were given makes no sense."""
+
+    def __init__(self, why: str, code: int = 125) -> None:
+        super().__init__(code, why)
+
+
 class Flag(NamedTuple):
     """One option: `Flag("env", "e", "list", "Set environment variables", "")`; a `kind` of "" is a bool."""
 
@@ -218,10 +225,12 @@ class Command(NamedTuple):
             wants = f"requires {_arguments(least)}"
         else:
             wants = f"requires {f'at least {least} and ' if least else ''}at most {_arguments(most)}"
-        raise self._misuse(call, f"minidocker: '{call.path}' {wants}", 1)
+        where = "See" if most is None else "Run"
+        raise self._misuse(call, f"minidocker: '{call.path}' {wants}", 1, where)
 
-    def _misuse(self, call: Call, message: str, code: int = 125) -> Exit:
-        return Exit(code, f"{message}\n\n{self.usage(call.path)}\n\nRun '{call.path} --help' for more information")
+    def _misuse(self, call: Call, message: str, code: int = 125, where: str = "Run") -> Exit:
+        help = f"{where} '{call.path} --help' for more information"
+        return Exit(code, f"{message}\n\n{self.usage(call.path)}\n\n{help}")
 
     def usage(self, path: str) -> str:
         """`Usage:  minidocker rm [OPTIONS] CONTAINER [CONTAINER...]`."""

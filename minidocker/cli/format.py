@@ -7,6 +7,7 @@ docker's settings (at least 10 wide, 3 between), and a listing is printed throug
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -16,7 +17,7 @@ from minidocker.cli.flags import Exit
 from minidocker.cli.pieces import ExecError, TemplateError
 from minidocker.cli.template import compile_template
 from minidocker.cli.values import Function, Struct, as_structs, to_json
-from minidocker.errors import DockerException
+from minidocker.errors import DockerException, NotFound
 from minidocker.times import human
 
 
@@ -188,15 +189,22 @@ def filters_of(options: Iterable[str]) -> dict[str, list[str]]:
 
 
 def each(
-    names: Iterable[str], act: Callable[[str], object], failed: str = "", silent: bool = False, at_once: int = 1
+    names: Iterable[str],
+    act: Callable[[str], object],
+    failed: str = "",
+    silent: bool = False,
+    at_once: int = 1,
+    missing_ok: bool = False,
 ) -> int:
     """Do something to each name and print the name; go on after errors and complain at the end, as docker does.
 
-    So many `at_once`; what is printed keeps the order of the names.
+    So many `at_once`; what is printed keeps the order of the names. `failed` goes before the names with errors. With
+    `missing_ok` it is no failure, though it is told, that something is not there.
     """
     from minidocker.cli import complaint
 
-    complaints = []
+    complaints: list[str] = []
+    blamed: list[str] = []
     for name, done in _started([*names], act, at_once):
         try:
             done()
@@ -204,8 +212,12 @@ def each(
                 print(name, flush=True)
         except DockerException as error:
             complaints.append(complaint(error))
+            blamed += [] if missing_ok and isinstance(error, NotFound) else [name]
+    text = "\n".join([*complaints, *([failed + ", ".join(blamed)] if failed else [])])
+    if blamed:
+        raise Exit(1, text)
     if complaints:
-        raise Exit(1, "\n".join([*complaints, *([failed] if failed else [])]))
+        print(text, file=sys.stderr)
     return 0
 
 

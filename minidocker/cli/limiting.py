@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
-from minidocker.cli.flags import Call, Exit, command
+from minidocker.cli.flags import Call, Exit, Invalid, command
 from minidocker.cli.format import Listing, Row, binary_size, columns, each, human_size
 from minidocker.container import Container, stats
 from minidocker.container.options import limits
@@ -178,7 +179,7 @@ def options(call: Call) -> dict[str, Any]:
             found["storage_opt"] = dict(_storage(value))
     swappiness = found.get("mem_swappiness", -1)
     if swappiness != -1 and not 0 <= swappiness <= 100:
-        raise Exit(125, f"minidocker: invalid value: {swappiness}. Valid memory swappiness range is 0-100")
+        raise Invalid(f"invalid value: {swappiness}. Valid memory swappiness range is 0-100")
     return {key: value for key, value in found.items() if value != -1 or key != "mem_swappiness"}
 
 
@@ -186,7 +187,7 @@ def _storage(given: list[str]) -> Iterator[tuple[str, str]]:
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
-            raise Exit(125, "minidocker: invalid storage option")
+            raise Invalid("invalid storage option")
         yield name, value
 
 
@@ -196,8 +197,8 @@ def warn(container: Container) -> None:
         print(f"WARNING: {warning}", file=sys.stderr)
 
 
-def restart_policy(call: Call, code: int) -> str | None:
-    """`--restart`; where docker's client itself says what is wrong with it, so do we, with its exit code."""
+def restart_policy(call: Call, wrong: Callable[[str], Exit]) -> str | None:
+    """`--restart`; where docker's client itself says what is wrong with it, so do we, with its exit code: `wrong`."""
     name, colon, count = call.restart.partition(":")
     why = ""
     if colon and not name:
@@ -207,7 +208,7 @@ def restart_policy(call: Call, code: int) -> str | None:
     elif getattr(call, "rm", False) and name not in ("", "no"):
         why = "conflicting options: cannot specify both --restart and --rm"
     if why:
-        raise Exit(code, f"minidocker: {why}" if code == 125 else why)
+        raise wrong(why)
     return call.restart if "restart" in call.given else None
 
 
@@ -225,7 +226,7 @@ def update(call: Call) -> int:
     """`docker update`."""
     if not call.given:
         raise Exit(1, "you must provide one or more flags when using this command")
-    policy = restart_policy(call, 1)
+    policy = restart_policy(call, partial(Exit, 1))
     asked = options(call) | ({} if policy is None else {"restart_policy": policy})
     warnings: list[str] = []
 
@@ -236,7 +237,7 @@ def update(call: Call) -> int:
         return each(call.args, one)
     finally:
         for warning in warnings:
-            print(warning, file=sys.stderr)
+            print(warning)
 
 
 # What is used

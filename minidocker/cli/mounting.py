@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from minidocker.cli.flags import Exit
+from minidocker.cli.flags import Invalid
 from minidocker.container.options.devices import is_mode
 from minidocker.dockerfile.mounts import in_bytes
 
@@ -124,16 +124,16 @@ def devices(text: str) -> list[dict[str, str]]:
     """One `--device`; with a `*` at its end it is all that begin so."""
     source, target, mode = (*text.split(":"), "", "")[:3]
     if not source or text.count(":") > 2:
-        raise Exit(125, f"minidocker: bad format for path: {text}")
+        raise Invalid(f"bad format for path: {text}")
     if text.count(":") == 1 and is_mode(target):
         target, mode = "", target
     elif text.count(":") == 2 and not is_mode(mode):
-        raise Exit(125, f"minidocker: bad mode specified: {mode}")
+        raise Invalid(f"bad mode specified: {mode}")
     inside = target if text.count(":") == 2 else target or source
     if not inside.startswith("/"):
-        raise Exit(125, f"minidocker: {inside} is not an absolute path")
+        raise Invalid(f"{inside} is not an absolute path")
     if source.endswith("*") and target:
-        raise Exit(125, f"minidocker: device with * suffix can't have dst: {text}")
+        raise Invalid(f"device with * suffix can't have dst: {text}")
     pairs = (
         [(path, path) for path in sorted(map(str, Path(posixpath.dirname(source)).glob(posixpath.basename(source))))]
         if source.endswith("*")
@@ -156,13 +156,13 @@ def security_option(text: str) -> str:
     """`--security-opt`; of `seccomp=FILE`, what is in the file."""
     name, found, value = text.partition("=" if "=" in text else ":")
     if not found and name != "no-new-privileges":
-        raise Exit(125, f'minidocker: Invalid --security-opt: "{text}"')
+        raise Invalid(f'Invalid --security-opt: "{text}"')
     if name != "seccomp" or value in ("unconfined", "builtin"):
         return text
     try:
         return f"seccomp={json.dumps(json.loads(Path(value).read_bytes()), separators=(',', ':'), ensure_ascii=False)}"
     except OSError as error:
         verb, reason = "read" if Path(value).is_dir() else "open", (error.strerror or str(error)).lower()
-        raise Exit(125, f"minidocker: opening seccomp profile ({value}) failed: {verb} {value}: {reason}") from None
+        raise Invalid(f"opening seccomp profile ({value}) failed: {verb} {value}: {reason}") from None
     except (ValueError, RecursionError) as error:
-        raise Exit(125, f"minidocker: compacting json for seccomp profile ({value}) failed: {error}") from None
+        raise Invalid(f"compacting json for seccomp profile ({value}) failed: {error}") from None

@@ -12,8 +12,8 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from minidocker.cli import attached, limiting, surroundings
-from minidocker.cli.flags import Call, Exit, command
+from minidocker.cli import attached, complaint, limiting, surroundings
+from minidocker.cli.flags import Call, Exit, Invalid, command
 from minidocker.cli.mounting import capabilities, devices, is_size, mount, security_option
 from minidocker.container import Container
 from minidocker.container import logs as records
@@ -51,6 +51,7 @@ _CREATION = (
       --init                 Run an init inside the container that forwards signals and reaps processes
   -i, --interactive          Keep STDIN open even if not attached
       --ipc string           IPC mode to use
+      --isolation string     Container isolation technology
   -l, --label list           Set meta data on a container
       --label-file list      Read in a line delimited file of labels
       --log-driver string    Logging driver for the container: json-file or none
@@ -88,7 +89,7 @@ _CREATION = (
 _REFUSED = {
     "networks are not here yet; `--network host` shares the host's": """
         p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address=""",
-    "this is for Windows containers": "isolation= cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
+    "this is for Windows containers": "cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "there is no other program here to tell": "annotation= use-api-socket",
 }
 
@@ -99,7 +100,7 @@ def _env(text: str) -> None:
 
 
 def _label(text: str) -> None:
-    if text.startswith("="):
+    if not text or text.startswith("="):
         raise ValueError(f"invalid label '{text}': empty name")
 
 
@@ -131,7 +132,7 @@ Create and run a new container from an image
 def run(call: Call) -> int:
     """`docker run`: create, start, and unless detached stay until it ends, with its exit code."""
     if call.detach and call.attach:
-        raise Exit(125, "minidocker: Conflicting options: -a and -d")
+        raise Exit(1, "conflicting options: cannot specify both --attach and --detach")
     keys = attached.detach_keys(call.detach_keys)
     if not call.detach:
         attached.check_terminal(call.interactive or "stdin" in map(str.lower, call.attach), call.tty)
@@ -170,16 +171,11 @@ def new_container(call: Call) -> Container:
     """The container that the options of `run` and `create` describe."""
     image, *words = call.args
     if call.pull not in ("", "always", "missing", "never"):
-        raise Exit(125, f'invalid pull option: \'{call.pull}\': must be one of "always", "missing" or "never"')
-    cidfile = Path(call.cidfile) if call.cidfile else None
-    if cidfile and cidfile.exists():
-        raise Exit(
-            125, f"minidocker: container ID file found, make sure the other container isn't running or delete {cidfile}"
-        )
+        raise Invalid(f'invalid pull option: \'{call.pull}\': must be one of "always", "missing" or "never"')
     try:
         Reference.parse(image) if not image.startswith("sha256:") else None
     except APIError as error:
-        raise Exit(125 if call.command.name == "run" else 1, f"minidocker: {error.explanation}") from None
+        raise Invalid(error.explanation) if call.command.name == "run" else Exit(1, error.explanation) from None
     options: dict[str, Any] = {
         "name": call.name or None,
         "entrypoint": None if "entrypoint" not in call.given else [call.entrypoint],
@@ -196,9 +192,10 @@ def new_container(call: Call) -> Container:
         "mounts": list(map(mount, call.mount)),
         "privileged": call.privileged,
         "read_only": call.read_only,
-        "restart_policy": limiting.restart_policy(call, 125),
+        "restart_policy": limiting.restart_policy(call, Invalid),
         "auto_remove": call.rm,
         "runtime": call.runtime or None,
+        "isolation": call.isolation or None,
         "security_opt": list(map(security_option, call.security_opt)),
         "shm_size": call.shm_size or None,
         "stdin_open": call.interactive,
@@ -220,10 +217,16 @@ def new_container(call: Call) -> Container:
     given = {key: value for key, value in options.items() if value is not None} | limiting.options(call)
     if call.platform:
         given["platform"] = call.platform
-    container: Container = call.engine.containers.create(present(call, image), words or None, **given)
+    name, file = present(call, image), cidfile(call.cidfile)
+    try:
+        container: Container = call.engine.containers.create(name, words or None, **given)
+    except BaseException:
+        if file:
+            file.unlink(missing_ok=True)
+        raise
     limiting.warn(container)
-    if cidfile:
-        cidfile.write_text(container.id)
+    if file:
+        file.write_text(container.id)
     return container
 
 
@@ -231,6 +234,19 @@ def absolute(volume: str) -> str:
     """A `-v` whose source is a path from here on, as one from the root on."""
     source, colon, rest = volume.partition(":")
     return f"{Path(source).absolute()}:{rest}" if colon and source.startswith((".", "~")) else volume
+
+
+def cidfile(name: str) -> Path | None:
+    """`--cidfile`, made before the container is: where it cannot be, there is to be none."""
+    try:
+        Path(name).touch(exist_ok=False) if name else None
+    except FileExistsError:
+        why = f"container ID file found, make sure the other container isn't running or delete {name}"
+        raise Invalid(why) from None
+    except OSError as error:
+        why, code = complaint(error), 127 if isinstance(error, FileNotFoundError) else 126
+        raise Invalid(f"failed to create the container ID file: {why}", code) from None
+    return Path(name) if name else None
 
 
 def present(call: Call, image: str) -> str:
@@ -254,11 +270,11 @@ def healthcheck(call: Call) -> dict[str, Any] | None:
     asked = bool(call.health_cmd or call.health_retries or any(times.values()))
     if call.no_healthcheck:
         if asked:
-            raise Exit(125, "minidocker: --no-healthcheck conflicts with --health-* options")
+            raise Invalid("--no-healthcheck conflicts with --health-* options")
         return {"test": ["NONE"]}
     for name, value in (*times.items(), ("retries", call.health_retries)):
         if value < 0:
-            raise Exit(125, f"minidocker: --health-{name.replace('_', '-')} cannot be negative")
+            raise Invalid(f"--health-{name.replace('_', '-')} cannot be negative")
     test = {"test": ["CMD-SHELL", call.health_cmd]} if call.health_cmd else {}
     return {**test, **times, "retries": call.health_retries} if asked else None
 
@@ -267,7 +283,7 @@ def log_config(call: Call) -> dict[str, Any] | None:
     """`--log-driver` and `--log-opt`, as the API wants them."""
     options = {name: value for name, _, value in (text.partition("=") for text in call.log_opt)}
     if call.log_driver == "none" and options:
-        raise Exit(125, "minidocker: invalid logging opts for driver none")
+        raise Invalid("invalid logging opts for driver none")
     return {"type": call.log_driver, "config": options} if call.log_driver or options else None
 
 
@@ -291,11 +307,18 @@ def labels(files: list[str], given: list[str]) -> dict[str, str]:
 
 
 def _lines(file: str) -> Iterator[str]:
-    for line in Path(file).read_text().splitlines():
+    try:
+        lines = Path(file).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(complaint(error)) from None
+    for line in lines:
         text = line.lstrip()
         if text and not text.startswith("#"):
-            if any(character.isspace() for character in text.partition("=")[0]):
-                raise Exit(125, f"minidocker: poorly formatted environment: variable '{text}' contains whitespaces")
+            name = text.partition("=")[0]
+            if not name:
+                raise Invalid(f"invalid env file ({file}): no variable name on line '{text}'")
+            if any(character.isspace() for character in name):
+                raise Invalid(f"invalid env file ({file}): variable '{name}' contains whitespaces")
             yield text
 
 
@@ -428,7 +451,10 @@ def exec_(call: Call) -> int:
         "privileged": call.privileged,
     }
     if call.detach:
-        container.exec_run(words, detach=True, tty=call.tty, **options)
+        try:
+            container.exec_run(words, detach=True, tty=call.tty, **options)
+        except StartError as error:
+            raise Exit(1, f"Error response from daemon: OCI runtime exec failed: {error.explanation}") from None
         return 0
     attached.check_terminal(call.interactive, call.tty)
     if not container.containers.runtime.attachable:
@@ -437,7 +463,7 @@ def exec_(call: Call) -> int:
     try:
         connection = execution.connect(attached.size() if call.tty else (0, 0))
     except StartError as error:
-        raise Exit(error.exit_code, f"OCI runtime exec failed: {error.explanation}") from None
+        raise Exit(max(error.exit_code, 126), f"OCI runtime exec failed: {error.explanation}") from None
     if attached.converse(connection, call.tty, call.interactive, keys, execution.resize):
         raise Exit(1, attached.DETACHED)
     return int(execution.inspect()["ExitCode"])

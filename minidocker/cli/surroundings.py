@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from minidocker.cli.flags import Call, Exit
+from minidocker.cli.flags import Call, Invalid
 from minidocker.container.options import naming, sharing
 from minidocker.errors import APIError
 
@@ -48,8 +48,7 @@ def options(call: Call) -> dict[str, Any]:
         mode = call.options[name]
         joins = name == "pid" and mode.startswith(sharing.JOINS) and mode != sharing.JOINS
         if mode not in ("", "host") and not (name == "cgroupns" and mode == "private") and not joins:
-            why = f"minidocker: --{name}: invalid {what} mode"
-            raise Exit(125, f"{why}\n\nRun '{call.path} --help' for more information")
+            raise Invalid(f"--{name}: invalid {what} mode")
     return {
         "pid_mode": call.pid or None,
         "ipc_mode": call.ipc or None,

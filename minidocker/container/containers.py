@@ -352,12 +352,15 @@ class Containers:
         """Move a container to another name. Raises Conflict, InvalidArgument, NotFound."""
         if not name:
             raise InvalidArgument("Neither old nor new names may be empty")
-        name = spec.check_name(name)
         with self.store.lock():
             config = self.read(container.id)
-            if name == config["Name"]:
+            if name.removeprefix("/") == config["Name"]:
                 raise InvalidArgument("Renaming a container with the same name as its current name")
-            self._check_free(name)
+            try:
+                name = spec.check_name(f"/{name.removeprefix('/')}")
+                self._check_free(name)
+            except APIError as error:
+                raise type(error)(f"Error when allocating new name: {error.explanation}") from None
             (self._names / name).write_text(container.id)
             write_json(container.path / "config.json", config | {"Name": name})
             (self._names / config["Name"]).unlink(missing_ok=True)

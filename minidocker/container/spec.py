@@ -37,7 +37,6 @@ WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and 
     "limits of Windows": "cpu_count cpu_percent",
     "networks": "networking_config mac_address links",
     "an init process of your choice": "init_path",
-    "Windows containers": "isolation",
     "settings of LXC": "lxc_conf",
     "versions of the API": "version",
 }

@@ -104,7 +104,7 @@ class BundleMonitor(Monitor):
         """Look up the user, and write down what the container is."""
         process = self.box["process"]
         who = inside.identify(root, process["user"])
-        groups = [*who.groups, *inside.more_groups(root, process["groups"])] if process["groups"] else [*who.groups]
+        groups = [*dict.fromkeys((who.gid, *who.groups, *inside.more_groups(root, process["groups"])))]
         made["process"]["user"] = {"uid": who.uid, "gid": who.gid, "additionalGids": groups}
         if not any(text.startswith("HOME=") for text in made["process"]["env"]):
             made["process"]["env"].append(f"HOME={who.home}")

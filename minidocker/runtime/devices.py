@@ -18,18 +18,17 @@ def found(asked: Iterable[Device]) -> Iterator[Device]:
         path = Path(device.source)
         try:
             there = path.resolve(strict=True)
-            nodes = (
-                [there] if is_device(there) else sorted(filter(is_device, there.rglob("*"))) if there.is_dir() else []
-            )
-            why = "not a device node"
+            inside = (Path(folder, name) for folder, _, names in os.walk(there) for name in names)
+            nodes = [there] if is_device(there) else sorted(filter(is_device, inside))
+            why, code = "not a device node", 125
         except (OSError, RuntimeError) as error:
             nodes, why = [], (getattr(error, "strerror", None) or str(error)).lower()
+            code = 127 if isinstance(error, FileNotFoundError) else 125
         if not nodes:
             text = f'error gathering device information while adding custom device "{device.source}": {why}'
-            raise StartError(text, exit_code=125)
+            raise StartError(text, exit_code=code)
         for node in nodes:
-            inside = node.relative_to(there)
-            target = device.target if node == there else f"{device.target.rstrip('/')}/{inside}"
+            target = device.target if node == there else f"{device.target.rstrip('/')}/{node.relative_to(there)}"
             yield replace(device, source=str(node), target=target)
 
 

@@ -481,7 +481,7 @@ class Identity(NamedTuple):
 
 def identify(root: int, spec: str) -> Identity:
     """Look up `user[:group]`, names or numbers, in the container's own tables, by Docker's rules. Raises Refusal."""
-    user, _, group = spec.partition(":")
+    user, group = f"{spec}:".split(":")[:2]
     user_id = number(user or "0")
     users = rows(root, "/etc/passwd", 7)
     row = next((row for row in users if (row[0] == user if user_id is None else row[2] == str(user_id))), None)
@@ -566,8 +566,7 @@ def step_in(process: Mapping[str, Any], rootless: bool, security: Mapping[str, A
         os.fchown(0, who.uid, -1)
     linux.drop_bounding(capabilities)
     if not rootless:
-        more = (*who.groups, *groups)
-        os.setgroups(list(dict.fromkeys((who.gid, *more))) if more else [])  # its own is among them, as with Docker
+        os.setgroups(list(dict.fromkeys((who.gid, *who.groups, *groups))))  # its own is among them, as with Docker
     os.setresgid(who.gid, who.gid, who.gid)
     linux.prctl(linux.PR_SET_KEEPCAPS, 1)
     os.setresuid(who.uid, who.uid, who.uid)

@@ -350,7 +350,7 @@ def enter(files: Files, cwd: str) -> None:
 
 def identify(root: kernel.Process, user: str) -> tuple[int, int, frozenset[int], str]:
     """A `--user` as uid, gid, further groups and home folder, by the container's own `/etc/passwd` and `/etc/group`."""
-    name, colon, group = user.partition(":")
+    name, group = f"{user}:".split(":")[:2]
     name = name or "0"
     accounts = [row for row in rows(root, "/etc/passwd") if len(row) > 5 and row[2].isdigit() and row[3].isdigit()]
     account = next((row for row in accounts if name in (row[0], row[2])), None)
@@ -358,7 +358,7 @@ def identify(root: kernel.Process, user: str) -> tuple[int, int, frozenset[int],
         raise StartError(f"unable to find user {name}: no matching entries in passwd file", exit_code=126)
     uid, gid, home = (int(account[2]), int(account[3]), account[5]) if account else (int(name), 0, "/")
     teams = [row for row in rows(root, "/etc/group") if row[2].isdigit()]
-    if colon and group:
+    if group:
         found = next((int(row[2]) for row in teams if row[0] == group), int(group) if group.isdigit() else -1)
         if found < 0:
             raise StartError(f"unable to find group {group}: no matching entries in group file", exit_code=126)

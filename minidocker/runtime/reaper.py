@@ -23,6 +23,8 @@ def stay_behind(args: Sequence[str]) -> None:
     """Return in a new process, which is to become the program; stay behind as its init, and end as it does."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     linux.prctl(linux.PR_SET_DUMPABLE, 0)  # our memory is that of the host's Python; the program's exec undoes it there
+    with suppress(Exception):
+        disguise(" ".join([NAME, "--", *args]))  # before the program can look; its own exec undoes that, too
     program = os.fork()
     if program == 0:
         with suppress(OSError):  # of its own process group, which a terminal's keys are for
@@ -31,7 +33,6 @@ def stay_behind(args: Sequence[str]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         return
     with suppress(BaseException):
-        disguise(" ".join([NAME, "--", *args]))
         os.closerange(3, 1 << 30)
         os._exit(look_after(program))
     os._exit(125)

@@ -79,8 +79,8 @@ def id_(process: Process, options: Options, operands: list[str]) -> None:
         name = name_of(process, path, number)
         return f"{number}({name})" if name != str(number) else name
 
-    also = ",".join(full(*team) for team in teams) if operands or files.groups else ""
-    process.out(f"uid={full(*users[0])} gid={full(*teams[0])}{' groups=' * bool(also)}{also}\n")
+    also = ",".join(full(*team) for team in teams)
+    process.out(f"uid={full(*users[0])} gid={full(*teams[0])} groups={also}\n")
 
 
 @tool(TABLE, "uname", "a s=kernel-name n=nodename r=kernel-release m=machine")

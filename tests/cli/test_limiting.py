@@ -12,6 +12,7 @@ BASE = "minidocker/base"
     ("option", "words"),
     [
         ("--memory=foo", 'invalid argument "foo" for "-m, --memory" flag: invalid size: \'foo\''),
+        ("--memory=1x", 'invalid argument "1x" for "-m, --memory" flag: invalid suffix: \'x\''),
         ("--memory=-1", 'invalid argument "-1" for "-m, --memory" flag: invalid size: \'-1\''),
         ("--memory-swap=-2", 'invalid argument "-2" for "--memory-swap" flag: invalid size: \'-2\''),
         ("--cpus=abc", 'invalid argument "abc" for "--cpus" flag: failed to parse abc as a rational number'),

@@ -154,6 +154,12 @@ def test_an_init_reaps_what_others_leave(house: House) -> None:
     assert shell["ppid"] == init["pid"] == state(box)["Pid"]
 
 
+def test_an_init_shows_nothing_of_the_host(house: House) -> None:
+    box = house.start(house.sh("tr '\\0' ' ' < /proc/1/cmdline", init=True))
+    wait(box)
+    assert output(box).startswith("/sbin/docker-init -- sh -c tr")
+
+
 def test_an_init_passes_signals_on_and_ends_as_the_program_does(house: House) -> None:
     box = house.start(house.sh("trap 'echo heard; exit 5' USR1; echo ready; while :; do sleep 0.01; done", init=True))
     until(lambda: "ready" in output(box))
@@ -233,6 +239,9 @@ def test_settings_of_the_host_are_refused(house: House, name: str, options: dict
     ("user", "groups", "said"),
     [
         ("", ("audio", "77"), "uid=0(root) gid=0(root) groups=0(root),29(audio),77"),
+        ("", (), "uid=0(root) gid=0(root) groups=0(root)"),  # its own is always among them
+        ("5:6", (), "uid=5 gid=6 groups=6"),
+        ("root:audio:what", (), "uid=0(root) gid=29(audio) groups=29(audio)"),
         ("5:6", ("audio",), "uid=5 gid=6 groups=6,29(audio)"),
         ("app", (), "uid=1000(app) gid=1001(app) groups=1001(app),29(audio),50(staff)"),
     ],

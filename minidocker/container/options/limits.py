@@ -147,11 +147,13 @@ def size(value: Any) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kmgtp])?i?b?", str(value).lower())
     if str(value) == "-1":
         return -1
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:([kmgtp])?(?:i?b)?|(.*))", str(value).lower())
     if not match or isinstance(value, bool):
         raise InvalidArgument(f"invalid size: '{value}'")
+    if match[3]:
+        raise InvalidArgument(f"invalid suffix: '{match[3]}'")
     return int(float(match[1]) * 1024 ** " kmgtp".index(match[2] or " "))
 
 

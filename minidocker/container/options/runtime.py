@@ -1,11 +1,13 @@
-"""`--runtime`: who builds the walls of this one container."""
+"""`--runtime`: who builds the walls of this one container; and `--isolation`, of which Linux has one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-OPTIONS = frozenset({"runtime"})
+from minidocker.errors import InvalidArgument
+
+OPTIONS = frozenset({"runtime", "isolation"})
 
 
 def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -14,6 +16,8 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     >>> host_config({"runtime": "runc"}), host_config({})
     ({'Runtime': 'runc'}, {})
     """
+    if (isolation := given.get("isolation") or "default") != "default":
+        raise InvalidArgument(f"Invalid isolation: \"{isolation}\" - linux only supports 'default'")
     return {"Runtime": str(given["runtime"])} if given.get("runtime") else {}
 
 
