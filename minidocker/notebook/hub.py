@@ -9,6 +9,7 @@ Its port is a free one, another each time. That is why no picture shows it.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -22,6 +23,7 @@ from minidocker.registry.server import Registry
 from minidocker.registry.serving import serving
 from minidocker.web.message import Request, Response
 
+HOST = "127.0.0.1"
 _open: dict[Path, Hub] = {}
 
 
@@ -32,7 +34,7 @@ class Hub(Registry):
         super().__init__(Store(folder))
         self.pause = 0.0
         self._running = contextlib.ExitStack()
-        self.name = self._running.enter_context(serving(self, "127.0.0.1:0")).partition("//")[2]
+        self.name = self._running.enter_context(serving(self, f"{HOST}:0")).partition("//")[2]
 
     def __str__(self) -> str:
         return self.name
@@ -64,6 +66,9 @@ def registry(folder: Path) -> Hub:
     """The registry over a folder; it begins to listen when it is first asked for. Raises Unsupported."""
     if sys.platform == "emscripten":
         raise Unsupported("a registry needs sockets, and Python in a browser has none: run this lesson with `make lab`")
+    known = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if HOST not in known.split(","):  # else Python's own urlopen asks a proxy, where there is one, for this machine too
+        os.environ["no_proxy"] = f"{known},{HOST}".strip(",")
     folder = folder.resolve()
     if folder not in _open:
         folder.mkdir(parents=True, exist_ok=True)

@@ -7,10 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
-from minidocker.notebook import figure, lessons, mimebundle, text
+from minidocker.notebook import figure, lessons, mimebundle, registry, text
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +29,16 @@ def test_a_lesson_opens_clean_and_with_fixed_times() -> None:
     assert engine.images.list() == [] and engine.containers.list(all=True) == []
     assert folder.is_dir() and not list(folder.iterdir())
     assert os.environ["SOURCE_DATE_EPOCH"] == lessons.EPOCH
+
+
+def test_its_registry_goes_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "")
+    _, folder = lessons.lesson("x")
+    address = f"http://{registry(folder / 'registry')}/v2/"
+    urlopen(address).close()
+    lessons.lesson("x")
+    with pytest.raises(OSError):
+        urlopen(address)
 
 
 def test_opened_again_it_is_clean_again(tmp_path: Path) -> None:

@@ -94,7 +94,6 @@ def test_layers_that_go_side_by_side_are_drawn_in_order(push: Push, hub: Hub) ->
 def test_nothing_of_this_run_is_in_the_picture(push: Push, hub: Hub) -> None:
     shown = conversation(push("app:1", "1"), hub)
     assert not re.search(r"127\.0\.0\.1|[0-9a-f]{32}", shown.svg() + shown.twin)
-    assert "sha256:" + "0" * 8 not in shown.twin
 
 
 def test_without_the_registry_blobs_have_short_digests(push: Push) -> None:
@@ -147,6 +146,8 @@ def test_an_index_leads_each_machine_to_its_image(push: Push, hub: Hub, engine: 
 
 
 def test_a_registry_listens_until_its_lesson_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", "example.org")
     first = registry(tmp_path / "a")
     assert registry(tmp_path / "a") is first
     with urlopen(f"http://{first}/v2/") as answer:
