@@ -10,7 +10,6 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from minidocker import journal
@@ -33,7 +32,7 @@ from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.platforms import Platform
-from minidocker.runtime import Runtime, Stdio, monitor
+from minidocker.runtime import Box, Process, Runtime, Stdio, monitor
 from minidocker.runtime.policy import policy_of, restarts
 from minidocker.times import NEVER
 from minidocker.volume import Volumes
@@ -93,7 +92,7 @@ class Containers:
     def _suiting(self, name: str, platform: str) -> Image:
         """An image that is here, and for the platform that is asked for. Raises ImageNotFound."""
         found = self.images.get(name)
-        if not self.images.suits(name, platform):
+        if platform and not self.images.suits(name, platform):
             actual = Platform.of(found.raw)
             raise ImageNotFound(
                 f"image with reference {name} was found but does not match the specified platform: wanted "
@@ -377,7 +376,6 @@ class Containers:
     def delete(self, container: Container) -> None:
         """Take a container that does not run out of sight at once, then delete its files."""
         gone = temp_path(self.store.root / "tmp" / container.id)
-        box = container.box()
         with self.store.lock():
             try:
                 container.config = self.read(container.id)
@@ -386,7 +384,7 @@ class Containers:
                 raise NotFound(f"No such container: {container.id}") from None
             (self._names / container.name).unlink(missing_ok=True)
         self.tell(container.config, "destroy")
-        container.runtime.remove(replace(box, path=gone))
+        container.runtime.remove(Box(gone, (), Process(()), **limits.boxed(container.config)))
         shutil.rmtree(gone, ignore_errors=True)
 
 

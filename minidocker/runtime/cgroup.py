@@ -15,7 +15,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import NamedTuple
@@ -136,7 +136,10 @@ class Group:
         """
         if not self.remove(kill=False):
             raise Refusal(f"unable to apply cgroup configuration: container's cgroup is not empty: {self.name}")
-        settings = list(settings)
+        self._take(pid, list(settings), ahead)
+
+    def _take(self, pid: int, settings: Sequence[Setting] = (), ahead: str = "") -> None:
+        """`enter` for one that is not there."""
         wanted = list(dict.fromkeys([*self.counters(), *(controller for controller, _, _ in settings)]))
         for _ in range(20):
             with suppress(FileNotFoundError):  # somebody swept it away as empty
@@ -153,7 +156,7 @@ class Group:
         """
         if any(place.version == 2 for place in self.places.values()) or not self.counters():
             return False
-        self.enter(pid)
+        self._take(pid)
         return True
 
     def _renamed(self, ahead: str) -> list[str]:
@@ -171,7 +174,7 @@ class Group:
             if controller in self.places:
                 top = self.places[controller]
                 try:
-                    _make(self.folder(controller), top.root, top.version)
+                    _make(self.folder(controller), top, self.places.get("cpuset"))
                 except OSError as error:
                     text = f"mkdir {self.folder(controller)}: {reason(error)}"
                     raise Refusal(f"unable to apply cgroup configuration: {text}") from None
@@ -313,23 +316,22 @@ def _kill(folder: str) -> None:
             os.kill(int(pid), signal.SIGKILL)
 
 
-def _make(folder: str, root: str, version: int) -> None:
+def _make(folder: str, top: Place, cpuset: Place | None) -> None:
     """Make a folder of a hierarchy with those above it; each passes on to those below what they cannot be without."""
     if os.path.exists(folder):
         return
     above = os.path.dirname(folder)
-    if above != root:
-        _make(above, root, version)
-    if version == 2:
+    if above != top.root:
+        _make(above, top, cpuset)
+    if top.version == 2:
         for controller in read(f"{above}/cgroup.controllers").split():
             with suppress(OSError):  # not where there are processes: then there is only what needs no controller
                 put(f"{above}/cgroup.subtree_control", f"+{controller}")
     with suppress(FileExistsError):
         os.mkdir(folder)
-    for name in ("cpuset.cpus", "cpuset.mems") if version == 1 else ():
-        with suppress(FileNotFoundError):
-            if not read(f"{folder}/{name}", missing=None).strip():
-                put(f"{folder}/{name}", read(f"{above}/{name}").strip())
+    for name in ("cpuset.cpus", "cpuset.mems") if top.version == 1 and top == cpuset else ():
+        if not read(f"{folder}/{name}").strip():
+            put(f"{folder}/{name}", read(f"{above}/{name}").strip())
 
 
 def _remove(folder: str) -> bool:

@@ -37,17 +37,14 @@ def _discard(directory: str | os.PathLike[str]) -> None:
         todo = os.listdir(top)
         while todo:
             name = todo.pop()
-            if not is_folder(name, top):
-                os.unlink(name, dir_fd=top)
+            if removed(name, top):
                 continue
             fd = _open_own(name, top)
             for below in os.listdir(fd):
-                if is_folder(below, fd):
+                if not removed(below, fd):
                     os.close(_open_own(below, fd))  # a folder that moves is written to: its `..` changes
                     todo.append(next(fresh))
                     os.rename(below, todo[-1], src_dir_fd=fd, dst_dir_fd=top)
-                else:
-                    os.unlink(below, dir_fd=fd)
             os.close(fd)
             os.rmdir(name, dir_fd=top)
     finally:
@@ -64,6 +61,20 @@ def _open_own(name: str, above: int) -> int:
         fd = os.open(name, FOLDER, dir_fd=above)
     os.fchmod(fd, 0o700)
     return fd
+
+
+def removed(name: str, above: int) -> bool:
+    """Remove what is in a folder; False where that is a folder which has something in it itself."""
+    try:
+        os.unlink(name, dir_fd=above)
+    except OSError:  # Linux and POSIX disagree about its number
+        if not is_folder(name, above):
+            raise
+        try:
+            os.rmdir(name, dir_fd=above)
+        except OSError:
+            return False
+    return True
 
 
 def is_folder(name: str, fd: int) -> bool:

@@ -353,7 +353,8 @@ class Namespaces:
         """
         if has_monitor(box.path):
             raise Conflict(f"cannot remove container {box.path.name}: container is running: stop the container first")
-        group_of(box).remove()
+        if any(map((group := group_of(box)).holds, group.counters())):
+            group.remove()
         gone = box.path.with_name(f".{box.path.name}.gone")
         with suppress(FileNotFoundError):
             box.path.rename(gone)

@@ -28,7 +28,8 @@ from minidocker.volume import local
 from minidocker.volume.filters import prune_filter, volume_filter
 from minidocker.volume.volume import ANONYMOUS, Volume
 
-Found, Ids = list[Volume], list[str]  # `list` itself is a method of Docker's
+Found = list[Volume]  # `list` itself is a method of Docker's
+Ids = list[str]
 
 
 class Volumes:
