@@ -578,7 +578,12 @@ def test_exec_is_one_more_process_inside(house: House) -> None:
 
 def test_exec_ends_with_its_container(house: House) -> None:
     box = house.start(house.sh("sleep 100"))
-    threading.Timer(0.2, lambda: house.runtime.signal(box, signal.SIGKILL)).start()
+
+    def kill() -> None:
+        until(lambda: any("sleep 50" in each["command"] for each in house.runtime.top(box)))
+        house.runtime.signal(box, signal.SIGKILL)
+
+    threading.Thread(target=kill).start()
     assert house.exec(box, "sleep 50")[0] == 137
     wait(box)
     with pytest.raises(Conflict, match="is not running"):
