@@ -63,22 +63,26 @@ def _gzip(chunks: Iterable[bytes], level: int) -> Iterator[bytes]:
     yield deflate.flush() + sum_.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
 
 
-def gzip_together(chunks: Iterable[bytes], level: int, workers: int) -> Iterator[bytes]:
-    """One gzip stream, made by several threads; the same bytes whatever their number, and however it is cut up.
+def gzip_together(chunks: Iterable[bytes], workers: int) -> Iterator[bytes]:
+    """One gzip stream, made fast, by several threads; the same bytes whatever their number, however it is cut up.
 
-    Each block of the content is compressed by itself, knowing the end of the one before it, as `pigz` does.
+    Each block of the content is compressed by itself, knowing the end of the one before it, as `pigz` does. The package
+    `isal` does it in a fifth of zlib's time, where it is installed, and 2% larger.
 
-    >>> b"".join(decompress(gzip_together([b"hello ", b"hello"], 4, 2)))
+    >>> b"".join(decompress(gzip_together([b"hello ", b"hello"], 2)))
     b'hello hello'
     """
     import zlib
     from collections import deque
     from concurrent.futures import ThreadPoolExecutor
 
+    packer, level = _fast()
+
     def block(before: bytes, data: bytes, last: bool) -> bytes:
         known = (before,) if before else ()
-        deflate = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, 0, *known)
-        return deflate.compress(data) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+        deflate = packer.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, 0, *known)
+        packed: bytes = deflate.compress(data) + deflate.flush(zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH)
+        return packed
 
     sum_ = size = 0
     yield GZIP + b"\x08\0\0\0\0\0\0\xff"
@@ -93,6 +97,15 @@ def gzip_together(chunks: Iterable[bytes], level: int, workers: int) -> Iterator
         while ahead:
             yield ahead.popleft().result()
     yield sum_.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little")
+
+
+def _fast() -> tuple[Any, int]:
+    """What compresses fastest here, and at which level: 2 of zlib is 3% larger than 6, in less than half the time."""
+    import importlib
+
+    with suppress(ImportError):
+        return importlib.import_module("isal.isal_zlib"), 1
+    return importlib.import_module("zlib"), 2
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidocker import compression
-from minidocker.compression import compress, decompress
+from minidocker.compression import compress, decompress, gzip_together
 from minidocker.errors import InvalidArgument, Unsupported
 
+GZIP = shutil.which("gzip")
 ZSTD = shutil.which("zstd") is not None or compression._library() is not None
 KINDS = ["gzip", pytest.param("zstd", marks=pytest.mark.skipif(not ZSTD, reason="no zstd here"))]
 
@@ -66,3 +69,15 @@ def test_without_any_zstd_it_is_refused_with_the_way_out(monkeypatch: pytest.Mon
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(Unsupported, match="or use gzip"):
         list(compress([b"x"], "zstd"))
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["isal where it is", "zlib"])
+@pytest.mark.skipif(GZIP is None, reason="no program gzip")
+def test_many_threads_make_one_stream_that_others_read(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not fast:
+        monkeypatch.setitem(sys.modules, "isal", None)
+    data = random.Random(1).randbytes(100_000) + b"the same again and again, " * 200_000
+    packed = {b"".join(gzip_together(pieces(data, size), workers)) for size, workers in ((999, 1), (1 << 20, 3))}
+    assert len(packed) == 1, "the same bytes, whatever the threads and the pieces"
+    assert GZIP and subprocess.run([GZIP, "-dc"], input=next(iter(packed)), capture_output=True).stdout == data
+    assert b"".join(gzip_together([], 2)) and b"".join(decompress(gzip_together([], 2))) == b""
