@@ -12,6 +12,7 @@ stand-in for each command of the simulated runtime. `minidocker/python` adds the
 from __future__ import annotations
 
 import os
+import posixpath
 import shutil
 import sys
 import time
@@ -194,11 +195,12 @@ def python() -> tuple[Changeset, bool]:
     entries = {f"/usr/local/bin/{version}": _stripped(program)}
     entries |= {f"/usr/local/bin/{name}": symlink(version) for name in ("python3", "python")}
     entries |= {f"/usr/local/lib/{version}/lib-dynload/{path.name}": _stripped(path, 0o644) for path in extensions}
-    for path in sorted(source.rglob("*.py")):
-        inside = path.relative_to(source)
-        if LEFT_OUT.isdisjoint(inside.parts[:-1]) and not inside.name.startswith("turtle"):
-            entries[f"/usr/local/lib/{version}/{inside}"] = _on_disk(path, 0o644)
-            _add_compiled(entries, path, f"/usr/local/lib/{version}/{inside.parent}/__pycache__")
+    for folder, folders, names in os.walk(source):
+        folders[:] = [name for name in folders if name not in LEFT_OUT]
+        place = posixpath.normpath(f"/usr/local/lib/{version}/{Path(folder).relative_to(source).as_posix()}")
+        for path in (Path(folder, name) for name in names if name.endswith(".py") and not name.startswith("turtle")):
+            entries[f"{place}/{path.name}"] = _on_disk(path, 0o644)
+            _add_compiled(entries, path, f"{place}/__pycache__")
     elsewhere = False
     for place, path in needed.items():
         if place.startswith(("/lib", "/usr/lib")):

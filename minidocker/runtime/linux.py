@@ -141,8 +141,9 @@ def setdomainname(name: str) -> None:
 
 
 def setns(fd: int, flags: int) -> None:
-    """Enter the namespaces of the process behind a pidfd."""
-    _check(_libc().setns(fd, flags))
+    """Enter the namespaces of the process behind a pidfd; with no flags none, which the kernel would not take."""
+    if flags:
+        _check(_libc().setns(fd, flags))
 
 
 def unshare(flags: int) -> None:

@@ -78,6 +78,11 @@ def test_with_the_hosts_processes_the_walls_of_proc_stay(house: House) -> None:
     assert (name, refused) == (Path("/proc/self/comm").read_text().strip(), "1")
 
 
+def test_one_more_process_in_a_container_with_the_hosts_users_and_processes(house: House) -> None:
+    box = house.start(house.box("sleep", "100", share={"pid": "host", "user": "host"}))
+    assert house.exec(box, "readlink /proc/self/ns/pid")[1].strip() == namespace(os.getpid(), "pid")
+
+
 def test_a_container_beside_another(house: House) -> None:
     first = house.start(house.sh("echo hi > /dev/shm/note; sleep 100", share={"ipc": "shareable"}))
     share = {kind: id_of(first) for kind in ("pid", "ipc", "net")}
