@@ -199,7 +199,7 @@ def python() -> tuple[Changeset, bool]:
         folders[:] = [name for name in folders if name not in LEFT_OUT]
         place = posixpath.normpath(f"/usr/local/lib/{version}/{Path(folder).relative_to(source).as_posix()}")
         for path in (Path(folder, name) for name in names if name.endswith(".py") and not name.startswith("turtle")):
-            entries[f"{place}/{path.name}"] = _on_disk(path, 0o644)
+            entries[f"{place}/{path.name}"] = _on_disk(path.resolve(), 0o644)  # Debian has links among them
             _add_compiled(entries, path, f"{place}/__pycache__")
     elsewhere = False
     for place, path in needed.items():

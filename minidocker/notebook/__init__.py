@@ -4,6 +4,8 @@
     widgets/    the same pictures with controls; each has a still face for where no kernel runs
     lessons.py  a clean engine of its own, and an empty folder, for one notebook
     hub.py      a registry for one notebook
+    sight.py    what is seen from inside a container, and from outside
+    attacks.py  what a program inside may try, with its walls and without
     listing.py  the module that a lesson is about, shown in it
     magics.py   a cell that is a Dockerfile; docker's command line in a cell
 
@@ -21,6 +23,9 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.blame": "blame",
     "pictures.tarball": "blocks",
     "pictures.guess": "compare",
+    "pictures.powers": "powers",
+    "attacks": "attempts in_a_chroot walls",
+    "sight": "capabilities",
     "pictures.ray": "ray",
     "pictures.film": "film",
     "pictures.crowd": "crowd",
@@ -44,6 +49,9 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.waterfall": "waterfall",
     "widgets.hashlab": "hashlab",
     "widgets.lifelab": "life_lab",
+    "widgets.lens": "lens",
+    "widgets.limitslab": "limits_lab",
+    "widgets.starts": "starts",
     "widgets.copylab": "copy_lab",
     "widgets.explorer": "explorer",
     "pictures.ladder": "ladders",
