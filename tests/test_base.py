@@ -93,6 +93,7 @@ def test_python_s_programs_bring_what_they_need() -> None:
     assert changes["/usr/local/bin/python3"].target == version
     assert f"/usr/local/lib/{version}/os.py" in changes
     assert not any("/test/" in path or "/site-packages/" in path for path in changes)
+    assert all(entry.data.read() is not None for path, entry in changes.items() if path.endswith(".py"))
     header = elf.parse(Path(sys.executable).resolve())
     assert header is not None
     assert header.interpreter in changes

@@ -89,6 +89,33 @@ def life_lab(lesson: Lesson) -> None:
     lesson.timed("remove", bench.get_by_role("button", name="remove").click, bench, "▸ removed")
 
 
+def lens(lesson: Lesson) -> None:
+    """A switch that is off makes both sides equal, where there are real containers; else there is none to move."""
+    glass = lesson.run("lens(")
+    switch = glass.get_by_label("host name (uts)")
+    if switch.is_disabled():
+        assert "No switches here" in lesson.seen(glass)
+        return
+    lesson.timed("host name, shared", switch.uncheck, glass, "--uts=host")
+    lesson.timed("host name, its own", switch.check, glass, "docker run -d minidocker/base")
+
+
+def limits_lab(lesson: Lesson) -> None:
+    """A limit that is chosen is in the kernel's file."""
+    lab = lesson.run("limits_lab(")
+    memory = lab.get_by_label("--memory")
+    if memory.is_disabled():
+        assert "Not limited here" in lesson.seen(lab)
+        return
+    lesson.timed("--memory", lambda: memory.select_option("128m"), lab, "128 MiB")
+
+
+def starts(lesson: Lesson) -> None:
+    """A button measures again."""
+    bench = lesson.run("starts(")
+    lesson.timed("measure again", bench.get_by_role("button", name="measure again").click, bench, "measured here")
+
+
 def explorer(lesson: Lesson) -> None:
     """Typing filters the list; a row chosen with the keyboard draws the path's ray and what it holds."""
     place = lesson.output("explorer(")
@@ -136,6 +163,7 @@ MOVES = {  # lesson -> what is done in it, in turn
     "02-images": [hashlab],
     "03-stacking": [explorer, copy_lab],
     "04-containers": [life_lab],
+    "05-isolation": [lens, limits_lab, starts],
     "06-dockerfile": [stepper],
     "07-build-cache": [cache_lab],
     "08-registries": [registry_lab],

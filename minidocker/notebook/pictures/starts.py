@@ -60,7 +60,7 @@ def starts_figure(starts: Sequence[Start], note: str = "") -> Figure:
 
 
 def _x(value: float) -> float:
-    return ZERO + DECADE * max(math.log10(value / 1e-4), 0)
+    return ZERO + DECADE * math.log10(max(value, 1e-4) / 1e-4)
 
 
 def _scale(bottom: float) -> Iterator[Markup]:

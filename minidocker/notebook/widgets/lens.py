@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as W
 
 from minidocker.errors import DockerException, NotFound
-from minidocker.notebook.pictures.lens import KINDS, STILL, Facet, Sight, lens_figure
+from minidocker.notebook.pictures.lens import KINDS, STILL, Sight, lens_figure
 from minidocker.notebook.pictures.svg import Figure
 from minidocker.notebook.sight import SHARED, sight
 from minidocker.notebook.widgets.face import Faced, Picture, on_change
@@ -35,6 +35,7 @@ class Lens(Faced):
     def __init__(self, engine: Engine, image: str, name: str) -> None:
         self.engine, self.image, self.name = engine, image, name
         self.real = engine.runtime.name == "namespaces"
+        self.putting_back = False
         self.switches = {kind: self._switch(kind) for kind in SHARED}
         self.picture = Picture()
         row = W.HBox(list(self.switches.values()), layout={"flex_flow": "row wrap"})
@@ -58,15 +59,15 @@ class Lens(Faced):
 
     def flip(self, kind: str, own: bool) -> None:
         """Start anew as the switches stand now; where that is refused, put this one back, and say why."""
+        if self.putting_back:
+            return
         try:
             self.start()
         except (DockerException, OSError) as error:
-            words = str(error).partition("\n")[0]
-            with self.switches[kind].hold_trait_notifications():
-                self.switches[kind].unobserve_all("value")
-                self.switches[kind].value = not own
-                on_change(self.switches[kind], lambda own: self.flip(kind, own))
-            self.start([f"Docker says: {words}"])
+            self.putting_back = True
+            self.switches[kind].value = not own
+            self.putting_back = False
+            self.start([f"Docker says: {error}".partition("\n")[0]])
 
     def start(self, notes: list[str] | None = None) -> None:
         """Remove the container, start another one, and look at it from both sides."""
@@ -88,10 +89,6 @@ class Lens(Faced):
         kept = [facet.kind for facet in seen.facets if facet.kind in self.shares and facet.apart]
         words = "Asked for, and not shared: without root, a container always has a user namespace of its own."
         return [words] if "user" in kept else []
-
-    def facet(self, kind: str) -> Facet:
-        """What is measured of one kind now."""
-        return next(facet for facet in sight(self.container).facets if facet.kind == kind)
 
     def _remove(self) -> None:
         with contextlib.suppress(NotFound):

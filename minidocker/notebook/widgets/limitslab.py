@@ -27,8 +27,12 @@ CHOICES: dict[str, tuple[str, str, dict[str, dict[str, Any]]]] = {  # limit -> i
         "Memory",
         {f"{size}m": {"mem_limit": f"{size}m", "memswap_limit": -1} for size in (64, 128, 512)},
     ),
-    "processors": ("--cpus", "NanoCpus", {cpus: {"nano_cpus": int(float(cpus) * 1e9)} for cpus in ("0.5", "0.25", "1")}),
-    "processes": ("--pids-limit", "PidsLimit", {pids: {"pids_limit": int(pids)} for pids in ("20", "50", "100")}),
+    "processors": (
+        "--cpus",
+        "NanoCpus",
+        {cpus: {"nano_cpus": int(float(cpus) * 1e9)} for cpus in ("0.5", "0.25", "1")},
+    ),
+    "processes": ("--pids-limit", "PidsLimit", {n: {"pids_limit": int(n)} for n in ("20", "50", "100")}),
 }
 LIMIT_FILES = {  # as they are called in version 2 and version 1
     "memory": ("memory.max", "memory.limit_in_bytes"),
@@ -126,13 +130,17 @@ def measured(told: dict[str, list[str]], files: dict[str, str]) -> dict[str, Met
     cpus = _count(facts.get("Cpus_allowed_list", ""))
     pids = int((told.get("/proc/sys/kernel/pid_max") or ["0"])[0])
     found = {}
-    for limit, asked, has in (("memory", "free", memory), ("processors", "nproc", cpus), ("processes", "pid_max", pids)):
+    for limit, asked, has in (
+        ("memory", "free", memory),
+        ("processors", "nproc", cpus),
+        ("processes", "pid_max", pids),
+    ):
         file = next((name for name in LIMIT_FILES[limit] if name in files), "")
         may = _number(limit, files.get(file, ""))
         as_text = _memory if limit == "memory" else "{:g}".format
-        shown = "no limit" if may is None else as_text(may)  # type: ignore[operator]
+        shown = "no limit" if may is None else as_text(may)
         part = 1.0 if may is None or not has else may / has
-        found[limit] = Meter(limit, asked, as_text(has) if has else "nothing here", shown, part, file or "its cgroup")  # type: ignore[operator]
+        found[limit] = Meter(limit, asked, as_text(has) if has else "nothing here", shown, part, file or "its cgroup")
     return found
 
 
