@@ -24,8 +24,6 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.tarball": "blocks",
     "pictures.guess": "compare",
     "pictures.powers": "powers",
-    "attacks": "attempts in_a_chroot walls",
-    "sight": "capabilities",
     "pictures.ray": "ray",
     "pictures.film": "film",
     "pictures.crowd": "crowd",
