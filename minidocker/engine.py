@@ -54,6 +54,7 @@ class Engine(Drawn):
         self.store = Store(root)
         self.images = ImageCollection(self)
         self.containers = Containers(self.store, self.images, self.runtime_of)
+        self.networks = self.containers.networks
 
     @cached_property
     def runtime(self) -> Runtime:

@@ -12,7 +12,7 @@ from pathlib import Path
 from socket import SocketIO
 from typing import TYPE_CHECKING, Any
 
-from minidocker.container import inspection, life, logs, mountpoints, spec
+from minidocker.container import inspection, life, logs, mountpoints, networking, spec
 from minidocker.container import state as states
 from minidocker.container.attaching import attach_socket, connect, guests, joined, need_attachable, pieces
 from minidocker.container.execution import Command, Environment, ExecResult, Execution, create
@@ -25,13 +25,14 @@ from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Sta
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.layer import Changeset, view
-from minidocker.runtime import NO_STDIO, Box, Mount, Process, Runtime, Stdio, Usage, monitor
+from minidocker.runtime import NO_STDIO, Box, Mount, Process, Runtime, Stdio, Usage, Wire, monitor
 from minidocker.tree import Tree
 
 if TYPE_CHECKING:
     import socket
 
     from minidocker.container.containers import Containers
+    from minidocker.network import Network
 
 KILL = 9
 FAREWELL = 5.0  # seconds in which a monitor that has written its last state ends, and lets go of its lock
@@ -86,8 +87,9 @@ class Container(Drawn):
 
     @property
     def ports(self) -> dict[str, Any]:
-        """Its published ports: none yet."""
-        return {}
+        """Its ports, as `docker inspect` has them: `{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}`."""
+        state = self.state()
+        return networking.ports(self, state) if state["Status"] in LIVE else {}
 
     def state(self) -> dict[str, Any]:
         """The `State` of `docker inspect`, as it is now."""
@@ -129,11 +131,26 @@ class Container(Drawn):
                     Path(point["Source"]).mkdir(parents=True)
             try:
                 logging.check(self.config)
-                with guests(self.path) as clients:
-                    self.runtime.start(self.box(), replace(stdio, clients=(*stdio.clients, *clients)))
+                networking.settle(self)
+                try:
+                    self._launch(stdio)
+                except StartError:
+                    if not networking.settle(self):
+                        raise
+                    self._launch(stdio)
             except StartError as error:
                 states.write_failed(self.path, error.exit_code, error.explanation)
                 raise
+
+    def _launch(self, stdio: Stdio) -> None:
+        """Start it on its networks; where that fails, it is on none of them."""
+        wires = networking.join(self)
+        try:
+            with guests(self.path) as clients:
+                self.runtime.start(self.box(wires), replace(stdio, clients=(*stdio.clients, *clients)))
+        except BaseException:
+            networking.leave(self, wires)
+            raise
 
     def tell(self, action: str, **attributes: str) -> None:
         """Write down what happened to it, for those who follow `docker events`."""
@@ -230,6 +247,14 @@ class Container(Drawn):
         if condition == "removed":
             self._until(lambda: not self.path.exists(), end)
         return {"StatusCode": code, "Error": None}
+
+    def connect_to(self, network: Network, asked: dict[str, Any]) -> None:
+        """Connect it to one more network: what `Network.connect` does."""
+        networking.connect(self, network, asked)
+
+    def disconnect_from(self, network: Network, force: bool = False) -> None:
+        """Take it off a network: what `Network.disconnect` does."""
+        networking.disconnect(self, network, force)
 
     def rename(self, name: str) -> None:
         """Give it another name. Raises Conflict when that is taken."""
@@ -521,8 +546,8 @@ class Container(Drawn):
 
     # How a runtime sees it
 
-    def box(self) -> Box:
-        """What a runtime needs to know of it."""
+    def box(self, wires: tuple[Wire, ...] = ()) -> Box:
+        """What a runtime needs to know of it; `wires` are its places on networks, if it has some."""
         config, host = self.config["Config"], self.config["HostConfig"]
         args = (self.config["Path"], *self.config["Args"])
         cwd, user, env = config.get("WorkingDir") or "/", config.get("User") or "", tuple(self.env(self.tty))
@@ -536,6 +561,8 @@ class Container(Drawn):
             host["ReadonlyRootfs"],
             {"host": "host", "container": "container"}.get(host["NetworkMode"].partition(":")[0], "none"),
             throwaway=self.throwaway,
+            networks=str(self.containers.networks.folder.absolute()),
+            wires=wires,
             **{field: value for topic in TOPICS for field, value in topic.boxed(self.config).items()},
         )
 

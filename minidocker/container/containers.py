@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 from minidocker import journal
-from minidocker.container import mountpoints, spec
+from minidocker.container import mountpoints, networking, spec
 from minidocker.container.container import Container
 from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
@@ -31,6 +31,7 @@ from minidocker.errors import (
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.images import Images
+from minidocker.network import Networks
 from minidocker.platforms import Platform
 from minidocker.runtime import Box, Process, Runtime, Stdio, monitor
 from minidocker.runtime.policy import policy_of, restarts
@@ -46,6 +47,8 @@ class Containers:
     def __init__(self, store: Store, images: Images, runtime_of: Callable[[str], Runtime]) -> None:
         self.store, self.images, self.runtime_of = store, images, runtime_of
         self.folder, self.volumes = store.root / "containers", Volumes(store)
+        self.networks = Networks(store, self.given, self.lives)
+        self.networks.users = self.users
         self._names = self.folder / "names"
         self._names.mkdir(parents=True, exist_ok=True)
 
@@ -72,11 +75,14 @@ class Containers:
             options.pop("platform", None)
             if isinstance(image, str):
                 image = self._suiting(image, platform)
-            config = spec.container_config(image, name, command, sharing.with_ids(options, self))
+            runtime = self.runtime_of(str(options.get("runtime") or ""))  # there is one of that name
+            options = self.networks.named(sharing.with_ids(options, self))
+            default = "none" if runtime.no_bridge(str(self.networks.folder)) else "bridge"
+            config = spec.container_config(image, name, command, options, default)
             container = Container(self, config)
-            if named := config["HostConfig"].get("Runtime"):
-                self.runtime_of(named)  # there is one of that name
-            container.warnings = limits.discard(config["HostConfig"], lambda: container.runtime.supports())
+            container.warnings = discarded(config) + limits.discard(
+                config["HostConfig"], lambda: container.runtime.supports()
+            )
             container.throwaway |= throwaway
             config["Mounts"] = mountpoints.with_borrowed(config, self.get)
             with mountpoints.provided(self.volumes, config["Mounts"]):
@@ -284,6 +290,18 @@ class Containers:
             lock.release()
         return not idle
 
+    def given(self, container: Any) -> Container:
+        """A container, or the one of a name or id. Raises NotFound."""
+        return container if isinstance(container, Container) else self.get(container)
+
+    def users(self, network: str) -> dict[str, dict[str, Any]]:
+        """The containers that run in the network `host` or `none`: their endpoints there, which have no address."""
+        return {
+            one.id: networking.without_cable(one, one.state())
+            for one in self.list()
+            if network in networking.wanted(one)
+        }
+
     def read(self, id: str) -> dict[str, Any]:
         """The `config.json` of an id. Raises NotFound."""
         found = self._read(id)
@@ -363,6 +381,7 @@ class Containers:
             (self._names / name).write_text(container.id)
             write_json(container.path / "config.json", config | {"Name": name})
             (self._names / config["Name"]).unlink(missing_ok=True)
+        self.networks.renamed(container.id, name)
         self.tell(config, "rename", {"oldName": f"/{config['Name']}"})
 
     def change(self, container: Container, **changes: Any) -> None:
@@ -386,6 +405,14 @@ class Containers:
         self.tell(container.config, "destroy")
         container.runtime.remove(Box(gone, (), Process(()), **limits.boxed(container.config)))
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def discarded(config: Mapping[str, Any]) -> list[str]:
+    """What Docker warns of: published ports, where there is nothing to publish."""
+    host = config["HostConfig"]
+    if host["NetworkMode"] == "host" and (host["PortBindings"] or host["PublishAllPorts"]):
+        return ["Published ports are discarded when using host network mode"]
+    return []
 
 
 def _passes(container: Container, tests: Iterable[Any]) -> bool:

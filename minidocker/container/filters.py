@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from minidocker.container.inspection import network_of
+from minidocker.container import networking
 from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
 from minidocker.filters import has_label
 from minidocker.times import stamp
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 HEALTHS = ("starting", "healthy", "unhealthy", "none")
-LATER = ("publish", "expose", "is-task", "isolation")
+LATER = ("is-task", "isolation")
 Test = Callable[["Container"], bool]
 
 
@@ -45,7 +45,14 @@ def container_filter(containers: Containers, key: str, wanted: list[str]) -> Tes
         stacks = [stack for value in wanted if (stack := _stack(containers, value)) is not None]
         return lambda c: any(c.image.diff_ids[: len(stack)] == stack for stack in stacks)
     if key == "network":
-        return lambda c: network_of(c) in wanted
+        ids = {name: network.id for name, network in containers.networks.by_name().items()}
+        return lambda c: any(
+            name in wanted or any(ids.get(name, " ").startswith(value) for value in wanted)
+            for name in networking.wanted(c)
+        )
+    if key in ("publish", "expose"):
+        ranges = [_port_range(key, value) for value in wanted]
+        return lambda c: any(set(found) & _ports_of(c, key) for found in ranges)
     if key == "volume":
         keys = ("Name", "Source", "Destination")
         return lambda c: any(point.get(key) in wanted for point in c.config["Mounts"] for key in keys)
@@ -67,6 +74,23 @@ def prune_filter(key: str, wanted: list[str]) -> Test:
         edge = stamp(wanted[0]) or ""
         return lambda c: bool(c.config["Created"] < edge)
     raise InvalidArgument(f"Invalid filter '{key}'")
+
+
+def _port_range(key: str, value: str) -> list[tuple[int, str]]:
+    """`80`, `8000-8080/udp`: the ports that a filter asks for. Raises InvalidArgument."""
+    match = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?", value)
+    if not match:
+        raise InvalidArgument(f"invalid filter '{key}={value}': a port is expected, or a range, and a protocol")
+    return [(number, match[3] or "tcp") for number in range(int(match[1]), int(match[2] or match[1]) + 1)]
+
+
+def _ports_of(container: Container, key: str) -> set[tuple[int, str]]:
+    """The ports that a container has on the host, or that it exposes."""
+    if key == "expose":
+        exposed = container.config["Config"].get("ExposedPorts") or {}
+        return {(int(text.partition("/")[0]), text.partition("/")[2]) for text in exposed}
+    rows = networking.listed(container, container.state())
+    return {(row["PublicPort"], row["Type"]) for row in rows if "PublicPort" in row}
 
 
 def _check(key: str, wanted: list[str], good: Callable[[str], bool]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from minidocker.container import networking
 from minidocker.container.execution import running_ids
 from minidocker.container.options import limits
 from minidocker.container.state import FRESH, describe
@@ -12,21 +13,10 @@ from minidocker.times import unix_time
 if TYPE_CHECKING:
     from minidocker.container.container import Container
 
-NO_ADDRESS: dict[str, Any] = {
-    "EndpointID": "",
-    "Gateway": "",
-    "GlobalIPv6Address": "",
-    "GlobalIPv6PrefixLen": 0,
-    "IPAddress": "",
-    "IPPrefixLen": 0,
-    "IPv6Gateway": "",
-    "MacAddress": "",
-}
 ABSENT = (  # of the API's HostConfig, by what Docker says where there is none: limits and more that are not here yet
-    (None, "DeviceRequests Links Mounts PortBindings"),
+    (None, "DeviceRequests Links Mounts"),
     (0, "CpuCount CpuPercent IOMaximumBandwidth IOMaximumIOps"),
     ("", "Cgroup ContainerIDFile Isolation"),
-    (False, "PublishAllPorts"),
 )
 HOST_CONFIG = {key: value for value, keys in ABSENT for key in keys.split()}
 
@@ -35,7 +25,6 @@ def attrs(container: Container) -> dict[str, Any]:
     """What `docker inspect` prints."""
     config, state, path = container.config, container.state(), container.path
     host = config["HostConfig"]
-    network = network_of(container)
     return {
         "Id": container.id,
         "Created": config["Created"],
@@ -62,16 +51,8 @@ def attrs(container: Container) -> dict[str, Any]:
         },
         "Mounts": mounts(container),
         "Config": config["Config"],
-        "NetworkSettings": NO_ADDRESS
-        | {"Bridge": "", "Ports": {}, "SandboxID": "", "SandboxKey": "", "HairpinMode": False}
-        | {"Networks": {network: NO_ADDRESS | {"NetworkID": "", "Aliases": None, "Links": None}}},
+        "NetworkSettings": networking.settings(container, state),
     }
-
-
-def network_of(container: Container) -> str:
-    """The network that it is in: `host`, or `none`, which is the default as long as there are no others."""
-    mode = container.config["HostConfig"]["NetworkMode"]
-    return "none" if mode == "default" else str(mode)
 
 
 def mounts(container: Container) -> list[dict[str, Any]]:
@@ -83,7 +64,6 @@ def mounts(container: Container) -> list[dict[str, Any]]:
 def summary(container: Container, size: bool = False) -> dict[str, Any]:
     """What `docker ps` has of it (the API's `GET /containers/json`)."""
     config, state = container.config, container.state()
-    network = network_of(container)
     row = {
         "Id": container.id,
         "Names": ["/" + container.name],
@@ -91,12 +71,12 @@ def summary(container: Container, size: bool = False) -> dict[str, Any]:
         "ImageID": config["Image"],
         "Command": " ".join([config["Path"], *(f"'{arg}'" if " " in arg else arg for arg in config["Args"])]),
         "Created": unix_time(config["Created"]),
-        "Ports": [],
+        "Ports": networking.listed(container, state),
         "Labels": container.labels,
         "State": state["Status"],
         "Status": describe(state),
         "HostConfig": {"NetworkMode": config["HostConfig"]["NetworkMode"]},
-        "NetworkSettings": {"Networks": {network: NO_ADDRESS | {"NetworkID": ""}}},
+        "NetworkSettings": {"Networks": networking.settings(container, state)["Networks"]},
         "Mounts": mounts(container),
     }
     return row | ({"SizeRw": container.changes().size, "SizeRootFs": container.tree_size()} if size else {})

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from minidocker.container import mountpoints
-from minidocker.container.options import TOPICS, sharing
+from minidocker.container.options import TOPICS, networks, sharing
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.filters import texts
 from minidocker.times import now
@@ -30,12 +30,11 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 TAKEN = frozenset(
     "name entrypoint hostname domainname user environment working_dir labels stop_signal stop_timeout "
-    "network network_mode read_only network_disabled use_config_proxy platform".split()
+    "read_only use_config_proxy platform".split()
 ).union(*(topic.OPTIONS for topic in TOPICS))
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
-    "published ports (-p)": "ports publish_all_ports",
     "limits of Windows": "cpu_count cpu_percent",
-    "networks": "networking_config mac_address links",
+    "links": "links",
     "an init process of your choice": "init_path",
     "settings of LXC": "lxc_conf",
     "versions of the API": "version",
@@ -47,8 +46,13 @@ SIGNALS = (  # Linux's numbers on every system: the containers are Linux's
 ).split()
 
 
-def container_config(image: Image, image_name: str, command: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The `config.json` of a new container. Raises InvalidArgument, Unsupported, and TypeError for unknown options."""
+def container_config(
+    image: Image, image_name: str, command: Any, options: Mapping[str, Any], network: str = "bridge"
+) -> dict[str, Any]:
+    """The `config.json` of a new container; `network` is that of one that names none.
+
+    Raises InvalidArgument, Unsupported, and TypeError for unknown options.
+    """
     if unknown := options.keys() - TAKEN - LATER.keys():
         raise TypeError(f"run() got an unexpected keyword argument {min(unknown)!r}")
     refuse(f"{LATER[key]}, asked for by {key}=" for key, value in options.items() if key in LATER and value)
@@ -70,6 +74,7 @@ def container_config(image: Image, image_name: str, command: Any, options: Mappi
         "Config": config,
         "HostConfig": (host := _host_config(given)),
         "Mounts": mountpoints.asked(config, host),
+        "NetworkSettings": {"Networks": networks.wanted(given, network)},
     }
 
 
@@ -95,7 +100,6 @@ def _program(image: Image, command: Any, entrypoint: Any) -> dict[str, Any]:
 def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
     """The API's `Config`: what the image says, and over it what the user says."""
     base = image.config
-    exposed = {"ExposedPorts": base["ExposedPorts"]} if base.get("ExposedPorts") else {}
     return {
         "Hostname": str(given.get("hostname") or _hostname(given, id)),
         "Domainname": str(given.get("domainname") or ""),
@@ -103,7 +107,6 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
         "AttachStdin": False,
         "AttachStdout": False,
         "AttachStderr": False,
-        **exposed,
         "Tty": False,
         "OpenStdin": False,
         "StdinOnce": False,
@@ -119,7 +122,6 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
 def _host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     """The API's `HostConfig`: what concerns this machine."""
     return {
-        "NetworkMode": _network(str(sharing.network_of(given))),
         "ReadonlyRootfs": bool(given.get("read_only")),
         **{key: value for topic in TOPICS for key, value in topic.host_config(given).items()},
     }
@@ -222,13 +224,3 @@ def _hostname(given: Mapping[str, Any], id: str) -> str:
     """The host name of a container that was given none: where it shares the host's, that one."""
     shared = "host" in (sharing.network_of(given), given.get("uts_mode"))
     return socket.gethostname() if shared else id[:12]
-
-
-def _network(mode: str) -> str:
-    if mode in ("container", sharing.JOINS):
-        raise InvalidArgument("Invalid network mode: invalid container format container:<name|id>")
-    if mode in ("default", "none", "host") or mode.startswith(sharing.JOINS):
-        return mode
-    raise Unsupported(
-        f"minidocker does not have networks ({mode!r}) yet: a container has none of the host's, or with 'host' all"
-    )

@@ -51,8 +51,16 @@ class Network(Drawn):
     @property
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """Container id -> its name, aliases and addresses here; of those that run."""
+        if self.driver != "bridge":
+            return self.networks.users(self.name)
         found = self.record["Endpoints"]
         return {id: endpoint for id, endpoint in found.items() if self.networks.lives(id)}
+
+    def place(self, id: str) -> dict[str, Any] | None:
+        """The endpoint of a container that runs; None where it has none."""
+        found = self.record["Endpoints"] if self.driver == "bridge" else self.networks.users(self.name)
+        one: dict[str, Any] | None = found.get(id)
+        return one
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -118,11 +126,11 @@ class Network(Drawn):
             "MacAddress": mac_address or "",
             "DriverOpts": driver_opt,
         }
-        self.networks.container(container).connect(self, asked)
+        self.networks.container(container).connect_to(self, asked)
 
     def disconnect(self, container: Any, force: bool = False) -> None:
         """Take a container off it."""
-        self.networks.container(container).disconnect(self, force)
+        self.networks.container(container).disconnect_from(self, force)
 
     def remove(self) -> None:
         """Delete it. Raises Forbidden while containers run on it."""

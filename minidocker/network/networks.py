@@ -39,7 +39,9 @@ class Networks:
 
     def __init__(self, store: Store, find: Callable[[Any], Any], lives: Callable[[str], bool]) -> None:
         self.store, self.container, self.lives = store, find, lives
+        self.users: Callable[[str], dict[str, dict[str, Any]]] = lambda name: {}  # noqa: ARG005 - of `host` and `none`
         self.folder = store.root / "networks"
+        self._founded = False
 
     # Making
 
@@ -124,6 +126,21 @@ class Networks:
             raise NotFound(f"network {id} not found") from None
         return record
 
+    def named(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a container with names where they name networks by ids; those that there are not, stay."""
+        found = dict(options)
+        for option in ("network", "network_mode"):
+            text = str(found.get(option) or "")
+            if text and text not in ("default", *PREDEFINED) and ":" not in text:
+                try:
+                    found[option] = self.get(text).name
+                except NotFound:
+                    continue
+                config = dict(found.get("networking_config") or {})
+                if text != found[option] and text in config:
+                    found["networking_config"] = config | {found[option]: config.pop(text)}
+        return found
+
     # Who is on them
 
     def join(self, network: Network, id: str, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,6 +195,10 @@ class Networks:
         about = {"name": record["Name"], "type": record["Driver"]}
         self.store.tell("network", action, record["Id"], about | ({"container": container} if container else {}))
 
+    def by_name(self) -> dict[str, Network]:
+        """All networks by name."""
+        return self._known()
+
     # On disk
 
     def _known(self) -> dict[str, Network]:
@@ -209,6 +230,8 @@ class Networks:
 
     def found(self) -> None:
         """Make the three networks that are always there, where they are not. For whoever holds the lock."""
+        if self._founded:
+            return
         known = self._all()
         for name, driver in PREDEFINED.items():
             if name not in known:
@@ -216,6 +239,7 @@ class Networks:
                 config = pool.config((), taken) if name == "bridge" else []
                 record = _record(name, driver, config) | {"Options": DEFAULTS if name == "bridge" else {}}
                 self._write(record, lasting=True)
+        self._founded = True
 
 
 class _Locked(FileLock):
@@ -285,6 +309,7 @@ def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[
         "IPv4Address": "",
         "IPv6Address": "",
         "Aliases": [str(alias) for alias in asked.get("Aliases") or ()],
+        "Interface": asked.get("Interface") or "eth0",
     }
     if network.driver != "bridge":
         return endpoint

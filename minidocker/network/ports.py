@@ -82,6 +82,21 @@ def exposed(ports: Any) -> dict[str, dict[str, Any]]:
     return found
 
 
+def keys(ports: Any) -> list[str]:
+    """The ports of a container that `bindings` is given, published or not.
+
+    >>> keys({"80": None, "53/udp": []}), keys(["8080:80"])
+    (['80/tcp', '53/udp'], ['80/tcp'])
+    """
+    return [port(key) for key in ports] if isinstance(ports, Mapping) else list(bindings(ports))
+
+
+def order(key: str) -> tuple[int, str]:
+    """What ports are sorted by: `80/tcp` comes before `443/tcp`."""
+    number, _, protocol = key.partition("/")
+    return int(number), protocol
+
+
 def port(key: Any) -> str:
     """A container's port as the API writes it: `80/tcp`. Raises InvalidArgument."""
     number, _, protocol = str(key).partition("/")

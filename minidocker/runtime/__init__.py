@@ -180,6 +180,40 @@ class Device:
 
 
 @dataclass(frozen=True)
+class Wire:
+    """A cable from a container to a network, which inside is an `interface` with an address (`172.17.0.2/16`).
+
+    Of the networks `host` and `none` only the first three are known. `named`: who is on it can be asked for by name.
+    """
+
+    network: str
+    name: str
+    driver: str
+    endpoint: str = ""
+    container: str = ""
+    interface: str = ""
+    address: str = ""
+    mac: str = ""
+    gateway: str = ""
+    internal: bool = False
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port inside that the world finds on the host: at an address ("" is all), on the first free one of a range.
+
+    Where `first` is 0, it may be any.
+    """
+
+    inside: int
+    protocol: str = "tcp"
+    host: str = ""
+    first: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True)
 class Box:
     """A container as a runtime sees it: its folder, the layers (bottom first), and what to run how."""
 
@@ -190,6 +224,9 @@ class Box:
     mounts: tuple[Mount, ...] = ()
     read_only: bool = False
     network: str = "none"  # "none": a network of its own with loopback up; "host": the host's
+    networks: str = ""  # the folder of all networks, where the switch is found that it is plugged into
+    wires: tuple[Wire, ...] = ()
+    ports: tuple[Port, ...] = ()
     restart: tuple[str, int] = ("no", 0)  # Docker's restart policy and its maximum retry count
     log: bool = True  # else its streams are those of who starts it; nobody can attach
     log_file: LogFile | None = LogFile()
@@ -321,6 +358,15 @@ class Runtime(Protocol):
 
     def listing(self, folder: Bind) -> Tree:
         """What containers see in a volume's folder."""
+
+    def no_bridge(self, folder: str) -> str:
+        """Why a container cannot be connected to others by the networks of a folder; empty where it can."""
+
+    def connect(self, box: Box, wire: Wire) -> None:
+        """Connect a container that runs to one more network; `box.wires` are all that it has then. Raises APIError."""
+
+    def disconnect(self, box: Box, wire: Wire) -> None:
+        """Take it off a network; `box.wires` are those that stay."""
 
     def bury(self, box: Box) -> None:
         """See to what is left of a container whose monitor was killed."""

@@ -129,6 +129,7 @@ class BundleMonitor(Monitor):
             if console:
                 console.close()
             os.chdir("/")
+        self.plug_in(pid)
         self.call("start", ID)
         return First(pid, master)
 

@@ -17,6 +17,7 @@ ff00::\tip6-mcastprefix
 ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 """
+SERVER = "127.0.0.11"  # the name server of those that are on a network with names
 TARGETS = {"hostname": "/etc/hostname", "hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
 
 
@@ -30,30 +31,57 @@ def contents(box: Box, host: Callable[[str], str] = lambda _: "") -> dict[str, s
     """
     hosts = host("/etc/hosts") if box.network == "host" else HOSTS
     if box.hostname and box.network != "host":
-        full = f"{box.hostname}.{box.names.domain} " if box.names.domain else ""
-        hosts += f"127.0.1.1\t{full}{box.hostname}\n"
+        hosts += "".join(own_lines(box))
     more = (text.partition(":") for text in box.names.hosts)
     return {
         "hostname": f"{box.hostname or 'localhost'}\n",
         "hosts": hosts + "".join(f"{address}\t{name}\n" for name, _, address in more),
-        "resolv.conf": resolver(box.names, host("/etc/resolv.conf")),
+        "resolv.conf": resolver(box.names, host("/etc/resolv.conf"), box),
     }
 
 
-def resolver(names: Names, host: str) -> str:
+def own_lines(box: Box) -> list[str]:
+    """The lines of /etc/hosts that say what a container itself is called: one for each network."""
+    full = f"{box.hostname}.{box.names.domain} " if box.names.domain else ""
+    addresses = [wire.address.partition("/")[0] for wire in box.wires if wire.address] or ["127.0.1.1"]
+    return [f"{address}\t{full}{box.hostname}\n" for address in addresses]
+
+
+def with_networks(hosts: str, box: Box) -> str:
+    """The text of /etc/hosts, with the lines of the networks that it is on now, and all that others wrote there."""
+    ours = own_lines(box)
+    name = ours[0].partition("\t")[2]
+    kept = [line for line in hosts.splitlines(keepends=True) if line.partition("\t")[2] != name or line in ours]
+    return "".join([*kept, *(line for line in ours if line not in kept)])
+
+
+def resolver(names: Names, host: str, box: Box | None = None) -> str:
     """The text of resolv.conf(5): the machine's own, but for what was asked for. The search domain `.` stands for none.
+
+    On a network with names it is the name server of ours, which knows the others; on one without, the machine's own
+    are left out that only the machine itself can reach.
 
     >>> resolver(Names(search=("a.b",)), "nameserver 9.9.9.9\\nsearch lan\\n")
     'search a.b\\nnameserver 9.9.9.9\\n'
     """
-    if not (names.servers or names.search or names.options):
+    wires = [wire for wire in box.wires if wire.address] if box else []
+    named = any(wire.named for wire in wires)
+    if not (names.servers or names.search or names.options or wires):
         return host
     search = names.search or tuple(said(host, "search"))
-    servers = names.servers or tuple(said(host, "nameserver"))
+    servers = names.servers or tuple(one for one in said(host, "nameserver") if not wires or reachable(one))
     options = names.options or tuple(said(host, "options"))
+    if named:
+        servers = (SERVER,)
+        options = (*options, *(["ndots:0"] if not any(one.startswith("ndots:") for one in options) else []))
     lines = [f"search {' '.join(search)}"] if search and search != (".",) else []
     lines += [f"nameserver {server}" for server in servers]
     return "".join(f"{line}\n" for line in (*lines, *([f"options {' '.join(options)}"] if options else [])))
+
+
+def reachable(server: str) -> bool:
+    """Whether a name server is one that a container could reach: not one of the machine's own."""
+    return ":" not in server and not server.startswith("127.")
 
 
 def said(text: str, keyword: str) -> Iterator[str]:

@@ -32,6 +32,7 @@ from minidocker.runtime import (
     Process,
     Stdio,
     Usage,
+    Wire,
     births,
     cgroup,
     devices,
@@ -41,12 +42,15 @@ from minidocker.runtime import (
     mapped,
     names,
     overlay,
+    plug,
     probe,
     usage,
+    wires,
 )
 from minidocker.runtime.capabilities import ALL, mask
 from minidocker.runtime.discarding import discard
 from minidocker.runtime.door import knock
+from minidocker.runtime.inside import Refusal
 from minidocker.runtime.messages import receive, send, with_streams
 from minidocker.runtime.mounting import describe, describe_device, kept, writable
 from minidocker.runtime.seccomp import filter_of
@@ -181,6 +185,7 @@ class Namespaces:
             "read_only": box.read_only,
             "security": self._security(box),
             "network": box.network,
+            "plugs": self._plugs(box),
             "restart": box.restart,
             "log": box.log,
             "log_file": asdict(box.log_file) if box.log_file else None,
@@ -191,6 +196,43 @@ class Namespaces:
             "shm_size": box.shm_size if own_memory and box.shm_size != SHM_SIZE else 0,
             "cgroup": describe_cgroup(replace(box, devices=tuple(given))),
         }
+
+    def _plugs(self, box: Box) -> dict[str, Any]:
+        """Its networks and published ports, as whoever plugs it in wants them described."""
+        bridged = any(wire.address for wire in box.wires)
+        return {
+            "folder": box.networks if box.wires else "",
+            "codec": plug.codec() if bridged else "",
+            "wires": [asdict(wire) if wire.address else wires.short(wire) for wire in box.wires],
+            "ports": list(map(asdict, box.ports)) if bridged else [],
+            "servers": servers_of(box),
+        }
+
+    def no_bridge(self, folder: str) -> str:
+        """Why a container cannot be connected to others by the networks of a folder; empty where it can."""
+        if not plug.codec():
+            return plug.NO_CODEC
+        return plug.refused(folder)
+
+    def connect(self, box: Box, wire: Wire) -> None:
+        """Connect a container that runs to one more network. Raises APIError where it cannot be plugged in."""
+        request: dict[str, Any] = {"do": "connect", "container": box.path.name, "wire": asdict(wire), "servers": None}
+        with plug.upstream() as upstream:
+            if wire.named:
+                request["servers"] = servers_of(box)
+            self._ask_switch(box, request, [upstream.fileno()] if wire.named else [])
+        rewrite(box)
+
+    def disconnect(self, box: Box, wire: Wire) -> None:
+        """Take it off a network."""
+        self._ask_switch(box, {"do": "disconnect", "container": box.path.name, "network": wire.network}, [])
+        rewrite(box)
+
+    def _ask_switch(self, box: Box, request: Mapping[str, Any], fds: list[int]) -> None:
+        try:
+            plug.ask(box.networks, plug.codec(), request, fds).close()
+        except Refusal as refusal:
+            raise APIError(str(refusal)) from None
 
     def _userns_of(self, box: Box) -> str:
         """How the ids of this container are mapped. As in Docker, a privileged one has the host's users: its root is
@@ -311,7 +353,7 @@ class Namespaces:
                     return self._write(changes, root, program_of(box, pid))
             finally:
                 os.close(root)
-        alone = replace(box, network="none", share={}, sysctls={})
+        alone = replace(box, network="none", share={}, sysctls={}, wires=(), ports=())
         with self._launcher.ask({"do": "hold", "box": self._prepare(alone)}, NO_STDIO) as held:
             if by_fuse:
                 fuse.apply(changes, answered(held)["pid"], box.path, self.rootless)
@@ -383,6 +425,22 @@ def prepare(box: Box) -> None:
     path = box.path
     for name, text in names.contents(box, read_here).items():
         write_file(path / name, text.encode(errors="surrogateescape"))
+
+
+def rewrite(box: Box) -> None:
+    """Write its /etc/hosts and /etc/resolv.conf anew, as its networks are others; what it wrote itself stays.
+
+    The files stay the same ones, since they are mounted into it.
+    """
+    made = names.contents(box, read_here)
+    hosts = names.with_networks((box.path / "hosts").read_text(errors="surrogateescape"), box)
+    write_file(box.path / "hosts", hosts.encode(errors="surrogateescape"))
+    write_file(box.path / "resolv.conf", made["resolv.conf"].encode(errors="surrogateescape"))
+
+
+def servers_of(box: Box) -> list[str]:
+    """The name servers that questions are passed on to which ours cannot answer."""
+    return [one for one in box.names.servers if ":" not in one] or plug.name_servers(read_here("/etc/resolv.conf"))
 
 
 def read_here(path: str) -> str:

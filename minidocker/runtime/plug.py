@@ -1,58 +1,143 @@
-"""How a container is plugged into the switch of its engine: what its monitor, or an engine, asks the switch for."""
+"""How a container is plugged into the switch of its engine: what its monitor, or an engine, asks the switch for.
 
+A plug is a dictionary, as it is in the box that a monitor is given: the folder `networks`, the wires (one for each
+network), the doors (published ports), and the name servers outside, or None where the container has no server of ours.
+"""
+
+# ruff: noqa: PTH108, PTH112, PTH120, PTH123, PTH208
 from __future__ import annotations
 
+import json
 import os
 import socket
-import subprocess
+import struct
 import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from minidocker.runtime.door import address
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.messages import receive, send
+from minidocker.runtime.state import boot_id
+from minidocker.runtime.wires import wire_of
 
 SOCKET = "switch.sock"
+REFUSED = ".refused"  # why it could not start, and in which run of the machine
+NO_CODEC = "networks need the Python package pyroute2: pip install 'minidocker-course[networks]'"
+PATIENCE = 5.0  # seconds in which a switch must have started
+PACKAGES = ("minidocker", "minidocker.runtime", "minidocker.network", "pyroute2")
+BOOTSTRAP = """import sys, types
+for name, folder in zip(sys.argv[1].split(), sys.argv[2:]):
+    sys.modules[name] = package = types.ModuleType(name)
+    package.__path__ = [folder]
+from minidocker.runtime.switch import main
+main(sys.argv[-1])
+"""  # of those packages, only the modules that it needs are loaded
 
 
-def connect(folder: str) -> socket.socket:
-    """Go to the switch of a folder `networks`; start it where there is none. Raises Refusal where it cannot start."""
-    for _ in range(3):
+def refused(folder: str) -> str:
+    """Why the switch could not start here, since the machine did; empty where it could, or nobody has tried."""
+    with suppress(OSError), open(f"{folder}/{REFUSED}", encoding="utf-8") as file:
+        boot, _, why = file.read().partition(" ")
+        return why if boot == boot_id() else ""
+    return ""
+
+
+def connect(folder: str, codec: str) -> socket.socket:
+    """Go to the switch of a folder `networks`; start it where there is none. Raises Refusal where it cannot start.
+
+    `codec` is the folder of the package pyroute2.
+    """
+    end = time.monotonic() + PATIENCE
+    while True:
         try:
             return _knock(folder)
         except (FileNotFoundError, ConnectionRefusedError):
-            start(folder)
-    raise Refusal(f"the switch of {folder} does not start: is it allowed to make network namespaces here?")
+            if time.monotonic() > end:
+                raise Refusal(f"the switch of the networks in {folder} does not start") from None
+            start(folder, codec)
+            time.sleep(0.001)  # somebody else may be starting it
 
 
-def start(folder: str) -> None:
+def start(folder: str, codec: str) -> None:
     """Start the switch, and wait until it serves; another one may be quicker. Raises Refusal."""
-    args = [sys.executable, "-m", "minidocker.runtime.switch", folder]
-    process = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout and process.stderr
-    with process.stdout, process.stderr:
-        if process.stdout.read(1) or process.poll() == 0:
-            return
-        said = process.stderr.read().decode(errors="replace").strip().splitlines()
-    process.wait()
-    if process.returncode:
-        raise Refusal(f"the switch of the networks cannot start: {said[-1] if said else process.returncode}")
-
-
-def ask(folder: str, request: Mapping[str, Any], fds: list[int] | None = None) -> socket.socket:
-    """Ask the switch for something; it lasts until the connection is closed. Raises Refusal."""
-    connection = connect(folder)
+    if not codec:
+        raise Refusal(NO_CODEC)
+    here = os.path.dirname(__file__)
+    room = os.path.dirname(here)
+    said, words = os.pipe()
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((null, null, words))]
+    args = [sys.executable, "-I", "-S", "-X", "utf8", "-c", BOOTSTRAP, " ".join(PACKAGES)]
+    args += [room, here, f"{room}/network", codec, folder]
     try:
-        send(connection, request, fds)
-        answer, _ = receive(connection)
-    except (EOFError, OSError) as error:
-        connection.close()
-        raise Refusal(f"the switch of the networks does not answer: {error}") from None
+        pid = os.posix_spawn(sys.executable, args, os.environ, file_actions=actions, setsigmask=[])
+    finally:
+        os.close(words)
+        os.close(null)
+    with os.fdopen(said, encoding="utf-8", errors="replace") as file:
+        complaint = file.read().strip().splitlines()
+    _, status = os.waitpid(pid, 0)
+    if status:
+        why = f"the switch of the networks cannot start: {complaint[-1] if complaint else status}"
+        with open(f"{folder}/{REFUSED}", "w", encoding="utf-8") as file:
+            file.write(f"{boot_id()} {why}")
+        raise Refusal(why)
+    with suppress(FileNotFoundError):
+        os.unlink(f"{folder}/{REFUSED}")
+
+
+def ask(folder: str, codec: str, request: Mapping[str, Any], fds: list[int] | None = None) -> socket.socket:
+    """Ask the switch for something; it lasts until the connection is closed. Raises Refusal."""
+    for attempt in range(3):
+        connection = connect(folder, codec)
+        try:
+            send(connection, request, fds)
+            answer, _ = receive(connection)
+            break
+        except (EOFError, OSError) as error:  # it may just have gone, as it had nothing to do
+            connection.close()
+            if attempt == 2:
+                raise Refusal(f"the switch of the networks does not answer: {error}") from None
     if "error" in answer:
         connection.close()
         raise Refusal(answer["error"])
     return connection
+
+
+def plug_in(plugs: Mapping[str, Any], id: str, pid: int, doors: list[tuple[socket.socket, int]]) -> socket.socket:
+    """Plug the network namespace of a process into the switch, for as long as the connection lasts. Raises Refusal."""
+    wires = [wire for wire in plugs["wires"] if wire.get("address")]
+    inside = wires[0]["address"].partition("/")[0]
+    servers = plugs["servers"] if any(wire["named"] for wire in wires) else None
+    request = {"do": "plug", "container": id, "wires": wires, "servers": servers}
+    namespace, outside = namespace_of(pid), upstream() if servers is not None else None
+    try:
+        request["doors"] = [[inside, number] for _, number in doors]
+        fds = [namespace, *([outside.fileno()] if outside else []), *(one.fileno() for one, _ in doors)]
+        return ask(plugs["folder"], plugs["codec"], request, fds)
+    finally:
+        os.close(namespace)
+        if outside:
+            outside.close()
+
+
+def wires_now(folder: str, id: str) -> list[dict[str, Any]]:
+    """The wires that a container has by what is written in a folder `networks`, in the order of its interfaces."""
+    found = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
+        if name.endswith(".json") and not name.startswith("."):
+            with suppress(FileNotFoundError), open(f"{folder}/{name}", encoding="utf-8") as file:
+                record = json.load(file)
+                found += [wire_of(record, id)] if id in record["Endpoints"] else []
+    return sorted(found, key=lambda wire: str(wire["interface"]))
+
+
+def keeper(connection: socket.socket) -> int:
+    """The process number of the switch at the other end of a connection."""
+    return int(struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
 
 
 def _knock(folder: str) -> socket.socket:
@@ -84,3 +169,14 @@ def name_servers(resolv_conf: str) -> list[str]:
 def namespace_of(pid: int) -> int:
     """A descriptor of the network namespace of a process."""
     return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def codec() -> str:
+    """Where the package pyroute2 is, which is not loaded for that; empty where it is not installed."""
+    from importlib.util import find_spec
+
+    with suppress(ImportError, ValueError):
+        spec = find_spec("pyroute2")
+        if spec and spec.submodule_search_locations:
+            return str(next(iter(spec.submodule_search_locations)))
+    return ""

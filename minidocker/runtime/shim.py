@@ -4,7 +4,7 @@ It keeps the log, waits for the program, applies the restart policy and writes `
 engine. If it is killed, its container dies with it, as the kernel sees to (PR_SET_PDEATHSIG, and the pid namespace).
 """
 
-# ruff: noqa: PTH108, PTH110
+# ruff: noqa: PTH108, PTH110, PTH119, PTH120
 from __future__ import annotations
 
 import os
@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from minidocker import journal
 from minidocker.runtime import cgroup, health, inside, linux, terminal, ulimits
 from minidocker.runtime.autoremove import auto_remove
 from minidocker.runtime.births import Killed, Newborn, connect, exit_status, namespaces
@@ -66,6 +67,8 @@ class Monitor:
         self.watched: tuple[int, int] | None = None
         self.guard = -1  # tells when the container's folder is deleted
         self.group = cgroup.Group(box["cgroup"]["name"])
+        self.plugs: dict[str, Any] = box["plugs"]
+        self.plugged: list[Any] = []  # what is to be closed for it to be plugged in no more
 
     def run(self) -> None:
         """Start the program, again and again where the restart policy says so, and leave when it has ended for good."""
@@ -104,10 +107,12 @@ class Monitor:
                 checkup.stop()
             code = exit_status(child)
             self.end_the_rest()
+            self.unplug()
             long_enough = time.monotonic() - began >= LONG_ENOUGH
             delay = FIRST_DELAY if long_enough or not delay else min(delay * 2, LONGEST_DELAY)
             again = self.should_restart(code)
             self.ended(code, again)
+            self.tell_networks("disconnect")
             self.streams.close()
             os.waitpid(child, 0)  # only now may its number be given to another process
             self.servers.wait()
@@ -115,6 +120,7 @@ class Monitor:
             if not (again and self.wait(delay)):
                 return
             self.state["RestartCount"] += 1
+            self.find_wires()
 
     def launch(self) -> int:
         """Start the container's first process and return its number, once the program runs. Raises Refusal."""
@@ -163,8 +169,52 @@ class Monitor:
         with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
             send(newborn.orders, message, fds + self.servers.ends + (more or []))
         self.servers.start(newborn.pid)
+        try:
+            self.plug_in(newborn.pid)
+        except BaseException:
+            newborn.stop()
+            raise
+        with suppress(BrokenPipeError, ConnectionResetError):
+            newborn.orders.send(b"!")  # it has waited for its networks, if it got so far
         newborn.runs()
         return newborn
+
+    def plug_in(self, pid: int) -> None:
+        """Connect a first process to its networks, while it builds its walls, and open its ports. Raises Refusal."""
+        self.state["Ports"] = {}
+        if not any(wire.get("address") for wire in self.plugs["wires"]):
+            return
+        from minidocker.runtime import plug
+        from minidocker.runtime.publish import Published
+
+        first, folder, id = self.plugs["wires"][0], os.path.dirname(self.path), os.path.basename(self.path)
+        published = Published(self.plugs["ports"], f"{first['container']} ({first['endpoint']})", folder)
+        try:
+            self.plugged = [plug.plug_in(self.plugs, id, pid, published.doors)]
+        finally:
+            published.close()
+        self.state["Ports"] = published.ports
+
+    def unplug(self) -> None:
+        """It is no more on its networks."""
+        for connection in self.plugged:
+            connection.close()
+        self.plugged = []
+
+    def find_wires(self) -> None:
+        """See which networks it is on by now, as it starts once more; its addresses are still its own."""
+        if self.plugs["folder"]:
+            from minidocker.runtime import plug
+
+            others = [wire for wire in self.plugs["wires"] if "address" not in wire]
+            self.plugs["wires"] = plug.wires_now(self.plugs["folder"], os.path.basename(self.path)) or others
+            self.tell_networks("connect")
+
+    def tell_networks(self, action: str) -> None:
+        """Write down that it is on its networks, or no more."""
+        for wire in self.plugs["wires"]:
+            about = {"name": wire["name"], "type": wire["driver"], "container": os.path.basename(self.path)}
+            journal.append(os.path.dirname(self.plugs["folder"]), "network", action, wire["network"], about)
 
     def end_the_rest(self) -> None:
         """Kill what is left of a container that has no pid namespace of its own, now that its first process ended."""
@@ -285,6 +335,7 @@ class Monitor:
     def refuse(self, refusal: Refusal) -> None:
         """Write down why the program did not start; a container that never ran stays `created`."""
         self.group.remove()
+        self.unplug()
         said = {"ExitCode": refusal.exit_code, "Error": str(refusal)}
         if self.state["StartedAt"] == NEVER:
             self.write(Status="created", Running=False, Restarting=False, FinishedAt=NEVER, **said)
@@ -319,6 +370,7 @@ def bear_first(like: Mapping[str, Any], clone: Callable[[int], int] = linux.clon
         inside.build(box, trees, fds[sum(fd is not None for fd in given) :])
         if box["process"]["tty"]:
             inside.mount_console(terminal.take(orders, box["process"]["size"]))
+        orders.recv(1)  # so late, its networks are there, mostly
         inside.step_in(box["process"], box["rootless"], box["security"], box["init"])
 
     return Newborn(userns, namespaces(userns, share), become, kind(like), clone)

@@ -24,7 +24,7 @@ from minidocker import journal
 from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
-from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, Usage, health, monitor, names
+from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, Usage, Wire, health, monitor, names
 from minidocker.runtime.capabilities import DEFAULT
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
@@ -363,6 +363,16 @@ class Simulated:
     def listing(self, folder: Bind) -> Tree:
         """What containers see in a volume's folder."""
         return Tree(listing(folder_of(folder)))
+
+    def no_bridge(self, folder: str) -> str:  # noqa: ARG002
+        """Nothing is needed for networks that are only told of."""
+        return ""
+
+    def connect(self, box: Box, wire: Wire) -> None:
+        """Nothing: whatever is run inside from now on finds the network in its files."""
+
+    def disconnect(self, box: Box, wire: Wire) -> None:
+        """Nothing, for the same reason."""
 
     def bury(self, box: Box) -> None:
         """Nothing is left of one whose monitor was killed: its processes were part of that."""

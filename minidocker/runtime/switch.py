@@ -9,7 +9,7 @@ nothing of the host's own network is changed, and it needs no more rights than c
 for as long as the connection lasts over which its monitor asked for it. Netlink is spoken by `pyroute2`.
 """
 
-# ruff: noqa: PTH108, PTH110, PTH123
+# ruff: noqa: PTH108, PTH110, PTH112, PTH123
 from __future__ import annotations
 
 import fcntl
@@ -18,7 +18,6 @@ import os
 import random
 import socket
 import struct
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -26,14 +25,19 @@ from typing import Any
 
 from minidocker.network import names, nameserver
 from minidocker.network.nameserver import NO_SUCH_NAME, SERVER_FAILURE, Malformed
+from minidocker.network.pool import hardware
 from minidocker.runtime import linux
 from minidocker.runtime.door import open_door
 from minidocker.runtime.forward import Door
 from minidocker.runtime.loop import Loop
 from minidocker.runtime.messages import receive, send
+from minidocker.runtime.netlink import Links
 
 SOCKET, LOCK = "switch.sock", ".switch.lock"  # in the folder `networks`
-LINGER = 20.0  # seconds that it waits for another container
+LINGER = 10.0  # seconds that it waits for another container
+BREATH = 0.3  # seconds that the kernel has to take away by itself what was a container's
+MAIN = 254  # the routing table of everyday
+OWN, REST = 100, 200  # priorities of rules: for what begins here, and for all the rest
 NAME_SERVER = ("127.0.0.11", 53)
 SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT, SIOCSIFNAME = 0x8916, 0x891C, 0x890B, 0x8923
 ROUTE = struct.Struct("L16s16s16sHhLPhPLLH")  # struct rtentry of route(4)
@@ -46,54 +50,61 @@ class Switch:
     """All bridges of one root folder, and who is plugged in."""
 
     def __init__(self, folder: str) -> None:
-        from pyroute2 import IPRoute
-
         self.folder, self.loop = folder, Loop()
-        self.links = IPRoute()
+        self.links = Links()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.bridges: dict[str, int] = {}  # network -> the number of its bridge
         self.plugged: dict[str, Plug] = {}  # container -> what it has here
         self.visitors = 0  # connections
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             linux.interface_flags(any_socket.fileno(), "lo", add=linux.IFF_UP)
-        with open("/proc/sys/net/ipv4/ip_forward", "w") as file:
-            file.write("0")  # one bridge is no way to another
+        for which in ("all", "default"):
+            write_setting(f"ipv6/conf/{which}/disable_ipv6", "1")
+        self.forbid()
+
+    def forbid(self) -> None:
+        """See to it that one bridge is no way to another. By a rule whoever tries is told so; without rules, nothing
+        is forwarded at all.
+        """
+        write_setting("ipv4/ip_forward", "0")
+        with suppress(OSError):
+            self.links.rule(OWN, "lo", MAIN)
+            self.links.rule(REST)
+            write_setting("ipv4/ip_forward", "1")
 
     # Bridges
 
     def bridge(self, network: Mapping[str, Any]) -> int:
         """The bridge of a network, which is made when it is first needed."""
         if network["Id"] not in self.bridges:
-            name = f"br-{network['Id'][:12]}"
+            name = bridge_name(network["Id"])
             config = network["IPAM"]["Config"][0]
-            self.links.link("add", ifname=name, kind="bridge", mtu=_mtu(network))
-            number = self.links.link_lookup(ifname=name)[0]
-            size = int(config["Subnet"].partition("/")[2])
-            self.links.addr("add", index=number, address=config["Gateway"].partition("/")[0], prefixlen=size)
-            self.links.link("set", index=number, state="up")
-            self.bridges[network["Id"]] = number
+            gateway = config["Gateway"].partition("/")[0]
+            self.links.bridge(name, _mtu(network), hardware(gateway))
+            configure(name, f"{gateway}/{config['Subnet'].partition('/')[2]}", "")
+            self.bridges[network["Id"]] = socket.if_nametoindex(name)
         return self.bridges[network["Id"]]
 
     def wire(self, namespace: int, wire: Mapping[str, Any]) -> None:
         """Lay a cable from a container's network namespace to the bridge of a network."""
         network = self.network(wire["network"])
         bridge = self.bridge(network)
-        peer = {"ifname": wire["interface"], "net_ns_fd": namespace, "address": wire["mac"], "mtu": _mtu(network)}
-        port = port_name(wire["endpoint"])
-        self.links.link("add", ifname=port, kind="veth", peer=peer, master=bridge, state="up", mtu=_mtu(network))
+        mtu, interface = _mtu(network), wire["interface"]
+        self.links.cable(port_name(wire["endpoint"]), bridge, mtu, namespace, interface, wire["mac"])
         with inside(namespace, self.home):
-            configure(wire["interface"], wire["address"], "" if wire["internal"] else wire["gateway"])
+            configure(interface, wire["address"], "" if wire["internal"] else wire["gateway"])
 
     def cut(self, endpoint: str) -> None:
         """Take a cable away, at both ends; it may have gone with its container."""
-        for number in self.links.link_lookup(ifname=port_name(endpoint)):
-            with suppress(Exception):
-                self.links.link("del", index=number)
+        with suppress(OSError):
+            self.links.remove(port_name(endpoint))
 
     def drop_unused(self) -> None:
         """Remove the bridges of networks that there are no more."""
         for id in [id for id in self.bridges if not os.path.exists(f"{self.folder}/{id}.json")]:
-            self.links.link("del", index=self.bridges.pop(id))
+            del self.bridges[id]
+            with suppress(OSError):
+                self.links.remove(bridge_name(id))
 
     def network(self, id: str) -> dict[str, Any]:
         """What is written of a network."""
@@ -139,7 +150,7 @@ class Switch:
         """Serve until nobody has been there for a while."""
         self.loop.watch(listener.fileno(), lambda _: self.welcome(listener.accept()[0]))
         empty: float = time.monotonic()
-        while self.visitors or time.monotonic() - empty < LINGER:
+        while (self.visitors or time.monotonic() - empty < LINGER) and os.path.isdir(self.folder):
             self.loop.turn(PATIENCE if self.visitors else 1.0)
             empty = time.monotonic() if self.visitors else empty
             self.drop_unused()
@@ -167,6 +178,7 @@ class Plug:
                 return {"error": "the container is not plugged in: it does not run, or its switch was killed"}
             if request["do"] == "connect":
                 other.connect(request["wire"])
+                other.answer(request["servers"], fds)
             else:
                 other.disconnect(request["network"])
         return {}
@@ -178,15 +190,22 @@ class Plug:
         try:
             for wire in request["wires"]:
                 self.connect(wire)
-            if request["servers"] is not None:
-                upstream = socket.socket(fileno=fds[1])
-                self.names = NameServer(self, upstream, request["servers"])
+            self.answer(request["servers"], fds[1:2])
             listeners = [socket.socket(fileno=fd) for fd in fds[2 if self.names else 1 :]]
             for listener, to in zip(listeners, request["doors"], strict=True):
                 self.doors.append(Door(self.switch.loop, listener, (to[0], to[1])))
         except BaseException:
             self.pull()
             raise
+
+    def answer(self, servers: list[str] | None, fds: list[int]) -> None:
+        """Have the container's questions answered, where that is wanted and is not done already."""
+        if servers is not None and fds:
+            upstream = socket.socket(fileno=fds[0])
+            if self.names:
+                return upstream.close()
+            self.names = NameServer(self, upstream, servers)
+        return None
 
     def connect(self, wire: dict[str, Any]) -> None:
         """One more cable."""
@@ -204,17 +223,20 @@ class Plug:
             self.names.tidy()
 
     def pull(self) -> None:
-        """Take away all that the container had."""
-        self.switch.plugged.pop(self.id, None)
+        """Take away all that the container had. Its cables go with its network namespace; where another container has
+        that too, they are cut a moment later: to wait for it takes the kernel longer than to start a container.
+        """
+        if self.switch.plugged.get(self.id) is self:
+            del self.switch.plugged[self.id]
         for door in self.doors:
             door.close()
         if self.names:
             self.names.close()
-        for network in list(self.wires):
-            self.disconnect(network)
         if self.namespace >= 0:
             os.close(self.namespace)
-        self.doors, self.names, self.namespace = [], None, -1
+        for wire in self.wires.values():
+            self.switch.loop.after(BREATH, lambda endpoint=wire["endpoint"]: self.switch.cut(endpoint))  # type: ignore[misc]
+        self.wires, self.doors, self.names, self.namespace = {}, [], None, -1
 
 
 class NameServer:
@@ -247,7 +269,7 @@ class NameServer:
 
     def find(self, name: str, kind: str) -> list[str] | None:
         """What the container's networks know; None where that is nothing at all."""
-        networks = [self.plug.switch.endpoints(id) for id in self.plug.wires]
+        networks = [self.plug.switch.endpoints(id) for id, wire in self.plug.wires.items() if wire["named"]]
         if kind == "PTR":
             known = names.reverse(networks, nameserver.address_of(name))
             return [known] if known else None
@@ -333,6 +355,17 @@ def _mtu(network: Mapping[str, Any]) -> int:
     return int(network["Options"].get("com.docker.network.driver.mtu") or 1500)
 
 
+def write_setting(name: str, value: str) -> None:
+    """Write a setting of this network namespace, where the kernel has it."""
+    with suppress(OSError), open(f"/proc/sys/net/{name}", "w") as file:
+        file.write(value)
+
+
+def bridge_name(network: str) -> str:
+    """What the bridge of a network is called, as in Docker."""
+    return f"br-{network[:12]}"
+
+
 def port_name(endpoint: str) -> str:
     """What the switch's end of a cable is called."""
     return f"v-{endpoint[:12]}"
@@ -342,7 +375,20 @@ def port_name(endpoint: str) -> str:
 
 
 def main(folder: str) -> None:
-    """Be the switch of a folder `networks`, unless there is one. Says a byte on standard output when it serves."""
+    """Leave a switch of a folder `networks` behind, unless there is one; it serves when this returns."""
+    ready, serves = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(ready)
+        be_the_switch(folder, serves)
+        return
+    os.close(serves)
+    if not os.read(ready, 1):
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def be_the_switch(folder: str, serves: int) -> None:
+    """Serve until nobody needs us; `serves` is where to say that we do."""
     with suppress(OSError):
         os.setsid()
     lock = os.open(f"{folder}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -350,14 +396,23 @@ def main(folder: str) -> None:
         linux.flock(lock, wait=False)
     except BlockingIOError:
         return
-    linux.unshare(linux.NEWNET | (linux.NEWUSER if os.geteuid() else 0))
+    separate()
     switch = Switch(folder)
     with open_door(folder, SOCKET) as listener:
-        os.write(1, b"!")
-        os.close(1)
+        os.write(serves, b"!")
+        null = os.open(os.devnull, os.O_RDWR)
+        for stream in (*range(3), serves):
+            os.dup2(null, stream)
         switch.serve(listener)
-        os.unlink(f"{folder}/{SOCKET}")
+        with suppress(OSError):
+            os.unlink(f"{folder}/{SOCKET}")
 
 
-if __name__ == "__main__":
-    main(sys.argv[1])
+def separate() -> None:
+    """Be in a network namespace of our own; without root, in a user namespace where we are."""
+    who = os.geteuid(), os.getegid()
+    linux.unshare(linux.NEWNET | (linux.NEWUSER if who[0] else 0))
+    if who[0]:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {who[0]} 1"), ("gid_map", f"0 {who[1]} 1")):
+            with open(f"/proc/self/{name}", "w") as file:
+                file.write(text)

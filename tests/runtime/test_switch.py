@@ -81,7 +81,7 @@ class Lab:
         namespace = plug.namespace_of(process.pid)
         request = {"do": "plug", "container": id, "wires": wires, "servers": [], "doors": doors}
         fds = [namespace, upstream.fileno(), *(one.fileno() for one in listeners)]
-        self.hosts.append(Host(id, process, plug.ask(self.folder, request, fds), [x.getsockname() for x in listeners]))
+        self.hosts.append(Host(id, process, plug.ask(self.folder, plug.codec(), request, fds), [x.getsockname() for x in listeners]))
         os.close(namespace)
         for one in (upstream, *listeners):
             one.close()
@@ -97,6 +97,7 @@ class Lab:
             "mac": end["MacAddress"],
             "gateway": network.gateway,
             "internal": network.internal,
+            "named": not network.predefined,
         }
 
     def switch(self) -> int:
@@ -150,7 +151,7 @@ def test_who_leaves_is_forgotten_at_once(lab: Lab) -> None:
     assert one.resolve("two") != set()
     two.plugged.close()
     until(lambda: one.resolve("two") == set())
-    assert "eth0" not in two.sh("busybox ip link")
+    until(lambda: "eth0" not in two.sh("busybox ip link"))
 
 
 def test_a_network_may_be_connected_and_disconnected_while_a_host_runs(lab: Lab) -> None:
@@ -159,9 +160,10 @@ def test_a_network_may_be_connected_and_disconnected_while_a_host_runs(lab: Lab)
     net, more = lab.networks.create("net"), lab.networks.create("more", ipam={"Config": [{"Subnet": "10.7.0.0/24"}]})
     one, two = lab.host("one", net), lab.host("two", more)
     wire = lab.wire(one.id, "one", more, 1)
-    plug.ask(lab.folder, {"do": "connect", "container": one.id, "wire": wire}).close()
+    request = {"do": "connect", "container": one.id, "wire": wire, "servers": None}
+    plug.ask(lab.folder, plug.codec(), request).close()
     assert one.reaches("10.7.0.2") and two.resolve("one") == {"10.7.0.3"}
-    plug.ask(lab.folder, {"do": "disconnect", "container": one.id, "network": more.id}).close()
+    plug.ask(lab.folder, plug.codec(), {"do": "disconnect", "container": one.id, "network": more.id}).close()
     assert not one.reaches("10.7.0.2")
 
 

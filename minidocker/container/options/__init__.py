@@ -15,6 +15,7 @@ from minidocker.container.options import (
     logging,
     mounts,
     naming,
+    networks,
     privilege,
     process,
     restart,
@@ -25,5 +26,5 @@ from minidocker.container.options import (
 )
 
 _OF_THE_PROGRAM = (health, logging, privilege, restart, runtime, process, terminal)
-_OF_ITS_SURROUNDINGS = (limits, sharing, naming, volumes, mounts, devices)
+_OF_ITS_SURROUNDINGS = (limits, sharing, naming, networks, volumes, mounts, devices)
 TOPICS = (*_OF_THE_PROGRAM, *_OF_ITS_SURROUNDINGS)

@@ -1,0 +1,83 @@
+"""Netlink (rtnetlink(7)): how the kernel is told about bridges and cables, one message each.
+
+The messages are `pyroute2`'s, the socket is ours: of the package, only what writes messages is loaded, since all of it
+takes longer to load than a container to start.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from typing import Any
+
+HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
+ERROR = struct.Struct("=i")
+NEW_LINK, DELETE_LINK, NEW_RULE, NEW_ROUTE = 16, 17, 32, 24  # RTM_NEWLINK and so on
+REQUEST, ACKNOWLEDGE, EXCLUSIVE, CREATE = 0x1, 0x4, 0x200, 0x400
+ERROR_MESSAGE = 2
+UP = {"flags": 1, "change": 1}  # IFF_UP
+TO_TABLE, UNREACHABLE = 1, 7  # what a rule does: FR_ACT_TO_TBL, FR_ACT_UNREACHABLE
+UNICAST, BOOT, EVERYWHERE = 1, 3, 0  # of a route: its type, its origin and its scope
+
+
+class Links:
+    """The links of the network namespace in which this was made."""
+
+    def __init__(self) -> None:
+        from pyroute2.netlink.rtnl.fibmsg import fibmsg
+        from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+        from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+        self._forms = {NEW_LINK: ifinfmsg, DELETE_LINK: ifinfmsg, NEW_RULE: fibmsg, NEW_ROUTE: rtmsg}
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
+        self._asked = 0
+
+    def bridge(self, name: str, mtu: int, mac: str) -> None:
+        """Make a bridge."""
+        info = {"attrs": [("IFLA_INFO_KIND", "bridge")]}
+        own = (("IFLA_IFNAME", name), ("IFLA_MTU", mtu), ("IFLA_ADDRESS", mac))
+        self._ask(NEW_LINK, UP, *own, ("IFLA_LINKINFO", info))
+
+    def cable(self, name: str, bridge: int, mtu: int, namespace: int, interface: str, mac: str) -> None:
+        """Lay a cable: one end, `name`, in a bridge; the other, `interface`, in another network namespace."""
+        far = (("IFLA_IFNAME", interface), ("IFLA_NET_NS_FD", namespace), ("IFLA_ADDRESS", mac), ("IFLA_MTU", mtu))
+        data = {"attrs": [("VETH_INFO_PEER", {"attrs": list(far)})]}
+        info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}
+        near = (("IFLA_IFNAME", name), ("IFLA_MTU", mtu), ("IFLA_MASTER", bridge))
+        self._ask(NEW_LINK, UP, *near, ("IFLA_LINKINFO", info))
+
+    def remove(self, name: str) -> None:
+        """Take a link away, of a cable both ends."""
+        self._ask(DELETE_LINK, {}, ("IFLA_IFNAME", name))
+
+    def rule(self, priority: int, interface: str = "", table: int = 0) -> None:
+        """Say by which table goes on what comes in by an interface (`lo`: what begins here); without one, nothing goes
+        on, and whoever sends it is told so at once. The lowest priority that fits counts.
+        """
+        rule = {"family": socket.AF_INET, "action": TO_TABLE if table else UNREACHABLE}
+        what = (("FRA_IIFNAME", interface),) if interface else ()
+        self._ask(NEW_RULE, rule, *what, ("FRA_PRIORITY", priority), *((("FRA_TABLE", table),) if table else ()))
+
+    def way_out(self, table: int, interface: int, gateway: str) -> None:
+        """The only route of a table: everything goes through a gateway."""
+        route = {"family": socket.AF_INET, "type": UNICAST, "proto": BOOT, "scope": EVERYWHERE}
+        self._ask(NEW_ROUTE, route, ("RTA_GATEWAY", gateway), ("RTA_OIF", interface), ("RTA_TABLE", table))
+
+    def _ask(self, kind: int, fields: dict[str, Any], *attributes: tuple[str, Any]) -> None:
+        """Send one message and wait for the kernel's answer. Raises OSError."""
+        message = self._forms[kind]()
+        message.update(fields, attrs=list(attributes))
+        message.encode()
+        body = bytes(message.data)[HEADER.size :]  # after the header that it gives itself
+        self._asked += 1
+        more = 0 if kind == DELETE_LINK else CREATE | EXCLUSIVE
+        head = HEADER.pack(HEADER.size + len(body), kind, REQUEST | ACKNOWLEDGE | more, self._asked, 0)
+        self._socket.send(head + body)
+        while True:
+            answer = self._socket.recv(1 << 16)
+            _, said, _, number, _ = HEADER.unpack_from(answer)
+            if number == self._asked and said == ERROR_MESSAGE:
+                break
+        if code := -ERROR.unpack_from(answer, HEADER.size)[0]:
+            raise OSError(code, os.strerror(code))
