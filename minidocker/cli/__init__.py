@@ -39,6 +39,10 @@ MODULES = {
     "pulling": ("pull", "push", "login", "logout", "search"),
     "registry": ("registry serve", "registry garbage-collect", "registry htpasswd", "system fsck"),
     "manifests": ("manifest inspect",),
+    "networking": (
+        *(f"network {name}" for name in ("create", "ls", "inspect", "connect", "disconnect", "rm", "prune")),
+        "port",
+    ),
     "version": ("version",),
     "tour": ("tour",),
     "doctor": ("doctor",),
@@ -47,7 +51,7 @@ WHERE = {name: module for module, names in MODULES.items() for name in names}
 
 _IMAGE = "build history import load pull push save tag".split()
 _CONTAINER = "attach commit cp create diff exec export kill logs pause ps rename restart rm run stats update".split()
-_CONTAINER += "start stop top unpause wait".split()
+_CONTAINER += "port start stop top unpause wait".split()
 _BUILDER = {"build": "build", "du": "builder du", "prune": "builder prune"}
 GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "builder": ("Manage builds", _BUILDER),
@@ -64,6 +68,11 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         | {"explain": "image explain", "inspect": "image inspect", "prune": "image prune"},
     ),
     "manifest": ("Look at image manifests and manifest lists in registries", {"inspect": "manifest inspect"}),
+    "network": (
+        "Manage networks",
+        {name: f"network {name}" for name in ("connect", "create", "disconnect", "inspect", "ls", "prune", "rm")}
+        | {"list": "network ls", "remove": "network rm"},
+    ),
     "registry": (
         "Serve images as a registry",
         {name: f"registry {name}" for name in ("serve", "garbage-collect", "htpasswd")},
@@ -96,7 +105,6 @@ COMMON = (
 )
 LATER = {
     "annotate create": "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",
-    "network port": "networks are not here yet; a container has none, or with `--network host` the host's",
     "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
     "checkpoint": "it is only supported on a Docker daemon with experimental features enabled",
     "swarm service stack node config secret stats update context trust": (

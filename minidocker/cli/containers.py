@@ -7,6 +7,7 @@ from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import Listing, Row, ago, columns, each, ellipsis, filters_of, human_size, local_time
+from minidocker.cli.networking import ports_text
 from minidocker.container import Container
 
 MANY = 50  # containers that are stopped at the same time, as docker does
@@ -40,7 +41,8 @@ List containers
 
   -a, --all             Show all containers (default shows just running)
   -f, --filter filter   Filter output: name=TEXT, id=ID, status=STATUS, exited=CODE, label=KEY[=VALUE],
-                        ancestor=IMAGE, volume=NAME or PATH, before=CONTAINER, since=CONTAINER
+                        ancestor=IMAGE, volume=NAME or PATH, before=CONTAINER, since=CONTAINER,
+                        network=NETWORK, publish=PORT[/PROTOCOL], expose=PORT[/PROTOCOL]
       --format string   Format output with a Go template; "table TEMPLATE" with column headers, "json" as JSON
   -n, --last int        Show n last created containers (includes all states) (default -1)
   -l, --latest          Show the latest created container (includes all states)
@@ -79,7 +81,7 @@ def container_row(container: Container, names: dict[str, str], full: bool = Fals
         "Command": _quoted(known["Command"] if full else ellipsis(known["Command"], 20)),
         "CreatedAt": local_time(known["Created"]),
         "RunningFor": ago(known["Created"]),
-        "Ports": "",
+        "Ports": ports_text(known["Ports"]),
         "State": known["State"],
         "Status": known["Status"],
         "Size": sizes() if size else sizes,

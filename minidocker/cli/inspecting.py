@@ -21,14 +21,16 @@ Return low-level information on Docker objects
 
   -f, --format string   Format output with a Go template, or "json" as JSON on one line
   -s, --size            Display total file sizes if the type is container
-      --type string     Only inspect objects of the given type: container, image or volume
+      --type string     Only inspect objects of the given type: container, image, volume or network
 """)
 def inspect(call: Call) -> int:
-    """`docker inspect`: containers before images before volumes."""
+    """`docker inspect`: containers before images, volumes and networks."""
     looks: dict[str, Look] = {"container": _container(call), "image": _image(call)}
     looks["volume"] = lambda name: dict(call.engine.volumes.get(name).attrs)
+    looks["network"] = lambda name: dict(call.engine.networks.get(name).attrs)
     if call.type and call.type not in looks:
-        raise Exit(1, f'"{call.type}" is not a valid value for --type: there are containers, images and volumes here')
+        kinds = "there are containers, images, volumes and networks here"
+        raise Exit(1, f'"{call.type}" is not a valid value for --type: {kinds}')
     return show(call, [looks[call.type]] if call.type else [*looks.values()])
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from minidocker.cli import attached, complaint, limiting, surroundings
+from minidocker.cli import attached, attaching, complaint, limiting, surroundings
 from minidocker.cli.flags import Call, Exit, Invalid, command
 from minidocker.cli.mounting import capabilities, devices, is_size, mount, security_option
 from minidocker.container import Container
@@ -59,7 +59,18 @@ _CREATION = (
       --gpus string          GPU devices to add to the container ('all' to pass all GPUs)
       --mount list           Attach a filesystem mount to the container (type=volume, bind or tmpfs)
       --name string          Assign a name to the container
-      --network string       Connect a container to a network: none (default), host or container:NAME
+      --expose list          Expose a port or a range of ports
+      --ip string            IPv4 address (e.g., 172.30.100.104)
+      --ip6 string           IPv6 address (e.g., 2001:db8::33)
+      --link list            Add link to another container
+      --link-local-ip list   Container IPv4/IPv6 link-local addresses
+      --mac-address string   Container MAC address (e.g., 92:d0:c6:0a:29:33)
+      --net network          The same as --network
+      --net-alias list       The same as --network-alias
+      --network network      Connect a container to a network: NAME, or name=NAME,alias=…,ip=…,mac-address=…
+      --network-alias list   Add network-scoped alias for the container
+  -p, --publish list         Publish a container's port(s) to the host
+  -P, --publish-all          Publish all exposed ports to random ports
       --no-healthcheck       Disable any container-specified HEALTHCHECK
       --privileged           Give extended privileges to this container
       --pid string           PID namespace to use
@@ -87,8 +98,6 @@ _CREATION = (
     + limiting.CREATION
 )
 _REFUSED = {
-    "networks are not here yet; `--network host` shares the host's": """
-        p/publish= P/publish-all expose= net= network-alias= ip= ip6= link= link-local-ip= mac-address=""",
     "this is for Windows containers": "cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
     "there is no other program here to tell": "annotation= use-api-socket",
 }
@@ -110,7 +119,8 @@ def _stream(text: str) -> None:
 
 
 HEALTH_TIMES = ("interval", "timeout", "start_period", "start_interval")
-_CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream} | surroundings.CHECKS
+_CHECKS: dict[str, Callable[[str], object]] = {"env": _env, "label": _label, "attach": _stream}
+_CHECKS |= surroundings.CHECKS | attaching.CHECKS
 _CHECKS |= {"mount": mount, "shm-size": is_size} | limiting.CHECKS
 _CHECKS |= {f"health-{name.replace('_', '-')}": duration for name in HEALTH_TIMES}
 
@@ -184,7 +194,7 @@ def new_container(call: Call) -> Container:
         "hostname": call.hostname or None,
         "domainname": call.domainname or None,
         "labels": labels(call.label_file, call.label) or None,
-        "network_mode": call.network or None,
+        **attaching.options(call),
         "cap_add": capabilities(call.cap_add),
         "cap_drop": capabilities(call.cap_drop),
         "device_requests": [{"Count": -1, "Capabilities": [["gpu"]]}] if call.gpus else None,

@@ -162,14 +162,16 @@ Remove unused data
       --volumes         Prune anonymous volumes
 """)
 def prune(call: Call) -> int:
-    """`docker system prune`: stopped containers, unused images, build cache."""
+    """`docker system prune`: stopped containers, unused networks and images, build cache."""
     images = "all images without at least one container associated to them" if call.all else "all dangling images"
     cache = "all build cache" if call.all else "unused build cache"
+    networks = "  - all networks not used by at least one container\n"
     volumes = "  - all anonymous volumes not used by at least one container\n" if call.volumes else ""
-    warning = f"WARNING! This will remove:\n  - all stopped containers\n{volumes}  - {images}\n  - {cache}\n"
+    warning = f"WARNING! This will remove:\n  - all stopped containers\n{networks}{volumes}  - {images}\n  - {cache}\n"
     if not call.force and not confirm(warning):
         return 0
     from minidocker.cli.images import show_gone
+    from minidocker.cli.networking import show_pruned
     from minidocker.cli.volumes import pruned
 
     filters = filters_of(call.filter)
@@ -178,6 +180,7 @@ def prune(call: Call) -> int:
     containers = call.engine.containers.prune(filters=filters)
     if containers["ContainersDeleted"]:
         print("Deleted Containers:", *containers["ContainersDeleted"], "", sep="\n")
+    show_pruned(call.engine.networks.prune(filters=filters))
     freed = pruned(call, filters) if call.volumes else 0
     gone = call.engine.images.prune(filters=filters | {"dangling": [str(not call.all).lower()]})
     if gone["ImagesDeleted"]:

@@ -100,6 +100,7 @@ class Container(Drawn):
         self.tell("die", exitCode=str(state["ExitCode"]))
         with contextlib.suppress(APIError, OSError):
             self.runtime.bury(self.box())
+            networking.leave(self, networking.now(self))
 
     @property
     def attrs(self) -> dict[str, Any]:

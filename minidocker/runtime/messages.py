@@ -21,14 +21,19 @@ def send(to: socket.socket, message: Mapping[str, Any], fds: list[int] | None = 
 
 
 def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Receive one message; EOFError where the other side has gone."""
-    data, fds, _, _ = socket.recv_fds(source, 1 << 16, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
-    while len(data) < 4 or len(data) < 4 + struct.unpack_from("<I", data)[0]:
-        more = source.recv(1 << 20)
+    """Receive one message, and nothing of what follows it; EOFError where the other side has gone."""
+    head, fds, _, _ = socket.recv_fds(source, 4, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+    size = struct.unpack("<I", _all_of(source, 4, head))[0]
+    return json.loads(_all_of(source, size)), fds
+
+
+def _all_of(source: socket.socket, size: int, data: bytes = b"") -> bytes:
+    while len(data) < size:
+        more = source.recv(min(size - len(data), 1 << 20))
         if not more:
             raise EOFError("the other side has gone")
         data += more
-    return json.loads(data[4:]), fds
+    return data
 
 
 def with_streams(

@@ -364,7 +364,7 @@ class Simulated:
         """What containers see in a volume's folder."""
         return Tree(listing(folder_of(folder)))
 
-    def no_bridge(self, folder: str) -> str:  # noqa: ARG002
+    def no_bridge(self, folder: str) -> str:
         """Nothing is needed for networks that are only told of."""
         return ""
 

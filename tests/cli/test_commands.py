@@ -162,18 +162,6 @@ def test_who_is_to_blame(cli: Any, web: str) -> None:
     assert (gone.code, gone.out, gone.err) == (0, "", "Error response from daemon: No such container: nosuch\n")
 
 
-@pytest.mark.parametrize(
-    "option",
-    "-p80:80 -P --network=mynet".split(),
-)
-def test_what_is_not_there_yet_is_refused_by_name(bare: Any, option: str) -> None:
-    done = bare("run", option, BASE, "true")
-    assert done.code == 125
-    name = {"-p80:80": "publish", "-P": "publish-all"}.get(option)
-    assert (name or option.lstrip("-").partition("=")[0]) in done.err
-    assert "not supported" in done.err or "does not have" in done.err
-
-
 def test_a_name_is_taken_once(cli: Any, web: str) -> None:
     done = cli("run", "--name", web, BASE, "true")
     assert done.code == 125

@@ -156,7 +156,7 @@ class TestList:
             ({"all": True, "filters": {"since": "new"}}, ["dead", "out0", "out3"]),
             ({"all": True, "filters": {"status": "exited", "name": "out0"}}, ["out0"]),
             ({"all": True, "filters": {"volume": "/d"}}, ["new"]),
-            ({"all": True, "filters": {"network": "none"}}, ["dead", "out0", "out3", "new", "made"]),
+            ({"all": True, "filters": {"network": "bridge"}}, ["dead", "out0", "out3", "new", "made"]),
         ],
     )
     def test_which(self, listed: Engine, options: dict[str, Any], names: list[str]) -> None:
@@ -170,7 +170,8 @@ class TestList:
             ({"name": "("}, InvalidArgument, "Invalid filter 'name=\\('"),
             ({"zzz": "1"}, InvalidArgument, "Invalid filter 'zzz'"),
             ({"before": "nope"}, NotFound, "No such container: nope"),
-            ({"publish": "80"}, Unsupported, "publish"),
+            ({"publish": "x"}, InvalidArgument, "invalid filter 'publish=x'"),
+            ({"isolation": "default"}, Unsupported, "isolation"),
         ],
     )
     def test_nonsense(self, listed: Engine, filters: dict[str, Any], kind: type[APIError], message: str) -> None:
@@ -218,7 +219,7 @@ class TestInspection:
         assert attrs["HostConfig"]["ReadonlyRootfs"] is True
         assert attrs["HostConfig"]["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
         assert attrs["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": {}}
-        assert list(attrs["NetworkSettings"]["Networks"]) == ["none"]
+        assert list(attrs["NetworkSettings"]["Networks"]) == ["bridge"]
         assert json.loads(json.dumps(attrs)) == attrs
 
     def test_every_key_that_docker_has(self, engine: Engine) -> None:

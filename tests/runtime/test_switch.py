@@ -81,7 +81,9 @@ class Lab:
         namespace = plug.namespace_of(process.pid)
         request = {"do": "plug", "container": id, "wires": wires, "servers": [], "doors": doors}
         fds = [namespace, upstream.fileno(), *(one.fileno() for one in listeners)]
-        self.hosts.append(Host(id, process, plug.ask(self.folder, plug.codec(), request, fds), [x.getsockname() for x in listeners]))
+        self.hosts.append(
+            Host(id, process, plug.ask(self.folder, plug.codec(), request, fds), [x.getsockname() for x in listeners])
+        )
         os.close(namespace)
         for one in (upstream, *listeners):
             one.close()
