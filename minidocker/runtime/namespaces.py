@@ -210,6 +210,8 @@ class Namespaces:
 
     def no_bridge(self, folder: str) -> str:
         """Why a container cannot be connected to others by the networks of a folder; empty where it can."""
+        if self.rootless:
+            return "started without root, there are no bridges yet"
         if not plug.codec():
             return plug.NO_CODEC
         return plug.refused(folder)
