@@ -28,6 +28,7 @@ MODULES = {  # exercise -> the module with its TASKS and its transplant()
     "05-isolation": "isolation",
     "06-dockerfile": "dockerfile",
     "07-build-cache": "buildcache",
+    "08-registries": "registries",
 }
 
 Tools = tuple[Callable[..., Verdict | Message], Callable[[str], Message], Callable[..., Verdict]]
