@@ -473,7 +473,7 @@ def exec_(call: Call) -> int:
     try:
         connection = execution.connect(attached.size() if call.tty else (0, 0))
     except StartError as error:
-        raise Exit(max(error.exit_code, 126), f"OCI runtime exec failed: {error.explanation}") from None
+        raise Exit(error.exit_code, f"OCI runtime exec failed: {error.explanation}") from None
     if attached.converse(connection, call.tty, call.interactive, keys, execution.resize):
         raise Exit(1, attached.DETACHED)
     return int(execution.inspect()["ExitCode"])

@@ -138,6 +138,9 @@ class Containers:
             raise
         if detach:
             return container
+        silent = container.config["HostConfig"]["LogConfig"]["Type"] == "none"
+        if silent:  # there is nothing to read, so all that is said is that it has ended; with None, as by Docker's SDK
+            return self._finish(container, False, False, remove)
         return (self._stream if stream else self._finish)(container, stdout, stderr, remove)
 
     def _stream(self, container: Container, stdout: bool, stderr: bool, remove: bool) -> Iterator[bytes]:
@@ -150,21 +153,21 @@ class Containers:
             if remove:
                 container.remove(v=True, force=True)
 
-    def _finish(self, container: Container, stdout: bool, stderr: bool, remove: bool) -> bytes:
-        """All that it printed, when it has ended."""
+    def _finish(self, container: Container, stdout: bool, stderr: bool, remove: bool) -> bytes | None:
+        """All that it printed, when it has ended; None where nothing is asked for."""
         try:
             with container.watching():
                 monitor.await_end(container.path)
-                output: bytes = container.logs(stdout, stderr)
-                self._check(container)
+                output: bytes | None = container.logs(stdout, stderr) if stdout or stderr else None
+                self._check(container, output is not None)
         finally:
             if remove:
                 container.remove(v=True, force=True)
         return output
 
-    def _check(self, container: Container) -> None:
+    def _check(self, container: Container, logged: bool = True) -> None:
         if status := container.state()["ExitCode"]:
-            said = container.logs(stdout=False, stderr=True)
+            said = container.logs(stdout=False, stderr=True) if logged else None
             config = container.config["Config"]
             raise ContainerError(container, status, config["Cmd"], config["Image"], said)
 

@@ -333,6 +333,7 @@ class TestLogOptions:
         assert container.attrs["HostConfig"]["LogConfig"] == {"Type": "json-file", "Config": options}
 
     def test_none(self, engine: Engine) -> None:
+        assert engine.containers.run(IMAGE, "echo hi", remove=True, log_config={"type": "none"}) is None
         container = engine.containers.run(IMAGE, "echo hi", detach=True, log_config={"type": "none"})
         container.wait()
         with pytest.raises(Unsupported, match="configured logging driver does not support reading"):

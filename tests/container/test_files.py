@@ -255,6 +255,7 @@ class TestExec:
         assert result.exit_code == code
         assert result.output.startswith(f'OCI runtime exec failed: exec: "{command}": '.encode())
         assert result.output.endswith(b"\r\n")
+        assert up.exec_run("true", user="nobody-here").exit_code == 126
         with pytest.raises(StartError, match=f'exec: "{command}"'):
             up.exec_run(command, detach=True)
 

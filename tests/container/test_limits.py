@@ -144,6 +144,7 @@ class TestWrittenDown:
         host = simulated.containers.create(BASE, "true").attrs["HostConfig"]
         assert {key: host[key] for key in limits.DEFAULTS} == limits.DEFAULTS
         assert (host["Memory"], host["PidsLimit"], host["OomKillDisable"], host["CpusetCpus"]) == (0, None, False, "")
+        assert [limits.host_config({"pids_limit": count})["PidsLimit"] for count in (-1, 0, 1)] == [None, None, 1]
 
     def test_all_given(self, real: Engine) -> None:
         made = real.containers.create(

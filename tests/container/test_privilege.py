@@ -67,6 +67,11 @@ def test_unknown_capabilities_are_refused_in_dockers_words(option: str, key: str
         privilege.host_config({option: ["foo"]})
 
 
+def test_one_capability_need_not_be_in_a_list() -> None:
+    found = privilege.host_config({"cap_add": "NET_ADMIN", "cap_drop": "ALL"})
+    assert (found["CapAdd"], found["CapDrop"]) == (["CAP_NET_ADMIN"], ["ALL"])
+
+
 def test_the_numbers_are_the_kernels() -> None:
     assert mask(DEFAULT) == 0xA80425FB, "what /proc/self/status shows in a container of Docker's"
     assert (ALL[21], ALL[40], len(ALL)) == ("CAP_SYS_ADMIN", "CAP_CHECKPOINT_RESTORE", 41)

@@ -168,6 +168,8 @@ def test_settings_and_init_are_only_there_where_they_were_asked_for(engine: Engi
     assert plain["GroupAdd"] is None
     host = engine.containers.create("box", init=True, sysctls={"net.x": 1}, group_add=[29, "app"]).attrs["HostConfig"]
     assert (host["Init"], host["Sysctls"], host["GroupAdd"]) == (True, {"net.x": "1"}, ["29", "app"])
+    with pytest.raises(TypeError, match="Invalid type for sysctls param: expected dict but found <class 'list'>"):
+        engine.containers.create("box", sysctls=["net.x=1"])
 
 
 @pytest.mark.parametrize(

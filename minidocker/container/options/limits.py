@@ -104,6 +104,8 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     found = {**DEFAULTS, **_read(given)}
     if found["Memory"] > 0 and not found["MemorySwap"]:
         found["MemorySwap"] = 2 * found["Memory"]
+    if (found["PidsLimit"] or 0) <= 0:
+        found["PidsLimit"] = None  # without a limit
     check(found)
     return found
 

@@ -58,6 +58,8 @@ def boxed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _listed(given: Mapping[str, Any], option: str) -> list[str]:
     value = given.get(option) or []
+    if isinstance(value, str) and option.startswith("cap_"):
+        value = [value]  # the API takes one for a list of one, and those are lists that the SDK does not look at
     if not isinstance(value, list | tuple):
         raise InvalidArgument(f"invalid {option}: expected a list of texts, not {value!r}")
     return [str(text) for text in value]

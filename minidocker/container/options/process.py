@@ -19,7 +19,7 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     sysctls = given.get("sysctls") or {}
     if not isinstance(sysctls, Mapping):
-        sysctls = dict(text.partition("=")[::2] for text in texts(sysctls))
+        raise TypeError(f"Invalid type for sysctls param: expected dict but found {type(sysctls)}")
     if "" in sysctls:
         raise InvalidArgument("invalid sysctl: it needs a name")
     found: dict[str, Any] = {"GroupAdd": texts(given.get("group_add")) or None}
