@@ -84,7 +84,7 @@ class LimitsLab(Faced):
     def draw(self, *notes: str) -> None:
         """Ask inside, read the files, and draw both."""
         files = self.container.cgroup_files()
-        told = inside(self.container, "/proc/meminfo", "/proc/self/status", "/proc/sys/kernel/pid_max")
+        told = inside(self.container, "/proc/meminfo", "/proc/self/status", "/proc/sys/kernel/threads-max")
         missing = ", ".join(limit for limit, field in self.fields.items() if field.disabled)
         said = [*notes, *([NONE.format(missing)] if missing else [])]
         self.picture.figure = meters_figure(list(measured(told, files).values()), said)
@@ -107,7 +107,7 @@ class LimitsLab(Faced):
 STILL = (
     Meter("memory", "free", "all that the machine has", "64 MiB", 0.04),
     Meter("processors", "nproc", "all that the machine has", "0.5", 0.25),
-    Meter("processes", "pid_max", "as many as there are numbers", "20", 0.02),
+    Meter("processes", "threads-max", "as many as the machine can", "20", 0.02),
 )
 
 
@@ -128,12 +128,12 @@ def measured(told: dict[str, list[str]], files: dict[str, str]) -> dict[str, Met
     facts = {name: words.strip() for name, _, words in lines}
     memory = int(facts.get("MemTotal", "0 kB").split()[0]) << 10
     cpus = _count(facts.get("Cpus_allowed_list", ""))
-    pids = int((told.get("/proc/sys/kernel/pid_max") or ["0"])[0])
+    threads = int((told.get("/proc/sys/kernel/threads-max") or ["0"])[0])
     found = {}
     for limit, asked, has in (
         ("memory", "free", memory),
         ("processors", "nproc", cpus),
-        ("processes", "pid_max", pids),
+        ("processes", "threads-max", threads),
     ):
         file = next((name for name in LIMIT_FILES[limit] if name in files), "")
         may = _number(limit, files.get(file, ""))
