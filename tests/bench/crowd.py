@@ -66,7 +66,7 @@ def weight(pid: int) -> tuple[int, int]:
 
 def leftovers(work: Path) -> Iterator[str]:
     """What there is of ours: files, mounts, cgroups."""
-    yield from (str(path) for path in work.rglob("*") if "watch.lock" not in path.name)
+    yield from (str(path) for path in work.rglob("*") if "watch.lock" not in path.name and path.parent.name != "events")
     yield from (line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(work) in line)
     for folder, names, _ in os.walk("/sys/fs/cgroup"):
         yield from (f"{folder}/{name}" for name in names if "minidocker" in folder + name)
