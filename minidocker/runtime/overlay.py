@@ -377,7 +377,12 @@ def _read(root: str, fuse: bool = False) -> tuple[dict[str, Entry], set[str]]:
     todo = ["/"]
     while todo:
         folder = todo.pop()
-        fd = open_folder(root, folder)
+        try:
+            fd = open_folder(root, folder)
+        except (FileNotFoundError, NotADirectoryError):
+            if folder == "/":
+                raise
+            continue  # whoever runs there has just deleted it
         try:
             attributes = _xattrs(f"/proc/self/fd/{fd}/.")
             entries[folder] = _entry(root, folder, os.fstat(fd), attributes, "")
