@@ -25,6 +25,7 @@ from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Sta
 from minidocker.filters import texts
 from minidocker.image import Image
 from minidocker.layer import Changeset, view
+from minidocker.plugin.releasing import release, volumes_of
 from minidocker.runtime import NO_STDIO, Box, Mount, Process, Runtime, Stdio, Usage, Wire, monitor
 from minidocker.tree import Tree
 
@@ -98,6 +99,7 @@ class Container(Drawn):
     def _bury(self, state: Mapping[str, Any]) -> None:
         """Its monitor was killed, so nobody else told that it died, and tidied up."""
         self.tell("die", exitCode=str(state["ExitCode"]))
+        release(str(self.containers.store.root), self.config)
         with contextlib.suppress(APIError, OSError):
             self.runtime.bury(self.box())
             networking.leave(self, networking.now(self))
@@ -132,13 +134,15 @@ class Container(Drawn):
                     Path(point["Source"]).mkdir(parents=True)
             try:
                 logging.check(self.config)
-                networking.settle(self)
-                try:
-                    self._launch(stdio)
-                except StartError:
-                    if not networking.settle(self):
-                        raise
-                    self._launch(stdio)
+                self._mount()
+                with self._released_on_failure():
+                    networking.settle(self)
+                    try:
+                        self._launch(stdio)
+                    except StartError:
+                        if not networking.settle(self):
+                            raise
+                        self._launch(stdio)
             except StartError as error:
                 states.write_failed(self.path, error.exit_code, error.explanation)
                 raise
@@ -151,6 +155,21 @@ class Container(Drawn):
                 self.runtime.start(self.box(wires), replace(stdio, clients=(*stdio.clients, *clients)))
         except BaseException:
             networking.leave(self, wires)
+            raise
+
+    def _mount(self) -> None:
+        """Have its volumes mounted; where a plugin has one in another place by now, that is written down."""
+        if volumes_of(self.config):
+            points = mountpoints.mount(self, self.containers.volumes)
+            if points != self.config["Mounts"]:
+                self.containers.change(self, Mounts=points)
+
+    @contextlib.contextmanager
+    def _released_on_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            release(str(self.containers.store.root), self.config)
             raise
 
     def tell(self, action: str, **attributes: str) -> None:

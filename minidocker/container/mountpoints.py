@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.container.options import mounts
 from minidocker.container.options.volumes import Point, bind, cleaned, lender
-from minidocker.errors import InvalidArgument
+from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.layer import Changeset, view
+from minidocker.plugin.releasing import release, volumes_of
 from minidocker.runtime import Bind, Mount
 from minidocker.tree import Tree, prefix
 from minidocker.volume.volume import ANONYMOUS
@@ -98,7 +99,27 @@ def fill(container: Container, volumes: Volumes) -> None:
     """What the image has where a volume will be goes into it, if nothing is in there yet."""
     for point in container.config["Mounts"]:
         if point["Type"] == "volume" and "Spec" in point and not point["Spec"]["NoCopy"]:
-            volumes.fill(point["Name"], partial(content, container, point["Destination"]), container.runtime)
+            volumes.fill(point, partial(content, container, point["Destination"]), container.runtime)
+
+
+def mount(container: Container, volumes: Volumes) -> list[Point]:
+    """Have its volumes mounted, now that it is to run; the mount points, as they are then. Raises APIError."""
+    points = [dict(point) for point in container.config["Mounts"]]
+    for point in volumes_of({"Mounts": points}):
+        alone = volumes.where(point["Name"], "").get("memory") is not None
+        others = set(volumes.users().get(point["Name"], [])) - {container.id} if alone else ()
+        if busy := [id for id in others if container.containers.lives(id)]:
+            words = f"is in memory, and in use by {busy[0]}: minidocker gives it to one running container at a time"
+            raise Unsupported(f"error while mounting volume '{point['Name']}': it {words}")
+    done: list[Point] = []
+    try:
+        for point in volumes_of({"Mounts": points}):
+            point["Source"] = volumes.mount(point, container.id)
+            done.append(point)
+    except BaseException:
+        release(str(volumes.store.root), container.config | {"Mounts": done})
+        raise
+    return points
 
 
 def content(container: Container, place: str) -> Changeset | None:

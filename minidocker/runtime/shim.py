@@ -36,6 +36,7 @@ from minidocker.runtime.state import (
     now,
     read_config,
     read_state,
+    release_volumes,
     state_lock,
     tell,
     write_state,
@@ -323,6 +324,8 @@ class Monitor:
         self.state["LogLost"] = self.log.lost if self.log else 0  # records for which the disk had no room
         self.write(Status=status, Running=again, Restarting=again, ExitCode=code, OOMKilled=out_of_memory)
         self.tell("die", exitCode=str(code))
+        if not again:
+            release_volumes(self.path)
 
     def wait(self, delay: float) -> bool:
         """Let the back-off pass; False where somebody stops the container meanwhile."""

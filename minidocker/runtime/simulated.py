@@ -24,6 +24,7 @@ from minidocker import journal
 from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, diff, merge, view
+from minidocker.plugin.releasing import release
 from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, Usage, Wire, health, monitor, names
 from minidocker.runtime.capabilities import DEFAULT
 from minidocker.runtime.files import Mounts
@@ -90,6 +91,8 @@ class Monitor:
             again = self.should_restart(code)
             self.write(Status="restarting" if again else "exited", Running=again, Restarting=again, ExitCode=code)
             self.tell("die", exitCode=str(code))
+            if not again and (config := self.config()):
+                release(str(self.box.path.parent.parent), config)
             long_enough = time.monotonic() - began >= LONG_ENOUGH
             delay = FIRST_DELAY if long_enough or not delay else min(delay * 2, LONGEST_DELAY)
             if not (again and self.wait(delay)):

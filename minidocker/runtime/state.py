@@ -53,6 +53,14 @@ def tell(path: str, action: str, **attributes: str) -> None:
         journal.append_of(os.path.dirname(os.path.dirname(path)), config, action, attributes)
 
 
+def release_volumes(path: str) -> None:
+    """Say that a container that has ended needs its volumes no more."""
+    if (config := read_config(path)) and config.get("Mounts"):
+        from minidocker.plugin.releasing import release
+
+        release(os.path.dirname(os.path.dirname(path)), config)
+
+
 def _read(path: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(read_whole(path))

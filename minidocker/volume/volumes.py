@@ -22,6 +22,8 @@ from minidocker.content import FileLock, Store, read_json, temp_path, unwritable
 from minidocker.errors import APIError, Conflict, NotFound
 from minidocker.filters import texts
 from minidocker.layer import Changeset
+from minidocker.plugin.client import PluginError, Unknown
+from minidocker.plugin.volumedriver import VolumeDriver
 from minidocker.runtime import Bind, Runtime
 from minidocker.times import now
 from minidocker.volume import local
@@ -59,7 +61,7 @@ class Volumes:
         if not name:
             name, own = os.urandom(32).hex(), {ANONYMOUS: "", **own}
         with self.locked():
-            if (there := self._read(name)) is not None:
+            if (there := self._find(name)) is not None:
                 if driver and driver != there.driver:
                     words = f"driver '{there.driver}' already has volume '{name}': volume name must be unique"
                     raise Conflict(f"create {name}: {words}")
@@ -67,10 +69,15 @@ class Volumes:
             return self._make(name, driver or local.DRIVER, options, own)
 
     def _make(self, name: str, driver: str, options: dict[str, str], labels: dict[str, str]) -> Volume:
-        if driver != local.DRIVER:
-            raise NotFound(f'create {name}: error looking up volume plugin {driver}: plugin "{driver}" not found')
         local.check_name(name)
-        local.check_options(name, options)
+        scope = "local"
+        if driver == local.DRIVER:
+            local.check_options(name, options)
+        else:
+            with self._for("create", name):
+                plugin = VolumeDriver.find(self.store.root, driver)
+                plugin.create(name, options)
+                scope = plugin.scope()
         made = temp_path(self.store.root / "tmp" / name[:64])
         record = {
             "CreatedAt": f"{now().partition('.')[0]}Z",
@@ -78,11 +85,13 @@ class Volumes:
             "Labels": labels or None,
             "Name": name,
             "Options": options or None,
-            "Scope": "local",
+            "Scope": scope,
         }
         try:
-            (made / "_data").mkdir(parents=True)
-            (made / "_data").chmod(0o755)  # whatever the umask says
+            made.mkdir()
+            if driver == local.DRIVER:
+                (made / "_data").mkdir()
+                (made / "_data").chmod(0o755)  # whatever the umask says
             write_json(made / "volume.json", record)
             made.rename(self.folder / name)
         except OSError as error:
@@ -90,6 +99,14 @@ class Volumes:
             raise unwritable(self.store.root, error) from error
         self.tell("create", name, driver)
         return self.get(name)
+
+    @contextmanager
+    def _for(self, verb: str, name: str) -> Iterator[None]:
+        """Say of what a plugin says for what it was asked."""
+        try:
+            yield
+        except (PluginError, NotFound) as error:
+            raise type(error)(f"{verb} {name}: {error.explanation}") from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -109,8 +126,8 @@ class Volumes:
     # Finding
 
     def get(self, volume_id: str) -> Volume:
-        """The volume of a name. Raises NotFound."""
-        if (found := self._read(volume_id)) is None:
+        """The volume of a name, ours or a plugin's. Raises NotFound."""
+        if (found := self._find(volume_id)) is None:
             raise NotFound(f"get {volume_id}: no such volume")
         return found
 
@@ -161,19 +178,47 @@ class Volumes:
         """What a volume is to a runtime: a `folder` (`owned`: that is ours alone), or the options of a `memory`."""
         found = self._read(name)
         if found is None or found.driver != local.DRIVER:
-            return {"folder": mountpoint, "owned": False}
+            return {"folder": mountpoint, "owned": False, "plugin": found.driver if found else ""}
         options = found.record["Options"]
         return local.shown(options, Path(found.mountpoint)) | {"owned": not options}
 
-    def fill(self, name: str, content: Callable[[], Changeset | None], runtime: Runtime) -> None:
+    def mount(self, volume: Mapping[str, Any], id: str) -> str:
+        """Have a volume for a container; the folder where it is. Raises APIError where its plugin has none to give."""
+        folder, driver = str(volume["Source"]), str(volume["Driver"])
+        if driver != local.DRIVER:
+            try:
+                folder = VolumeDriver.find(self.store.root, driver).mount(volume["Name"], id)
+            except (PluginError, NotFound) as error:
+                raise APIError(f"error while mounting volume '{folder}': {error.explanation}") from None
+            if not Path(folder).is_dir():
+                words = f"plugin {driver} says that it is in {folder!r}, where no folder is"
+                raise APIError(f"error while mounting volume '{volume['Name']}': {words}")
+        about = {"container": id, "destination": volume["Destination"], "propagation": volume["Propagation"]}
+        self.tell("mount", volume["Name"], driver, **about, **{"read/write": str(volume["RW"]).lower()})
+        return folder
+
+    def fill(self, point: Mapping[str, Any], content: Callable[[], Changeset | None], runtime: Runtime) -> None:
         """Let a volume that holds nothing begin with this; whoever comes at the same time waits for it.
 
         Where that was cut short, it is done again: nobody can have used the volume meanwhile.
         """
-        where, note = self.where(name, ""), self.folder / name / "filling"
-        if "memory" in where or not where["folder"]:
+        name = point["Name"]
+        where, note, id = self.where(name, point["Source"]), self.folder / name / "filling", os.urandom(32).hex()
+        if "memory" in where:
             return
-        with FileLock(self.folder / name / ".lock"):
+        plugin = VolumeDriver.find(self.store.root, where["plugin"]) if where.get("plugin") else None
+        if plugin:
+            where["folder"] = plugin.mount(name, id)
+        try:
+            self._fill(where, note, content, runtime)
+        finally:
+            if plugin:
+                plugin.unmount(name, id)
+
+    def _fill(
+        self, where: Mapping[str, Any], note: Path, content: Callable[[], Changeset | None], runtime: Runtime
+    ) -> None:
+        with FileLock(note.with_name(".lock")):
             if (note.exists() or local.is_empty(Path(where["folder"]))) and (first := content()):
                 note.touch()
                 try:
@@ -188,14 +233,22 @@ class Volumes:
         """Delete a volume. Raises Conflict while a container has it; NotFound, but for `force`."""
         gone = temp_path(self.store.root / "tmp" / "volume")
         with self.locked():
-            volume = self._read(name)
+            volume = self._find(name)
             if volume is None:
                 if force:
                     return
                 raise NotFound(f"get {name}: no such volume")
             if users := self.users().get(name):
                 raise Conflict(f"remove {name}: volume is in use - [{', '.join(users)}]")
-            (self.folder / name).rename(gone)
+            if volume.driver != local.DRIVER:
+                try:
+                    with self._for("remove", name):
+                        VolumeDriver.find(self.store.root, volume.driver).remove(name)
+                except APIError:
+                    if not force:
+                        raise
+            with suppress(FileNotFoundError):  # one that its plugin alone knew
+                (self.folder / name).rename(gone)
         self.tell("destroy", name, volume.driver)
         local.delete(gone)
 
@@ -214,8 +267,43 @@ class Volumes:
     # On disk
 
     def _every(self) -> Found:
-        names = sorted(path.parent.name for path in self.folder.glob("*/volume.json"))
-        return [volume for name in names if (volume := self._read(name))]
+        """Ours, and those that plugins have; of plugins that do not answer, `warnings` tells."""
+        names = (path.parent.name for path in self.folder.glob("*/volume.json"))
+        found = {name: volume for name in names if (volume := self._read(name))}
+        self.warnings = []
+        for plugin in VolumeDriver.every(self.store.root):
+            try:
+                for each in plugin.list():
+                    own = found.get(each["Name"])
+                    if own is None or own.driver == plugin.name:
+                        found[each["Name"]] = self._theirs(plugin, each, own)
+            except Unknown:  # a plugin for something else
+                continue
+            except PluginError as error:
+                self.warnings.append(error.explanation)
+        return [found[name] for name in sorted(found)]
+
+    def _theirs(self, plugin: VolumeDriver, said: Mapping[str, Any], own: Volume | None) -> Volume:
+        """A volume, as its plugin describes it."""
+        record = dict(own.record) if own else {"Name": said["Name"], "Driver": plugin.name, "Scope": "local"}
+        record |= {"Mountpoint": str(said.get("Mountpoint") or "")}
+        record |= {key: said[key] for key in ("CreatedAt", "Status") if said.get(key)}
+        return Volume(self, {"Labels": None, "Options": None} | record)
+
+    def _find(self, name: str) -> Volume | None:
+        """Ours, or a plugin's. Raises PluginError where the plugin that has it does not answer."""
+        own = self._read(name)
+        if own and own.driver != local.DRIVER:
+            with self._for("get", name):
+                plugin = VolumeDriver.find(self.store.root, own.driver)
+                return self._theirs(plugin, found, own) if (found := plugin.get(name)) else None
+        if own or not name:
+            return own
+        for plugin in VolumeDriver.every(self.store.root):
+            with suppress(PluginError):  # one says so with an error, another with nothing
+                if (found := plugin.get(name)) is not None:
+                    return self._theirs(plugin, found, None)
+        return None
 
     def _read(self, name: str) -> Volume | None:
         if not local.NAME.fullmatch(name) or len(name) > 255:
@@ -226,4 +314,5 @@ class Volumes:
             return None
         except ValueError as error:
             raise APIError(f"get {name}: {self.folder / name / 'volume.json'} is no JSON: {error}") from None
-        return Volume(self, record | {"Mountpoint": str(self.folder / name / "_data")})
+        here = str(self.folder / name / "_data") if record["Driver"] == local.DRIVER else ""
+        return Volume(self, record | {"Mountpoint": here})
