@@ -34,6 +34,7 @@ MODULES = {
     "copying": ("cp", "diff", "commit", "export", "container prune"),
     "inspecting": ("inspect", "image inspect", "container inspect"),
     "volumes": tuple(f"volume {name}" for name in ("create", "inspect", "ls", "prune", "rm")),
+    "plugins": tuple(f"plugin {name}" for name in ("disable", "enable", "inspect", "ls")),
     "system": ("info", "system df", "system prune"),
     "events": ("events",),
     "pulling": ("pull", "push", "login", "logout", "search"),
@@ -76,6 +77,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
     "registry": (
         "Serve images as a registry",
         {name: f"registry {name}" for name in ("serve", "garbage-collect", "htpasswd")},
+    ),
+    "plugin": (
+        "Manage plugins",
+        {name: f"plugin {name}" for name in ("disable", "enable", "inspect", "ls")} | {"list": "plugin ls"},
     ),
     "volume": (
         "Manage volumes",

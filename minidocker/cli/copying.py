@@ -16,7 +16,7 @@ from minidocker.cli.images import write_out
 from minidocker.container import Container
 from minidocker.layer import Changeset
 from minidocker.reference import Reference
-from minidocker.tree import Entry, FileData, directory
+from minidocker.tree import Entry, FileData, Tree, directory
 
 Members = Mapping[str, Entry]  # what is copied, by path below the thing copied; "" is itself
 
@@ -65,11 +65,17 @@ def _split(text: str) -> tuple[str, str]:
     return name, path
 
 
+def _seen(container: Container) -> Tree:
+    from minidocker.container.cp import seen
+
+    return seen(container)
+
+
 def _followed(container: Container, path: str, follow: bool) -> str:
     if not follow:
         return path
     try:
-        return container.tree().resolve(posixpath.join("/", path))
+        return _seen(container).resolve(posixpath.join("/", path))
     except OSError:
         return path
 
@@ -99,7 +105,7 @@ def copy_in(container: Container, source: str, target: str) -> None:
     from minidocker import layertar
 
     members = dict(_read(source))
-    tree = container.tree()
+    tree = _seen(container)
     inside = posixpath.join("/", target)
     there = _entry_at(tree, inside)
     kind = "" if there is None else "dir" if there.is_dir else "file"

@@ -27,7 +27,7 @@ def get(container: Container, path: str) -> tuple[Iterator[bytes], dict[str, Any
 
     The tar of `/etc/.` holds what is in the folder, without a name for the folder itself.
     """
-    tree = container.tree()
+    tree = seen(container)
     there = _find(container, tree, path, follow=path.endswith(("/", "/.")))
     bare = path.endswith("/.") or there == "/"
     top = "/" if bare else f"/{posixpath.basename(there)}"
@@ -35,6 +35,35 @@ def get(container: Container, path: str) -> tuple[Iterator[bytes], dict[str, Any
     entry = tree[there]
     name = "." if path.endswith("/.") else posixpath.basename(there) or "/"
     return layertar.chunks(Changeset(found | ({} if bare else {top: entry}))), _stat(name, there, entry)
+
+
+def seen(container: Container) -> Tree:
+    """What is in a container, with what is in its volumes."""
+    volumes = _volumes(container)
+    if not volumes:
+        return container.tree()
+    entries = container.tree().entries()
+    for volume in sorted(volumes, key=lambda mount: mount.target.count("/")):
+        inside = container.runtime.listing(volume)
+        top, place = inside.resolve(volume.inside), _place_of(Tree.trusted(entries), volume.target)
+        for hidden in Tree.trusted(entries).below(place):
+            del entries[hidden]
+        for path in (top, *inside.below(top)):
+            link = f"{place}/{inside[path].link}" if inside[path].link else ""
+            entries[clean(prefix(place) + path[len(prefix(top)) :])] = replace(inside[path], link=link)
+    return Tree(entries)
+
+
+def _volumes(container: Container) -> list[Bind]:
+    return [mount for mount in container.mounts() if isinstance(mount, Bind) and mount.owned]
+
+
+def _place_of(tree: Tree, target: str) -> str:
+    """Where a mount point is, through whatever links there are; it need not be there yet."""
+    try:
+        return tree.resolve(target)
+    except OSError:
+        return clean(target)
 
 
 def _stat(name: str, path: str, entry: Entry) -> dict[str, Any]:
@@ -52,7 +81,7 @@ def _stat(name: str, path: str, entry: Entry) -> dict[str, Any]:
 
 def put(container: Container, path: str, data: Any) -> bool:
     """Unpack a tar into an existing folder. Links on the way are followed inside the container only."""
-    tree = container.tree()
+    tree = seen(container)
     there = _find(container, tree, path, follow=True)
     if not tree[there].is_dir:
         raise InvalidArgument(f"extraction point {path!r} is not a directory")
@@ -85,6 +114,8 @@ def _inside(tree: Tree, base: str, name: str) -> str:
 
 def _place(container: Container, tree: Tree, entries: dict[str, Entry], path: str, entry: Entry) -> None:
     _outside_binds(container, path)
+    if any(mount.read_only and prefix(path).startswith(prefix(mount.target)) for mount in _volumes(container)):
+        raise APIError("mounted volume is marked read-only")
     if not entry.is_dir and (old := tree.get(path)) is not None and old.is_dir:
         for below in tree.below(path):
             del entries[below]
@@ -107,6 +138,8 @@ def _find(container: Container, tree: Tree, path: str, follow: bool) -> str:
 def _outside_binds(container: Container, path: str) -> None:
     for mount in container.mounts():
         if prefix(path).startswith(prefix(mount.target)):
+            if isinstance(mount, Bind) and mount.owned:
+                continue
             if isinstance(mount, Bind):
                 raise Unsupported(f"{path} lies in the bind mount {mount.source}: copy it there, on the host")
             raise Unsupported(f"{path} lies in the tmpfs {mount.target}: only the container's own processes see it")

@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import socket
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class BundleMonitor(Monitor):
             source = inside.open_source(wanted, self.box["storage"], ends)
             if source >= 0:
                 of = next(mount for mount in made["mounts"] if mount["destination"] == wanted["target"])
-                of["source"] = os.readlink(f"/proc/self/fd/{source}")
+                of["source"] = self.held(source) if wanted["inside"] else os.readlink(f"/proc/self/fd/{source}")
         inside.mount_union(self.path, self.box["layers"], self.box["storage"], ends)
         tree = linux.open_tree(linux.AT_FDCWD, self.path)
         linux.detach(self.path)
@@ -93,6 +94,16 @@ class BundleMonitor(Monitor):
         for mount in made["mounts"]:
             self.place(root, mount)
         self.write_config(root, made)
+
+    def held(self, source: int) -> str:
+        """A path that leads to a part of a folder, whatever becomes of the names on the way to it: mounted there."""
+        path = f"{self.bundle}/held.{source}"
+        if stat.S_ISDIR(os.fstat(source).st_mode):
+            os.makedirs(path, exist_ok=True)
+        else:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
+        inside.bind(source, os.open(path, os.O_PATH))
+        return path
 
     def place(self, root: int, mount: dict[str, Any]) -> None:
         """Make what something is to be mounted on: the runtime's own would show in the container's changes."""

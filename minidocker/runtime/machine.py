@@ -22,7 +22,7 @@ from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import StartError
 from minidocker.layer import Changeset, diff
-from minidocker.runtime import Box, Process, Stdio, Volume, kernel, monitor, names
+from minidocker.runtime import Box, Mount, Process, Stdio, Tmpfs, Volume, kernel, monitor, names
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
 from minidocker.runtime.jsonlog import pieces
@@ -128,6 +128,12 @@ def held_volumes(box: Box) -> Iterator[dict[Path, Disk]]:
         yield disks
 
 
+def with_memory(box: Box) -> tuple[Mount, ...]:
+    """What is mounted, with the shared memory of the container, which has its size."""
+    own = () if any(mount.target == "/dev/shm" for mount in box.mounts) else (Tmpfs("/dev/shm", size=box.shm_size),)
+    return (*own, *box.mounts)
+
+
 class Input(Stream):
     """A file descriptor of the host to read from; it does not hold up the other processes where the system allows."""
 
@@ -199,7 +205,7 @@ class Machine:
     def __init__(self, box: Box, disk: Disk, main: bool, volumes: Mapping[Path, Disk] | None = None) -> None:
         self.box, self.disk, self.main = box, disk, main
         self.disks = [disk, *(volumes or {}).values()]
-        self.mounts = Mounts(disk.view, names.contents(box), box.mounts, box.read_only, volumes or {}, disk.stubs)
+        self.mounts = Mounts(disk.view, names.contents(box), with_memory(box), box.read_only, volumes or {}, disk.stubs)
         self.kernel = Kernel(COMMANDS, self.between)
         self.kernel.outside = self.pass_on
         self.nap, self.taken = SHORTEST_NAP, time.monotonic()

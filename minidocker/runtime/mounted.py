@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
 from minidocker.content import FileLock, read_json, write_json
+from minidocker.errors import StartError, Unsupported
 from minidocker.layer import view
 from minidocker.runtime import Bind, Mount, Secret, Snapshot, Tmpfs
 from minidocker.runtime.discarding import FOLDER
@@ -60,7 +61,7 @@ def mounted(mount: Mount, target: str, volumes: Mapping[Path, Held]) -> FileSyst
             return folder
         return cast(FileSystem, Shifted(folder, resolve(folder, mount.inside), target))  # type: ignore[arg-type]
     if isinstance(mount, Tmpfs):
-        return Memory(target, mount.size)
+        return Memory.of(mount, target)
     if isinstance(mount, Secret):
         secret = file(mount.content, mount.mode, uid=mount.uid, gid=mount.gid)
         return Union(lower=Tree({target: secret}))
@@ -95,12 +96,40 @@ class Shifted:
         return self.source + path[len(self.target) :] or "/"
 
 
+def in_bytes(text: str) -> int:
+    """A size as tmpfs(5) has it; a part of all memory (`50%`) is without limit here. Raises ValueError.
+
+    >>> in_bytes("64k"), in_bytes("50%")
+    (65536, 0)
+    """
+    if text.endswith("%"):
+        return int(text[:-1]) * 0
+    unit = "kmgt".find(text[-1:].lower()) + 1
+    return int(text[:-1] if unit else text) << 10 * unit
+
+
 class Memory(Union):
     """A tmpfs: an empty folder at `target` that holds no more than `size` bytes, if that is not 0."""
 
-    def __init__(self, target: str, size: int = 0) -> None:
-        super().__init__(lower=Tree({target: directory(0o1777)}))
+    def __init__(self, target: str, size: int = 0, mode: int = 0o1777, uid: int = 0, gid: int = 0) -> None:
+        super().__init__(lower=Tree({target: directory(mode, uid=uid, gid=gid)}))
         self.size = size
+
+    @classmethod
+    def of(cls, mount: Tmpfs, target: str) -> Memory:
+        """What a mount asks for. Raises Unsupported for what only a kernel has, StartError for nonsense."""
+        given = dict(text.partition("=")[::2] for text in mount.options.split(",") if text)
+        if others := given.keys() - {"size", "mode", "uid", "gid"}:
+            text = (
+                f"the simulated runtime does not have the tmpfs option {min(others)}: leave it out, or run it on Linux"
+            )
+            raise Unsupported(text)
+        try:
+            size = in_bytes(given["size"]) if "size" in given else mount.size
+            mode, (uid, gid) = int(given.get("mode", "1777"), 8), (int(given.get(key, "0")) for key in ("uid", "gid"))
+        except ValueError:
+            raise StartError(f"cannot mount a tmpfs on {target} with {mount.options}: invalid argument") from None
+        return cls(target, size, mode, uid, gid)
 
     def write(
         self, path: str, data: bytes, mode: int = 0o644, append: bool = False, uid: int = 0, gid: int = 0

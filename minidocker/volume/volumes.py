@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidocker.content import FileLock, Store, read_json, temp_path, unwritable, write_json
 from minidocker.errors import APIError, Conflict, NotFound
@@ -24,12 +24,16 @@ from minidocker.filters import texts
 from minidocker.layer import Changeset
 from minidocker.plugin.client import PluginError, Unknown
 from minidocker.plugin.volumedriver import VolumeDriver
-from minidocker.runtime import Bind, Runtime
 from minidocker.times import now
 from minidocker.volume import local
 from minidocker.volume.filters import prune_filter, volume_filter
 from minidocker.volume.volume import ANONYMOUS, Volume
 
+if TYPE_CHECKING:
+    from minidocker.runtime import Runtime
+
+Found = list[Volume]  # `list` itself is a method of Docker's
+Ids = list[str]
 Found = list[Volume]  # `list` itself is a method of Docker's
 Ids = list[str]
 
@@ -218,6 +222,8 @@ class Volumes:
     def _fill(
         self, where: Mapping[str, Any], note: Path, content: Callable[[], Changeset | None], runtime: Runtime
     ) -> None:
+        from minidocker.runtime import Bind  # not above: a monitor that removes volumes has no room for all of it
+
         with FileLock(note.with_name(".lock")):
             if (note.exists() or local.is_empty(Path(where["folder"]))) and (first := content()):
                 note.touch()
