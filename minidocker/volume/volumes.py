@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 Found = list[Volume]  # `list` itself is a method of Docker's
 Ids = list[str]
-Found = list[Volume]  # `list` itself is a method of Docker's
-Ids = list[str]
 
 
 class Volumes:
