@@ -67,6 +67,8 @@ class Volumes:
                 if driver and driver != there.driver:
                     words = f"driver '{there.driver}' already has volume '{name}': volume name must be unique"
                     raise Conflict(f"create {name}: {words}")
+                if there.driver != local.DRIVER and self._read(name) is None:  # from now on we know it, too
+                    self._write(there.record, "")
                 return there
             return self._make(name, driver or local.DRIVER, options, own)
 
@@ -80,7 +82,6 @@ class Volumes:
                 plugin = VolumeDriver.find(self.store.root, driver)
                 plugin.create(name, options)
                 scope = plugin.scope()
-        made = temp_path(self.store.root / "tmp" / name[:64])
         record = {
             "CreatedAt": f"{now().partition('.')[0]}Z",
             "Driver": driver,
@@ -89,18 +90,22 @@ class Volumes:
             "Options": options or None,
             "Scope": scope,
         }
+        self._write(record, "_data" if driver == local.DRIVER else "")
+        self.tell("create", name, driver)
+        return self.get(name)
+
+    def _write(self, record: Mapping[str, Any], folder: str) -> None:
+        """Let a volume be there, as a whole."""
+        made = temp_path(self.store.root / "tmp" / record["Name"][:64])
         try:
             made.mkdir()
-            if driver == local.DRIVER:
-                (made / "_data").mkdir()
-                (made / "_data").chmod(0o755)  # whatever the umask says
+            (made / folder).mkdir(exist_ok=True)
+            (made / folder).chmod(0o755)  # whatever the umask says
             write_json(made / "volume.json", record)
-            made.rename(self.folder / name)
+            made.rename(self.folder / record["Name"])
         except OSError as error:
             shutil.rmtree(made, ignore_errors=True)
             raise unwritable(self.store.root, error) from error
-        self.tell("create", name, driver)
-        return self.get(name)
 
     @contextmanager
     def _for(self, verb: str, name: str) -> Iterator[None]:
@@ -261,7 +266,7 @@ class Volumes:
         for point in points:
             if point["Type"] == "volume":
                 with suppress(NotFound, Conflict):
-                    if self.get(point["Name"]).anonymous:
+                    if (volume := self._read(point["Name"])) and volume.anonymous:
                         self.remove(point["Name"])
 
     def tell(self, action: str, name: str, driver: str, **more: str) -> None:
@@ -301,7 +306,7 @@ class Volumes:
             with self._for("get", name):
                 plugin = VolumeDriver.find(self.store.root, own.driver)
                 return self._theirs(plugin, found, own) if (found := plugin.get(name)) else None
-        if own or not name:
+        if own or not local.NAME.fullmatch(name):
             return own
         for plugin in VolumeDriver.every(self.store.root):
             with suppress(PluginError):  # one says so with an error, another with nothing

@@ -1,0 +1,51 @@
+"""A volume plugin, as short as one can be: a folder for each volume, served over a UNIX socket.
+
+python plugin.py SOCKET FOLDER
+"""
+
+import http.server
+import json
+import os
+import pathlib
+import shutil
+import socketserver
+import sys
+
+FOLDER = pathlib.Path(sys.argv[2])
+
+
+class Plugin(http.server.BaseHTTPRequestHandler):
+    """One request: a method of Docker's plugin protocol, its arguments in JSON."""
+
+    def do_POST(self) -> None:
+        """Answer it."""
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+        there = FOLDER / "volumes" / asked.get("Name", "")
+        with (FOLDER / "asked").open("a") as log:
+            print(self.path[1:], there.name, file=log)
+        if there.name == "die" and self.path.endswith(".Mount"):
+            os._exit(1)
+        known = {"Volume": {"Name": there.name}} if there.is_dir() else {"Err": "no such volume"}
+        answers = {
+            "/Plugin.Activate": lambda: {"Implements": ["VolumeDriver"]},
+            "/VolumeDriver.Capabilities": lambda: {"Capabilities": {"Scope": "global"}},
+            "/VolumeDriver.Create": lambda: there.mkdir(parents=True) or {},
+            "/VolumeDriver.Remove": lambda: shutil.rmtree(there) or {},
+            "/VolumeDriver.Mount": lambda: {"Mountpoint": str(there)},
+            "/VolumeDriver.Unmount": dict,
+            "/VolumeDriver.Get": lambda: known,
+            "/VolumeDriver.List": lambda: {"Volumes": [{"Name": each.name} for each in there.parent.glob("volumes/*")]},
+        }
+        try:
+            said, status = answers[self.path](), 200
+        except OSError as error:
+            said, status = {"Err": str(error.strerror)}, 500
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(said).encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+socketserver.UnixStreamServer(sys.argv[1], Plugin).serve_forever()
