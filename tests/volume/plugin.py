@@ -29,8 +29,8 @@ class Plugin(http.server.BaseHTTPRequestHandler):
         answers = {
             "/Plugin.Activate": lambda: {"Implements": ["VolumeDriver"]},
             "/VolumeDriver.Capabilities": lambda: {"Capabilities": {"Scope": "global"}},
-            "/VolumeDriver.Create": lambda: there.mkdir(parents=True) or {},
-            "/VolumeDriver.Remove": lambda: shutil.rmtree(there) or {},
+            "/VolumeDriver.Create": lambda: {"Made": there.mkdir(parents=True)},
+            "/VolumeDriver.Remove": lambda: {"Gone": shutil.rmtree(there)},
             "/VolumeDriver.Mount": lambda: {"Mountpoint": str(there)},
             "/VolumeDriver.Unmount": dict,
             "/VolumeDriver.Get": lambda: known,

@@ -92,7 +92,7 @@ def test_what_a_plugin_has_is_listed_and_used(engine: Engine, plugin: Served) ->
 
 def test_a_plugin_that_says_no(engine: Engine, plugin: Served) -> None:
     (plugin.folder / "volumes").write_text("in the way")
-    with pytest.raises(client.PluginError, match="^create v1: VolumeDriver.Create: "):
+    with pytest.raises(client.PluginError, match=r"^create v1: VolumeDriver.Create: "):
         engine.volumes.create("v1", driver="shelf")
     assert not (engine.root / "volumes" / "v1").exists()
 
@@ -114,7 +114,7 @@ def test_a_container_whose_plugin_has_gone(engine: Engine, plugin: Served) -> No
     engine.volumes.create("v1", driver="shelf")
     made = engine.containers.create(BASE, "true", volumes=["v1:/d"])
     plugin.kill()
-    with pytest.raises(APIError, match="error while mounting volume '.*': plugin shelf does not answer"):
+    with pytest.raises(APIError, match=r"error while mounting volume '.*': plugin shelf does not answer"):
         made.start()
     assert made.status == "created"
     plugin.start()

@@ -43,7 +43,8 @@ def outside(engine: Engine, tmp_path: Path) -> Iterator[Path]:
     engine.volumes.get("v1").remove()
 
 
-def test_a_part_of_a_volume(engine: Engine, outside: Path) -> None:
+@pytest.mark.usefixtures("outside")
+def test_a_part_of_a_volume(engine: Engine) -> None:
     mounts = [{"Type": "volume", "Source": "v1", "Target": "/p", "VolumeOptions": {"Subpath": "a"}}]
     for _ in range(ROUNDS):
         with suppress(DockerException):
