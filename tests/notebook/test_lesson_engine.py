@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import pytest
 
 from minidocker.notebook import figure, lessons, mimebundle, registry, text
+from minidocker.runtime import probe
 
 
 @pytest.fixture(autouse=True)
@@ -58,6 +59,19 @@ def test_what_a_killed_notebook_left_is_cleared_by_the_next(tmp_path: Path) -> N
     assert [path.name[:13] for path in tmp_path.iterdir()] == ["minidocker-y-"]
     lessons.lesson("x")
     assert [path.name[:13] for path in tmp_path.iterdir()] == ["minidocker-x-"]
+
+
+@pytest.mark.skipif(not probe.report().works, reason="there are no real containers on this machine")
+def test_real_containers_that_a_killed_notebook_left_end_though_this_one_is_simulated(tmp_path: Path) -> None:
+    program = """import os; from minidocker.notebook import lesson; engine, _ = lesson('y')
+print(engine.containers.run('minidocker/base', ['sleep', '1000'], detach=True).state()['Pid'], flush=True); os._exit(9)
+"""
+    environment = os.environ | {"TMPDIR": str(tmp_path), "MINIDOCKER_RUNTIME": "namespaces"}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=False, stdout=subprocess.PIPE)
+    assert Path(f"/proc/{int(done.stdout)}").exists()
+    lessons.sweep()
+    assert list(tmp_path.iterdir()) == []
+    assert not Path(f"/proc/{int(done.stdout)}").exists()
 
 
 def test_the_folder_of_a_notebook_that_runs_is_left_alone(tmp_path: Path) -> None:
