@@ -108,6 +108,6 @@ class Lens(Faced):
 def lens(engine: Engine, image: str = "minidocker/base", name: str = "lens") -> Lens:
     """A container of an image from both sides, with switches. An older one of the same name is removed.
 
-    The image needs a shell, and `sleep`.
+    The image needs a shell, `cat` and `sleep`.
     """
     return Lens(engine, image, name)
