@@ -112,7 +112,7 @@ STILL = (
 
 
 def limits_lab(engine: Engine, image: str = "minidocker/base", name: str = "limited") -> LimitsLab:
-    """A container with limits to change; an older one of this name is removed. The image has `sh`, `cat` and `sleep`."""
+    """A container with limits to change; an older one of this name is removed. The image has sh, cat and sleep."""
     return LimitsLab(engine, image, name)
 
 
