@@ -6,10 +6,12 @@ containers/names/<name>         the id of the container of that name
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from minidocker import journal
@@ -246,7 +248,7 @@ class Containers:
         gone, freed = [], 0
         for id in self._ids():
             if self._read(id) is None and not monitor.lives(self.folder / id):  # cut short by a power cut
-                shutil.rmtree(self.folder / id, ignore_errors=True)
+                _wipe(self.folder / id)
         for container in self._every():
             if container.status not in LIVE and _passes(container, tests):
                 size = container.changes().size
@@ -416,6 +418,16 @@ def discarded(config: Mapping[str, Any]) -> list[str]:
     if host["NetworkMode"] == "host" and (host["PortBindings"] or host["PublishAllPorts"]):
         return ["Published ports are discarded when using host network mode"]
     return []
+
+
+def _wipe(folder: Path) -> None:
+    """Delete a container's folder; an overlay leaves one in it that its owner, unless root, may not even read."""
+    for above, names, _ in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                if not (Path(above) / name).is_symlink():
+                    (Path(above) / name).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _passes(container: Container, tests: Iterable[Any]) -> bool:
