@@ -10,8 +10,11 @@ import pathlib
 import shutil
 import socketserver
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
-FOLDER = pathlib.Path(sys.argv[2])
+FOLDER = pathlib.Path(sys.argv[-1])
 
 
 class Plugin(http.server.BaseHTTPRequestHandler):
@@ -26,18 +29,18 @@ class Plugin(http.server.BaseHTTPRequestHandler):
         if there.name == "die" and self.path.endswith(".Mount"):
             os._exit(1)
         known = {"Volume": {"Name": there.name}} if there.is_dir() else {"Err": "no such volume"}
-        answers = {
+        answers: dict[str, Callable[[], Any]] = {
             "/Plugin.Activate": lambda: {"Implements": ["VolumeDriver"]},
             "/VolumeDriver.Capabilities": lambda: {"Capabilities": {"Scope": "global"}},
-            "/VolumeDriver.Create": lambda: {"Made": there.mkdir(parents=True)},
-            "/VolumeDriver.Remove": lambda: {"Gone": shutil.rmtree(there)},
+            "/VolumeDriver.Create": partial(there.mkdir, parents=True),
+            "/VolumeDriver.Remove": partial(shutil.rmtree, there),
             "/VolumeDriver.Mount": lambda: {"Mountpoint": str(there)},
             "/VolumeDriver.Unmount": dict,
             "/VolumeDriver.Get": lambda: known,
             "/VolumeDriver.List": lambda: {"Volumes": [{"Name": each.name} for each in there.parent.glob("volumes/*")]},
         }
         try:
-            said, status = answers[self.path](), 200
+            said, status = answers[self.path]() or {}, 200
         except OSError as error:
             said, status = {"Err": str(error.strerror)}, 500
         self.send_response(status)
@@ -48,4 +51,5 @@ class Plugin(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-socketserver.UnixStreamServer(sys.argv[1], Plugin).serve_forever()
+if __name__ == "__main__":
+    socketserver.UnixStreamServer(sys.argv[1], Plugin).serve_forever()
