@@ -238,7 +238,7 @@ def streamed(action: Callable[[Listener], object]) -> Iterator[Message]:
     Who stops listening ends it.
     """
     messages: queue.Queue[Message | None] = queue.Queue(100)
-    left = threading.Event()
+    left, failed = threading.Event(), list[BaseException]()
 
     def listen(message: Message | None) -> None:
         while True:
@@ -255,6 +255,8 @@ def streamed(action: Callable[[Listener], object]) -> Iterator[Message]:
             action(listen)
         except DockerException as error:
             listen(failure(error))
+        except BaseException as error:  # a mistake of ours: for whoever listens, not for a thread's last words
+            failed.append(error)
         finally:
             listen(None)
 
@@ -263,6 +265,8 @@ def streamed(action: Callable[[Listener], object]) -> Iterator[Message]:
     try:
         while (message := messages.get()) is not None:
             yield message
+        if failed:
+            raise failed[0]
     finally:
         left.set()
         thread.join()

@@ -20,6 +20,7 @@ from minidocker import connect
 from minidocker.engine import Engine
 from minidocker.errors import APIError, CorruptBlob, ImageNotFound, InvalidArgument, LayerError, NotFound, Unsupported
 from minidocker.manifest import architecture
+from minidocker.registry import service
 from minidocker.registry.refusals import Refused
 from minidocker.registry.settings import Settings
 from minidocker.registry.trace import trace
@@ -488,3 +489,14 @@ def test_mirrors_come_first_and_may_fail(engine: Engine, shown: Shown, monkeypat
         mirror.rules, shown.server.seen[:] = dict(hub), []
         assert engine.images.pull("app:1").digests == [f"app@{digest(shown.manifest)}"]
         assert not shown.server.seen
+
+
+def test_a_mistake_of_ours_in_the_background_is_raised_in_front() -> None:
+    def slip(tell: service.Listener) -> None:
+        tell({"status": "begun"})
+        raise KeyError("a mistake")
+
+    messages = service.streamed(slip)
+    assert next(messages) == {"status": "begun"}
+    with pytest.raises(KeyError, match="a mistake"):
+        next(messages)
