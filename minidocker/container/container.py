@@ -569,6 +569,7 @@ class Container(Drawn):
     def box(self, wires: tuple[Wire, ...] = ()) -> Box:
         """What a runtime needs to know of it; `wires` are its places on networks, if it has some."""
         config, host = self.config["Config"], self.config["HostConfig"]
+        wires = wires or (tuple(networking.now(self)) if self.runtime.name == "simulated" else ())
         args = (self.config["Path"], *self.config["Args"])
         cwd, user, env = config.get("WorkingDir") or "/", config.get("User") or "", tuple(self.env(self.tty))
         process = Process(args, env, cwd, user, groups=self.groups(), **of_process(self.config))

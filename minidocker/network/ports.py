@@ -126,7 +126,7 @@ def _of_sdk(value: Any) -> Iterable[Binding]:
         if isinstance(one, Mapping):
             host, number = one.get("HostIp") or "", one.get("HostPort") or ""
         elif isinstance(one, tuple):
-            host, number = one[0], one[1] if len(one) > 1 else ""
+            host, number = one[0], (one[1] if len(one) > 1 else None) or ""
         else:
             host, number = "", "" if one is None else one
         if number:

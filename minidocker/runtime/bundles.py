@@ -22,6 +22,12 @@ class Bundles(Namespaces):
         super().__init__(folder)
         self.name, self.program = name, program
 
+    def no_bridge(self, folder: str) -> str:
+        """Why a container cannot be connected to others by the networks of a folder; empty where it can."""
+        if self.rootless:
+            return f"{self.name} without root makes user namespaces of its own, which no switch has power over"
+        return super().no_bridge(folder)
+
     def _prepare(self, box: Box) -> dict[str, Any]:
         about = super()._prepare(box)
         made = config(box, about["userns"])

@@ -12,11 +12,12 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from typing import Any
 
-from minidocker.runtime import linux
-from minidocker.runtime.births import KINDS, other_namespaces
+from minidocker.runtime import linux, plug
+from minidocker.runtime.births import KINDS, identity, other_namespaces
 from minidocker.runtime.inside import Refusal
 from minidocker.runtime.state import read_state
 
@@ -54,27 +55,7 @@ class Joined:
 
     def clone(self, flags: int) -> int:
         """`linux.clone` into the namespaces that are shared."""
-        if not self.donors:
-            return linux.clone(flags)
-        end, start = os.pipe()
-        between = os.fork()
-        if between == 0:
-            child = -1
-            with suppress(BaseException):
-                for pidfd, pid, kinds in self._entries():
-                    linux.setns(pidfd, kinds & other_namespaces(pid))
-                child = linux.clone(flags | linux.CLONE_PARENT)
-            if child == 0:
-                return 0
-            os.write(start, str(child).encode())
-            os._exit(0)
-        os.close(start)
-        said = os.read(end, 64)
-        os.close(end)
-        os.waitpid(between, 0)
-        if int(said) < 0:
-            raise Refusal("cannot join the namespaces of another container: this kernel or sandbox does not allow it")
-        return int(said)
+        return clone_inside(self._entries(), flags) if self.donors else linux.clone(flags)
 
     def _entries(self) -> list[tuple[int, int, int]]:
         """What to enter: of one container its user namespace too; of several, only root may, and has the host's."""
@@ -105,6 +86,53 @@ class Joined:
         """Let go of the descriptors."""
         for fd in (*(pidfd for pidfd, _ in self.donors.values()), *self.shm):
             os.close(fd)
+
+
+def clone_inside(entries: Iterable[tuple[int, int, int]], flags: int, born: Callable[[int], None] | None = None) -> int:
+    """`linux.clone` by somebody in between, who enters namespaces first (pidfd, process, kinds of each), and may do
+    something for the one that is `born`.
+    """
+    end, start = os.pipe()
+    between = os.fork()
+    if between == 0:
+        child = -1
+        with suppress(BaseException):
+            for pidfd, pid, kinds in entries:
+                linux.setns(pidfd, kinds & other_namespaces(pid))
+            child = linux.clone(flags | linux.CLONE_PARENT)
+            if child and born:
+                born(child)
+        if child == 0:
+            return 0
+        os.write(start, str(child).encode())
+        os._exit(0)
+    os.close(start)
+    said = os.read(end, 64)
+    os.close(end)
+    os.waitpid(between, 0)
+    if int(said) < 0:
+        raise Refusal("cannot join the namespaces of another container: this kernel or sandbox does not allow it")
+    return int(said)
+
+
+def clone_below(plugs: Mapping[str, Any], flags: int) -> int:
+    """`linux.clone` into a user namespace below that of the switch, with the same ids as there, where we are not root.
+
+    Only those in the user namespaces above it have power over the network namespace of a container.
+    """
+
+    def born(child: int) -> None:
+        for kind in ("uid", "gid"):
+            with open(f"/proc/{child}/{kind}_map", "w") as file:
+                file.write(identity.__wrapped__(kind))
+
+    with plug.connect(plugs) as connection:
+        pid = plug.keeper(connection)
+        pidfd = os.pidfd_open(pid)
+        try:
+            return clone_inside([(pidfd, pid, linux.NEWUSER)], flags | linux.NEWUSER, born)
+        finally:
+            os.close(pidfd)
 
 
 def first_process(folder: str, refusal: str) -> tuple[int, int]:

@@ -203,6 +203,7 @@ class Namespaces:
         return {
             "folder": box.networks if box.wires else "",
             "codec": plug.codec() if bridged else "",
+            "userns": self._userns if bridged and self.rootless else "",
             "wires": [asdict(wire) if wire.address else wires.short(wire) for wire in box.wires],
             "ports": list(map(asdict, box.ports)) if bridged else [],
             "servers": servers_of(box),
@@ -210,8 +211,6 @@ class Namespaces:
 
     def no_bridge(self, folder: str) -> str:
         """Why a container cannot be connected to others by the networks of a folder; empty where it can."""
-        if self.rootless:
-            return "started without root, there are no bridges yet"
         if not plug.codec():
             return plug.NO_CODEC
         return plug.refused(folder)
@@ -232,7 +231,8 @@ class Namespaces:
 
     def _ask_switch(self, box: Box, request: Mapping[str, Any], fds: list[int]) -> None:
         try:
-            plug.ask(box.networks, plug.codec(), request, fds).close()
+            plugs = {"folder": box.networks, "codec": plug.codec(), "userns": self._userns if self.rootless else ""}
+            plug.ask(plugs, request, fds).close()
         except Refusal as refusal:
             raise APIError(str(refusal)) from None
 

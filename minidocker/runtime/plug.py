@@ -1,7 +1,7 @@
 """How a container is plugged into the switch of its engine: what its monitor, or an engine, asks the switch for.
 
 A plug is a dictionary, as it is in the box that a monitor is given: the folder `networks`, the wires (one for each
-network), the doors (published ports), and the name servers outside, or None where the container has no server of ours.
+network), the doors (published ports), and the name servers outside; besides, where `pyroute2` is, and how ids map.
 """
 
 # ruff: noqa: PTH108, PTH112, PTH120, PTH123, PTH208
@@ -33,7 +33,7 @@ for name, folder in zip(sys.argv[1].split(), sys.argv[2:]):
     sys.modules[name] = package = types.ModuleType(name)
     package.__path__ = [folder]
 from minidocker.runtime.switch import main
-main(sys.argv[-1])
+main(*sys.argv[-2:])
 """  # of those packages, only the modules that it needs are loaded
 
 
@@ -45,11 +45,9 @@ def refused(folder: str) -> str:
     return ""
 
 
-def connect(folder: str, codec: str) -> socket.socket:
-    """Go to the switch of a folder `networks`; start it where there is none. Raises Refusal where it cannot start.
-
-    `codec` is the folder of the package pyroute2.
-    """
+def connect(plugs: Mapping[str, Any]) -> socket.socket:
+    """Go to the switch of a folder `networks`; start it where there is none. Raises Refusal where it cannot start."""
+    folder = plugs["folder"]
     end = time.monotonic() + PATIENCE
     while True:
         try:
@@ -57,12 +55,15 @@ def connect(folder: str, codec: str) -> socket.socket:
         except (FileNotFoundError, ConnectionRefusedError):
             if time.monotonic() > end:
                 raise Refusal(f"the switch of the networks in {folder} does not start") from None
-            start(folder, codec)
+            start(folder, plugs["codec"], plugs["userns"])
             time.sleep(0.001)  # somebody else may be starting it
 
 
-def start(folder: str, codec: str) -> None:
-    """Start the switch, and wait until it serves; another one may be quicker. Raises Refusal."""
+def start(folder: str, codec: str, userns: str) -> None:
+    """Start the switch, and wait until it serves; another one may be quicker. Raises Refusal.
+
+    `codec` is where pyroute2 is, `userns` how the ids of the switch's user namespace map; empty where it needs none.
+    """
     if not codec:
         raise Refusal(NO_CODEC)
     here = os.path.dirname(__file__)
@@ -71,7 +72,7 @@ def start(folder: str, codec: str) -> None:
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate((null, null, words))]
     args = [sys.executable, "-I", "-S", "-X", "utf8", "-c", BOOTSTRAP, " ".join(PACKAGES)]
-    args += [room, here, f"{room}/network", codec, folder]
+    args += [room, here, f"{room}/network", codec, folder, userns]
     try:
         pid = os.posix_spawn(sys.executable, args, os.environ, file_actions=actions, setsigmask=[])
     finally:
@@ -89,10 +90,10 @@ def start(folder: str, codec: str) -> None:
         os.unlink(f"{folder}/{REFUSED}")
 
 
-def ask(folder: str, codec: str, request: Mapping[str, Any], fds: list[int] | None = None) -> socket.socket:
+def ask(plugs: Mapping[str, Any], request: Mapping[str, Any], fds: list[int] | None = None) -> socket.socket:
     """Ask the switch for something; it lasts until the connection is closed. Raises Refusal."""
     for attempt in range(3):
-        connection = connect(folder, codec)
+        connection = connect(plugs)
         try:
             send(connection, request, fds)
             answer, _ = receive(connection)
@@ -117,7 +118,7 @@ def plug_in(plugs: Mapping[str, Any], id: str, pid: int, doors: list[tuple[socke
     try:
         request["doors"] = [[inside, number] for _, number in doors]
         fds = [namespace, *([outside.fileno()] if outside else []), *(one.fileno() for one, _ in doors)]
-        return ask(plugs["folder"], plugs["codec"], request, fds)
+        return ask(plugs, request, fds)
     finally:
         os.close(namespace)
         if outside:

@@ -44,6 +44,7 @@ from minidocker.runtime.state import (
 from minidocker.runtime.stdio import Streams
 
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
+FAREWELL = 2.0  # seconds in which a switch must have let go
 WAKE = signal.SIGUSR1  # tells a monitor that waits to restart its container to look whether it still should
 
 
@@ -145,10 +146,20 @@ class Monitor:
             newborn = None
         if self.box["share"]:
             return self.one_that_shares(stdio)
+        if self.plugs["userns"]:
+            return self.one_below_the_switch(newborn, stdio)
         if newborn:
             with suppress(Killed):  # while it waited, perhaps
                 return self.give_orders(newborn, stdio)
         return self.give_orders(bear_first(self.box), stdio)
+
+    def one_below_the_switch(self, newborn: Newborn | None, stdio: list[int | None]) -> Newborn:
+        """`first_process` where it takes a user namespace above its own to lay a cable to it: without root."""
+        from minidocker.runtime import joining
+
+        if newborn:
+            newborn.stop()
+        return self.give_orders(bear_first(self.box | {"userns": ""}, partial(joining.clone_below, self.plugs)), stdio)
 
     def one_that_shares(self, stdio: list[int | None]) -> Newborn:
         """`first_process` in namespaces of others. All that is in its mount namespace ends with it, or with us."""
@@ -182,6 +193,7 @@ class Monitor:
 
     def plug_in(self, pid: int) -> None:
         """Connect a first process to its networks, while it builds its walls, and open its ports. Raises Refusal."""
+        self.unplug()
         self.state["Ports"] = {}
         if not any(wire.get("address") for wire in self.plugs["wires"]):
             return
@@ -197,8 +209,12 @@ class Monitor:
         self.state["Ports"] = published.ports
 
     def unplug(self) -> None:
-        """It is no more on its networks."""
+        """It is no more on its networks, and its ports are free."""
         for connection in self.plugged:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
+                connection.settimeout(FAREWELL)
+                connection.recv(1)
             connection.close()
         self.plugged = []
 

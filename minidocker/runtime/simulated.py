@@ -91,6 +91,9 @@ class Monitor:
             again = self.should_restart(code)
             self.write(Status="restarting" if again else "exited", Running=again, Restarting=again, ExitCode=code)
             self.tell("die", exitCode=str(code))
+            for wire in self.box.wires:
+                about = {"name": wire.name, "type": wire.driver, "container": self.box.path.name}
+                journal.append(str(self.box.path.parent.parent), "network", "disconnect", wire.network, about)
             if not again and (config := self.config()):
                 release(str(self.box.path.parent.parent), config)
             long_enough = time.monotonic() - began >= LONG_ENOUGH

@@ -26,7 +26,7 @@ from typing import Any
 from minidocker.network import names, nameserver
 from minidocker.network.nameserver import NO_SUCH_NAME, SERVER_FAILURE, Malformed
 from minidocker.network.pool import hardware
-from minidocker.runtime import linux
+from minidocker.runtime import births, linux
 from minidocker.runtime.door import open_door
 from minidocker.runtime.forward import Door
 from minidocker.runtime.loop import Loop
@@ -37,6 +37,7 @@ SOCKET, LOCK = "switch.sock", ".switch.lock"  # in the folder `networks`
 LINGER = 10.0  # seconds that it waits for another container
 BREATH = 0.3  # seconds that the kernel has to take away by itself what was a container's
 MAIN = 254  # the routing table of everyday
+MAP_US = b"m"  # what the switch says to whoever can map its ids
 OWN, REST = 100, 200  # priorities of rules: for what begins here, and for all the rest
 NAME_SERVER = ("127.0.0.11", 53)
 SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT, SIOCSIFNAME = 0x8916, 0x891C, 0x890B, 0x8923
@@ -132,8 +133,8 @@ class Switch:
                 request, fds = receive(connection)
             except (EOFError, OSError, ValueError):
                 self.loop.forget(connection.fileno())
-                connection.close()
                 plug.pull()
+                connection.close()  # only then: whoever waits for that may have its ports again
                 self.visitors -= 1
                 return
             try:
@@ -374,21 +375,28 @@ def port_name(endpoint: str) -> str:
 # The process
 
 
-def main(folder: str) -> None:
+def main(folder: str, userns: str) -> None:
     """Leave a switch of a folder `networks` behind, unless there is one; it serves when this returns."""
-    ready, serves = os.pipe()
+    above, below = socket.socketpair()
     child = os.fork()
     if child == 0:
-        os.close(ready)
-        be_the_switch(folder, serves)
+        above.close()
+        be_the_switch(folder, below, bool(userns))
         return
-    os.close(serves)
-    if not os.read(ready, 1):
+    below.close()
+    said = above.recv(1)
+    if said == MAP_US:
+        births.map_ids(child, userns)
+        above.send(said)
+        said = above.recv(1)
+    if not said:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
-def be_the_switch(folder: str, serves: int) -> None:
-    """Serve until nobody needs us; `serves` is where to say that we do."""
+def be_the_switch(folder: str, above: socket.socket, apart: bool) -> None:
+    """Serve until nobody needs us; who is `above` is told when we do, and maps the ids of our user namespace, if we
+    are to have one: then we are `apart`.
+    """
     with suppress(OSError):
         os.setsid()
     lock = os.open(f"{folder}/{LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -396,23 +404,17 @@ def be_the_switch(folder: str, serves: int) -> None:
         linux.flock(lock, wait=False)
     except BlockingIOError:
         return
-    separate()
+    linux.unshare(linux.NEWNET | (linux.NEWUSER if apart else 0))
+    if apart:
+        above.send(MAP_US)
+        above.recv(1)
     switch = Switch(folder)
     with open_door(folder, SOCKET) as listener:
-        os.write(serves, b"!")
         null = os.open(os.devnull, os.O_RDWR)
-        for stream in (*range(3), serves):
+        for stream in range(3):
             os.dup2(null, stream)
+        above.send(b"!")
+        above.close()
         switch.serve(listener)
         with suppress(OSError):
             os.unlink(f"{folder}/{SOCKET}")
-
-
-def separate() -> None:
-    """Be in a network namespace of our own; without root, in a user namespace where we are."""
-    who = os.geteuid(), os.getegid()
-    linux.unshare(linux.NEWNET | (linux.NEWUSER if who[0] else 0))
-    if who[0]:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {who[0]} 1"), ("gid_map", f"0 {who[1]} 1")):
-            with open(f"/proc/self/{name}", "w") as file:
-                file.write(text)

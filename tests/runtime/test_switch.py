@@ -17,7 +17,7 @@ import pytest
 
 from minidocker.content import Store
 from minidocker.network import Network, Networks
-from minidocker.runtime import probe
+from minidocker.runtime import plug, probe
 
 pytest.importorskip("pyroute2", reason="no pyroute2, which the switch speaks netlink with")
 ROOT = sys.platform.startswith("linux") and os.geteuid() == 0
@@ -63,11 +63,10 @@ class Lab:
 
     def __init__(self, root: Path) -> None:
         self.networks = Networks(Store(root), str, lambda _: True)
-        self.folder = str(self.networks.folder)
+        self.plugs = {"folder": str(self.networks.folder), "codec": plug.codec(), "userns": ""}
         self.hosts: list[Host] = []
 
     def host(self, name: str, *networks: Network, aliases: tuple[str, ...] = (), ports: tuple[int, ...] = ()) -> Host:
-        from minidocker.runtime import plug
         from minidocker.runtime.forward import listen
 
         id = f"{len(self.hosts) + 1:064x}"
@@ -81,9 +80,7 @@ class Lab:
         namespace = plug.namespace_of(process.pid)
         request = {"do": "plug", "container": id, "wires": wires, "servers": [], "doors": doors}
         fds = [namespace, upstream.fileno(), *(one.fileno() for one in listeners)]
-        self.hosts.append(
-            Host(id, process, plug.ask(self.folder, plug.codec(), request, fds), [x.getsockname() for x in listeners])
-        )
+        self.hosts.append(Host(id, process, plug.ask(self.plugs, request, fds), [x.getsockname() for x in listeners]))
         os.close(namespace)
         for one in (upstream, *listeners):
             one.close()
@@ -157,15 +154,13 @@ def test_who_leaves_is_forgotten_at_once(lab: Lab) -> None:
 
 
 def test_a_network_may_be_connected_and_disconnected_while_a_host_runs(lab: Lab) -> None:
-    from minidocker.runtime import plug
-
     net, more = lab.networks.create("net"), lab.networks.create("more", ipam={"Config": [{"Subnet": "10.7.0.0/24"}]})
     one, two = lab.host("one", net), lab.host("two", more)
     wire = lab.wire(one.id, "one", more, 1)
     request = {"do": "connect", "container": one.id, "wire": wire, "servers": None}
-    plug.ask(lab.folder, plug.codec(), request).close()
+    plug.ask(lab.plugs, request).close()
     assert one.reaches("10.7.0.2") and two.resolve("one") == {"10.7.0.3"}
-    plug.ask(lab.folder, plug.codec(), {"do": "disconnect", "container": one.id, "network": more.id}).close()
+    plug.ask(lab.plugs, {"do": "disconnect", "container": one.id, "network": more.id}).close()
     assert not one.reaches("10.7.0.2")
 
 

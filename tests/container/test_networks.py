@@ -1,0 +1,267 @@
+"""Containers on networks: addresses, names, published ports, and what is said of them; on both runtimes, where both."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minidocker
+from minidocker.container import Container
+from minidocker.engine import Engine
+from minidocker.errors import APIError, DockerException, InvalidArgument, NotFound, StartError
+from minidocker.network.network import Forbidden
+from minidocker.runtime import plug
+
+BASE = "minidocker/base"
+SERVE = ["sh", "-c", "while true; do echo $HOSTNAME | busybox nc -l -p 80; done"]
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """An engine that connects containers for real."""
+    pytest.importorskip("pyroute2", reason="no pyroute2, which the switch speaks netlink with")
+    try:
+        opened = minidocker.connect(tmp_path_factory.mktemp("engine"), runtime="namespaces")
+        opened.containers.run(BASE, "true", remove=True)
+    except DockerException as error:
+        pytest.skip(f"no real containers here: {error}")
+    if why := opened.runtime.no_bridge(str(opened.networks.folder)):
+        pytest.skip(f"no bridges here: {why}")
+    yield opened
+    clear(opened)
+    opened.close()
+
+
+@pytest.fixture(autouse=True)
+def clean(request: pytest.FixtureRequest) -> Iterator[None]:
+    yield
+    for name in {"real", "engine"} & set(request.fixturenames):
+        clear(request.getfixturevalue(name))
+
+
+def clear(engine: Engine) -> None:
+    for container in engine.containers.list(all=True):
+        container.remove(force=True)
+    engine.networks.prune()
+
+
+def run(engine: Engine, command: Any = "sleep 60", **options: Any) -> Container:
+    made: Container = engine.containers.run(BASE, command, detach=True, **options)
+    return made
+
+
+def sh(container: Container, command: str) -> str:
+    said: bytes = container.exec_run(["sh", "-c", command]).output
+    return said.decode()
+
+
+def place(container: Container, network: str = "bridge") -> dict[str, Any]:
+    found: dict[str, Any] = container.attrs["NetworkSettings"]["Networks"][network]
+    return found
+
+
+def until(true: Callable[[], Any]) -> None:
+    end = time.monotonic() + 15
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def read(port: int) -> str:
+    """What a server in a container says, once it is there."""
+    end = time.monotonic() + 10
+    while True:
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            if said := client.recv(100):
+                return said.decode().strip()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+class TestSaid:
+    """What can be read of networks, the same on both runtimes."""
+
+    def test_the_default_network(self, engine: Engine) -> None:
+        made = engine.containers.create(BASE, "sleep 60")
+        assert place(made)["IPAddress"] == "" and made.attrs["HostConfig"]["NetworkMode"] == "default"
+        one, two = run(engine), run(engine)
+        assert [place(one)["IPAddress"], place(two)["IPAddress"]] == ["172.17.0.2", "172.17.0.3"]
+        settings = one.attrs["NetworkSettings"]
+        assert settings["IPAddress"] == "172.17.0.2" and settings["Gateway"] == "172.17.0.1"
+        assert settings["MacAddress"] == "02:42:ac:11:00:02" and settings["IPPrefixLen"] == 16
+        assert b"172.17.0.2\t" + one.short_id.encode() in one.exec_run("cat /etc/hosts").output
+        assert {*engine.networks.get("bridge").attrs["Containers"]} == {one.id, two.id}
+        one.remove(force=True)
+        assert place(run(engine))["IPAddress"] == "172.17.0.2", "what is free is given again"
+
+    def test_a_network_of_ones_own(self, engine: Engine) -> None:
+        net = engine.networks.create("front", ipam={"Config": [{"Subnet": "10.9.0.0/24"}]})
+        config = {"front": {"Aliases": ["www"], "IPAMConfig": {"IPv4Address": "10.9.0.7"}}}
+        made = run(engine, name="web", network="front", networking_config=config, mac_address="02:00:00:00:00:07")
+        said = place(made, "front")
+        assert (said["IPAddress"], said["MacAddress"], said["NetworkID"]) == ("10.9.0.7", "02:00:00:00:00:07", net.id)
+        assert said["Aliases"] == ["www", made.short_id] and said["DNSNames"] == ["web", "www", made.short_id]
+        assert b"nameserver 127.0.0.11\noptions ndots:0\n" in made.exec_run("cat /etc/resolv.conf").output
+        with pytest.raises(Forbidden, match="has active endpoints"):
+            net.remove()
+        assert [one.id for one in engine.containers.list(filters={"network": "front"})] == [made.id]
+        made.remove(force=True)
+        net.remove()
+
+    @pytest.mark.parametrize(
+        ("options", "why"),
+        [
+            ({"network": "nosuch"}, "network nosuch not found"),
+            ({"networking_config": {"bridge": {"Aliases": ["a"]}}}, "network-scoped alias is supported only"),
+            ({"networking_config": {"bridge": {"IPAMConfig": {"IPv4Address": "1.2.3.4"}}}}, "user defined networks"),
+        ],
+    )
+    def test_what_cannot_be_had_is_said_at_the_start(self, engine: Engine, options: dict[str, Any], why: str) -> None:
+        given = {"network": "bridge"} | options
+        made = engine.containers.create(BASE, "true", **given)
+        with pytest.raises(APIError, match=why):
+            made.start()
+        assert made.status == "created" and not engine.networks.get("bridge").attrs["Containers"]
+
+    def test_the_events(self, engine: Engine) -> None:
+        moment = time.time()
+        made = engine.containers.create(BASE, "true")
+        made.start()
+        made.wait()
+
+        def seen() -> list[str]:
+            found = engine.events(since=moment, until=time.time() + 0.01, decode=True)
+            return [event["Action"] for event in found if made.id in json.dumps(event)]
+
+        until(lambda: "disconnect" in seen())
+        assert seen() == ["create", "connect", "start", "die", "disconnect"]
+
+    def test_nothing_is_there_where_it_is_not_wanted(self, engine: Engine) -> None:
+        off = engine.containers.create(BASE, "true", network_disabled=True)
+        assert off.attrs["NetworkSettings"]["Networks"] == {} and off.attrs["Config"]["NetworkDisabled"]
+        alone = engine.containers.create(BASE, "true", network_mode="none")
+        assert list(alone.attrs["NetworkSettings"]["Networks"]) == ["none"]
+        with pytest.raises(InvalidArgument, match="can not be used together"):
+            engine.containers.create(BASE, "true", network="a", network_mode="b")
+        with pytest.raises(NotFound):
+            engine.networks.get("bridge").connect("nosuch")
+
+    def test_a_stopped_container_may_be_connected_and_disconnected(self, engine: Engine) -> None:
+        net = engine.networks.create("later")
+        made = engine.containers.create(BASE, "sleep 60")
+        net.connect(made, aliases=["a"])
+        made.reload()
+        assert list(made.attrs["NetworkSettings"]["Networks"]) == ["bridge", "later"]
+        made.start()
+        assert place(made, "later")["IPAddress"] == "172.18.0.2"
+        with pytest.raises(Forbidden, match="already exists in network later"):
+            net.connect(made)
+        made.kill()
+        net.disconnect(made.name)
+        made.reload()
+        assert list(made.attrs["NetworkSettings"]["Networks"]) == ["bridge"]
+
+
+class TestReached:
+    """Packets that really go from one container to another."""
+
+    def test_by_name_on_one_network_and_not_on_another(self, real: Engine) -> None:
+        for name in ("front", "back"):
+            real.networks.create(name)
+        web = run(real, SERVE, name="web", network="front")
+        client, stranger = run(real, network="front"), run(real, network="back")
+        assert "1 packets received" in sh(client, "busybox ping -c1 -W5 web")
+        said = sh(stranger, f"busybox ping -c1 -W5 {place(web, 'front')['IPAddress']}; busybox nslookup -type=a web")
+        assert "0 packets received" in said and "NXDOMAIN" in said
+        real.containers.get("web").rename("www")
+        assert "NXDOMAIN" in sh(client, "busybox nslookup -type=a web")
+        assert place(web, "front")["IPAddress"] in sh(client, "busybox nslookup -type=a www")
+
+    def test_out_there_nobody_is_reached_which_is_said_at_once(self, real: Engine) -> None:
+        made = run(real)
+        assert "default via 172.17.0.1 dev eth0" in sh(made, "busybox ip route")
+        assert "unreachable" in sh(made, "busybox nc -w 5 203.0.113.9 80 2>&1").lower()
+
+    def test_connected_while_it_runs(self, real: Engine) -> None:
+        net = real.networks.create("more")
+        made, other = run(real), run(real, name="other", network="more")
+        net.connect(made)
+        made.reload()
+        ip = place(made, "more")["IPAddress"]
+        assert ip in sh(made, "cat /etc/hosts; busybox ip a") and "127.0.0.11" in sh(made, "cat /etc/resolv.conf")
+        assert "1 packets received" in sh(made, "busybox ping -c1 -W5 other")
+        assert ip in sh(other, f"busybox nslookup -type=a {made.name}")
+        net.disconnect(made)
+        assert ip not in sh(made, "cat /etc/hosts; busybox ip a")
+        assert "127.0.0.11" not in sh(made, "cat /etc/resolv.conf")
+
+    def test_a_port_of_the_host(self, real: Engine) -> None:
+        made = run(real, SERVE, hostname="hello", ports={"80/tcp": None, "53/udp": ("127.0.0.1", None)})
+        bound = made.ports["80/tcp"]
+        assert {one["HostIp"] for one in bound} <= {"0.0.0.0", "::"}
+        port = int(bound[0]["HostPort"])
+        assert read(port) == "hello" and made.ports["53/udp"][0]["HostIp"] == "127.0.0.1"
+        with pytest.raises(StartError, match="port is already allocated") as failed:
+            real.containers.run(BASE, "true", name="late", ports={"80/tcp": port})
+        assert failed.value.exit_code == 125
+        late = real.containers.get("late")
+        assert late.status == "created" and late.id not in real.networks.get("bridge").attrs["Containers"]
+        made.restart(timeout=0)
+        assert read(int(made.ports["80/tcp"][0]["HostPort"])) == "hello"
+        made.kill()
+        late.start()
+        late.wait()
+
+    def test_a_port_that_another_program_has(self, real: Engine) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            ports = {"80": ("127.0.0.1", server.getsockname()[1])}
+            with pytest.raises(StartError, match=r"listen tcp4 .* bind: address already in use"):
+                real.containers.run(BASE, "true", ports=ports)
+
+    def test_a_policy_plugs_it_in_again(self, real: Engine) -> None:
+        made = run(real, "sleep 60", restart_policy={"Name": "always"}, name="phoenix", network="bridge")
+        first = made.state()["Pid"]
+        os.kill(first, signal.SIGKILL)
+        until(lambda: made.state()["Pid"] not in (0, first))
+        assert place(made)["IPAddress"] in sh(made, "busybox ip a")
+
+    def test_the_switch_is_killed(self, real: Engine) -> None:
+        net = real.networks.create("net")
+        made = run(real, network="net")
+        plugs = {"folder": str(real.networks.folder), "codec": plug.codec(), "userns": ""}
+        with plug.connect(plugs) as connection:
+            os.kill(plug.keeper(connection), signal.SIGKILL)
+        until(lambda: "eth0" not in sh(made, "busybox ip link"))
+        assert made.status == "running", "only its network is gone"
+        other = real.networks.create("other")
+        with pytest.raises(APIError, match="switch"):
+            other.connect(made)
+        late = run(real, network="net")
+        assert place(late, "net")["IPAddress"] != place(made, "net")["IPAddress"]
+        made.restart(timeout=0)
+        assert f"inet {place(made, 'net')['IPAddress']}" in sh(made, "busybox ip a")
+        net.reload()
+        assert {one.id for one in net.containers} == {made.id, late.id}
+
+    def test_the_host_keeps_its_own_network(self, real: Engine) -> None:
+        before = Path("/proc/net/dev").read_text().count(":")
+        run(real)
+        assert Path("/proc/net/dev").read_text().count(":") == before
+
+
+def test_where_there_are_no_bridges_the_default_is_loopback(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    if engine.runtime.name == "simulated":
+        pytest.skip("its networks are only told of")
+    monkeypatch.setattr(plug, "codec", lambda: "")
+    made = run(engine)
+    assert list(made.attrs["NetworkSettings"]["Networks"]) == ["none"]
+    assert "pip install" in engine.runtime.no_bridge(str(engine.networks.folder))
