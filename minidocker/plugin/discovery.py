@@ -10,6 +10,7 @@ Sockets are looked for first. `ROOT/plugins/disabled.json` names those that nobo
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def disabled(root: Path) -> list[str]:
 
 def _files(folders: list[Path], *endings: str) -> Iterator[tuple[str, Path]]:
     """Files with such an ending, and their names without it: in a folder, or in one of theirs that has that name."""
-    for folder in folders:
+    for folder in (folder for folder in folders if os.access(folder, os.R_OK | os.X_OK)):  # some are root's alone
         for ending in endings:
             for path in (*sorted(folder.glob(f"*{ending}")), *sorted(folder.glob(f"*/*{ending}"))):
                 name = path.name.removesuffix(ending)
@@ -78,6 +79,8 @@ def _sockets(root: Path) -> Iterator[Plugin]:
 def _specs(root: Path) -> Iterator[Plugin]:
     for name, path in _files([*SPECS, root / "plugins"], ".spec", ".json"):
         if path.name == "disabled.json":
+            continue
+        if not os.access(path, os.R_OK):
             continue
         with path.open("rb") as file:
             text = file.read(LARGEST).decode(errors="replace").strip()
