@@ -290,18 +290,28 @@ class Monitor:
             write_state(self.path, self.state, lasting=not self.box["throwaway"])
 
     def stay_with_the_folder(self, child: int) -> None:
-        """Have the program killed when somebody deletes the container's folder: nobody could ever stop it again."""
+        """Have the program killed when somebody deletes the container's folder: nobody could ever stop it again.
 
-        def deleted(_events: int) -> None:
-            os.read(self.guard, 1 << 16)
+        Only what runs for a while is watched: the kernel takes 20 ms to end a watch.
+        """
+        if not os.path.exists(f"{self.path}/config.json"):
+            return  # a box without a container, as a build has it
+
+        def look(_events: int = 0) -> None:
+            if self.guard >= 0:
+                os.read(self.guard, 1 << 16)
             if not os.path.exists(f"{self.path}/config.json"):
                 self.streams.loop.forget(self.guard)
                 os.kill(child, signal.SIGKILL)
 
-        if os.path.exists(f"{self.path}/config.json"):
-            with suppress(OSError):  # there are too many watches already
+        def watch() -> None:
+            with suppress(OSError):  # there are too many watches already, or it has gone
                 self.guard = linux.watch(self.path, linux.IN_DELETE)
-                self.streams.loop.watch(self.guard, deleted)
+                self.streams.loop.watch(self.guard, look)
+            if not os.path.exists(f"{self.path}/config.json"):
+                os.kill(child, signal.SIGKILL)
+
+        self.streams.settled = watch
 
     def check_up(self, child: int) -> CheckUp | None:
         """Have the container's health looked after, where somebody wants that."""

@@ -16,7 +16,8 @@ from __future__ import annotations
 import os
 import select
 import socket
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from minidocker.runtime.loop import Loop
 from minidocker.runtime.messages import receive
 
 LIMIT = 1 << 20  # bytes
+SETTLES = 0.3  # seconds after which a program is one that runs for a while
 
 
 class Streams:
@@ -44,6 +46,7 @@ class Streams:
         self.outputs: dict[int, int] = {}  # our end -> the number of the stream
         self.stdin = self.slave = -1  # where to write what the program shall read; kept open, lest the terminal ends
         self.input, self.input_ends = bytearray(), False
+        self.settled: Callable[[], object] | None = None  # what to do once it has run for a while
         self.theirs = list(attached)
         self._lent: list[int] = []
         if kept and not self.tty:
@@ -83,9 +86,13 @@ class Streams:
         ended: list[int] = []
         pidfd = os.pidfd_open(child)
         self.loop.watch(pidfd, ended.append)
+        settles = time.monotonic() + SETTLES
         while not ended:
             self._settle()
-            self.loop.turn()
+            if self.settled and time.monotonic() >= settles:
+                self.settled()
+                self.settled = None
+            self.loop.turn(SETTLES if self.settled else None)
         os.close(pidfd)
         for fd in list(self.outputs):
             while self._carry(fd):
