@@ -38,6 +38,8 @@ def doctor(call: Call) -> int:
     report = probe.report(folder)
     print("Real containers")
     show((ability.ok, ability.name, ability.detail, ability.remedy) for ability in report.abilities)
+    print("\nNetworks")
+    show(network_checks(folder))
     print("\nEverything else")
     healthy = show(other_checks(folder))
     return 0 if healthy and (chosen == "simulated" or report.works) else 1
@@ -72,6 +74,19 @@ def other_checks(folder: Path) -> Iterator[Check]:
     lesson = Path(__file__).parents[2] / "notebooks" / "00-start-here.ipynb"
     found = str(lesson) if lesson.exists() else "not beside this package"
     yield lesson.exists(), "first lesson", found, "The lessons are in the source: clone it, then make lab"
+
+
+def network_checks(folder: Path) -> Iterator[Check]:
+    """What connects containers with one another, and with the world."""
+    from minidocker.runtime import plug, wayout
+
+    why = "" if plug.codec() else "no pyroute2"
+    why = why or plug.refused(str(folder / "networks"))
+    remedy = f"{plug.NO_CODEC}. Without bridges a container has loopback alone, or the host's network"
+    yield not why, "bridges", why or "containers reach each other, by name on networks of yours", remedy
+    lacks = wayout.missing() if sys.platform.startswith("linux") else "this is no Linux"
+    there = "slirp4netns, and nft or iptables, are there"
+    yield not lacks, "way out", lacks or there, "apt install slirp4netns nftables: else containers reach no internet"
 
 
 def root_check(folder: Path) -> Check:

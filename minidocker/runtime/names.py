@@ -21,8 +21,8 @@ SERVER = "127.0.0.11"  # the name server of those that are on a network with nam
 TARGETS = {"hostname": "/etc/hostname", "hosts": "/etc/hosts", "resolv.conf": "/etc/resolv.conf"}
 
 
-def contents(box: Box, host: Callable[[str], str] = lambda _: "") -> dict[str, str]:
-    """The text of each file; `host` reads one of the machine's.
+def contents(box: Box, host: Callable[[str], str] = lambda _: "", outside: str = "") -> dict[str, str]:
+    """The text of each file; `host` reads one of the machine's, and `outside` is where it is found (`host-gateway`).
 
     >>> names = Names(hosts=("db:10.0.0.2",), servers=("9.9.9.9",))
     >>> made = contents(Box(None, (), process=None, hostname="web", names=names))
@@ -33,9 +33,11 @@ def contents(box: Box, host: Callable[[str], str] = lambda _: "") -> dict[str, s
     if box.hostname and box.network != "host":
         hosts += "".join(own_lines(box))
     more = (text.partition(":") for text in box.names.hosts)
+    gateway = outside or next((wire.gateway for wire in box.wires if wire.gateway), "127.0.0.1")
+    places = ((name, gateway if address == "host-gateway" else address) for name, _, address in more)
     return {
         "hostname": f"{box.hostname or 'localhost'}\n",
-        "hosts": hosts + "".join(f"{address}\t{name}\n" for name, _, address in more),
+        "hosts": hosts + "".join(f"{address}\t{name}\n" for name, address in places),
         "resolv.conf": resolver(box.names, host("/etc/resolv.conf"), box),
     }
 

@@ -45,6 +45,7 @@ from minidocker.runtime import (
     plug,
     probe,
     usage,
+    wayout,
     wires,
 )
 from minidocker.runtime.capabilities import ALL, mask
@@ -58,6 +59,7 @@ from minidocker.runtime.shim import WAKE
 from minidocker.runtime.state import read_state, state_lock, write_state
 from minidocker.tree import Tree
 
+ELSEWHERE = "192.0.2.1"  # an address that is nobody's (RFC 5737)
 BOOTSTRAP = """import sys, types
 for name, folder in zip(("minidocker", "minidocker.runtime"), sys.argv[1:]):
     sys.modules[name] = package = types.ModuleType(name)
@@ -425,7 +427,8 @@ def sweep(folder: Path) -> None:
 def prepare(box: Box) -> None:
     """Make the files of its own that a container's folder must hold before its first start."""
     path = box.path
-    for name, text in names.contents(box, read_here).items():
+    outside = host_address(box) if any(text.endswith(":host-gateway") for text in box.names.hosts) else ""
+    for name, text in names.contents(box, read_here, outside).items():
         write_file(path / name, text.encode(errors="surrogateescape"))
 
 
@@ -438,6 +441,21 @@ def rewrite(box: Box) -> None:
     hosts = names.with_networks((box.path / "hosts").read_text(errors="surrogateescape"), box)
     write_file(box.path / "hosts", hosts.encode(errors="surrogateescape"))
     write_file(box.path / "resolv.conf", made["resolv.conf"].encode(errors="surrogateescape"))
+
+
+def host_address(box: Box) -> str:
+    """The address under which containers find this machine: of the network's way out. Raises StartError without one."""
+    if box.network == "host":
+        return "127.0.0.1"
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            any_socket.connect((ELSEWHERE, 9))  # sends nothing
+            if not (why := wayout.missing()):
+                return str(any_socket.getsockname()[0])
+    except OSError as error:
+        why = str(error.strerror).lower()
+    text = f"unable to derive the IP value for host-gateway: containers have no way to this machine: {why}"
+    raise StartError(text, exit_code=125)
 
 
 def servers_of(box: Box) -> list[str]:

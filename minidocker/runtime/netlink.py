@@ -13,11 +13,11 @@ from typing import Any
 
 HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 ERROR = struct.Struct("=i")
-NEW_LINK, DELETE_LINK, NEW_RULE, NEW_ROUTE = 16, 17, 32, 24  # RTM_NEWLINK and so on
+NEW_LINK, DELETE_LINK, NEW_ROUTE, DELETE_ROUTE, NEW_RULE, DELETE_RULE = 16, 17, 24, 25, 32, 33  # RTM_NEWLINK…
 REQUEST, ACKNOWLEDGE, EXCLUSIVE, CREATE = 0x1, 0x4, 0x200, 0x400
 ERROR_MESSAGE = 2
 UP = {"flags": 1, "change": 1}  # IFF_UP
-TO_TABLE, UNREACHABLE = 1, 7  # what a rule does: FR_ACT_TO_TBL, FR_ACT_UNREACHABLE
+TO_TABLE, UNREACHABLE = 1, 7  # what a rule does: FR_ACT_TO_TBL, FR_ACT_UNREACHABLE; a route, RTN_UNREACHABLE
 UNICAST, BOOT, EVERYWHERE = 1, 3, 0  # of a route: its type, its origin and its scope
 
 
@@ -30,6 +30,7 @@ class Links:
         from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
         self._forms = {NEW_LINK: ifinfmsg, DELETE_LINK: ifinfmsg, NEW_RULE: fibmsg, NEW_ROUTE: rtmsg}
+        self._forms |= {DELETE_RULE: fibmsg, DELETE_ROUTE: rtmsg}
         self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
         self._asked = 0
 
@@ -51,18 +52,24 @@ class Links:
         """Take a link away, of a cable both ends."""
         self._ask(DELETE_LINK, {}, ("IFLA_IFNAME", name))
 
-    def rule(self, priority: int, interface: str = "", table: int = 0) -> None:
+    def rule(self, priority: int, interface: str = "", table: int = 0, kind: int = NEW_RULE) -> None:
         """Say by which table goes on what comes in by an interface (`lo`: what begins here); without one, nothing goes
         on, and whoever sends it is told so at once. The lowest priority that fits counts.
         """
         rule = {"family": socket.AF_INET, "action": TO_TABLE if table else UNREACHABLE}
         what = (("FRA_IIFNAME", interface),) if interface else ()
-        self._ask(NEW_RULE, rule, *what, ("FRA_PRIORITY", priority), *((("FRA_TABLE", table),) if table else ()))
+        self._ask(kind, rule, *what, ("FRA_PRIORITY", priority), *((("FRA_TABLE", table),) if table else ()))
 
     def way_out(self, table: int, interface: int, gateway: str) -> None:
         """The only route of a table: everything goes through a gateway."""
         route = {"family": socket.AF_INET, "type": UNICAST, "proto": BOOT, "scope": EVERYWHERE}
         self._ask(NEW_ROUTE, route, ("RTA_GATEWAY", gateway), ("RTA_OIF", interface), ("RTA_TABLE", table))
+
+    def no_way(self, table: int, subnet: str, kind: int = NEW_ROUTE) -> None:
+        """Say in a table that nothing goes to a range of addresses."""
+        ip, _, size = subnet.partition("/")
+        route = {"family": socket.AF_INET, "type": UNREACHABLE, "proto": BOOT, "dst_len": int(size)}
+        self._ask(kind, route, ("RTA_DST", ip), ("RTA_TABLE", table))
 
     def _ask(self, kind: int, fields: dict[str, Any], *attributes: tuple[str, Any]) -> None:
         """Send one message and wait for the kernel's answer. Raises OSError."""
@@ -71,7 +78,7 @@ class Links:
         message.encode()
         body = bytes(message.data)[HEADER.size :]  # after the header that it gives itself
         self._asked += 1
-        more = 0 if kind == DELETE_LINK else CREATE | EXCLUSIVE
+        more = 0 if kind in (DELETE_LINK, DELETE_ROUTE, DELETE_RULE) else CREATE | EXCLUSIVE
         head = HEADER.pack(HEADER.size + len(body), kind, REQUEST | ACKNOWLEDGE | more, self._asked, 0)
         self._socket.send(head + body)
         while True:

@@ -21,24 +21,26 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from ipaddress import ip_network
 from typing import Any
 
 from minidocker.network import names, nameserver
 from minidocker.network.nameserver import NO_SUCH_NAME, SERVER_FAILURE, Malformed
 from minidocker.network.pool import hardware
-from minidocker.runtime import births, linux
+from minidocker.runtime import births, linux, wayout
 from minidocker.runtime.door import open_door
 from minidocker.runtime.forward import Door
 from minidocker.runtime.loop import Loop
 from minidocker.runtime.messages import receive, send
-from minidocker.runtime.netlink import Links
+from minidocker.runtime.netlink import DELETE_ROUTE, DELETE_RULE, NEW_ROUTE, NEW_RULE, Links
 
 SOCKET, LOCK = "switch.sock", ".switch.lock"  # in the folder `networks`
+WAY_OUT = ".out"  # by which program one gets out, or why not
 LINGER = 10.0  # seconds that it waits for another container
 BREATH = 0.3  # seconds that the kernel has to take away by itself what was a container's
 MAIN = 254  # the routing table of everyday
-MAP_US = b"m"  # what the switch says to whoever can map its ids
-OWN, REST = 100, 200  # priorities of rules: for what begins here, and for all the rest
+MAP_US, OUT, NO_OUT = b"m", b"o", b"n"  # what the switch and whoever starts it say: map my ids; there is a way out
+OUTWARD, OWN, REST = 50, 100, 200  # priorities of rules: for what goes out, what begins here, and all the rest
 NAME_SERVER = ("127.0.0.11", 53)
 SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT, SIOCSIFNAME = 0x8916, 0x891C, 0x890B, 0x8923
 ROUTE = struct.Struct("L16s16s16sHhLPhPLLH")  # struct rtentry of route(4)
@@ -54,9 +56,10 @@ class Switch:
         self.folder, self.loop = folder, Loop()
         self.links = Links()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self.bridges: dict[str, int] = {}  # network -> the number of its bridge
+        self.bridges: dict[str, tuple[int, str]] = {}  # network -> the number of its bridge, and its range
         self.plugged: dict[str, Plug] = {}  # container -> what it has here
         self.visitors = 0  # connections
+        self.way_out = False
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             linux.interface_flags(any_socket.fileno(), "lo", add=linux.IFF_UP)
         for which in ("all", "default"):
@@ -73,6 +76,17 @@ class Switch:
             self.links.rule(REST)
             write_setting("ipv4/ip_forward", "1")
 
+    def open_way(self, there: bool) -> None:
+        """Have a way out, or not. What comes back goes by the everyday routes, to whoever asked."""
+        with suppress(OSError):
+            if there and wayout.hide_addresses():
+                number = socket.if_nametoindex(wayout.INTERFACE)
+                self.links.way_out(wayout.TABLE, number, wayout.GATEWAY)
+                self.links.rule(OUTWARD, wayout.INTERFACE, MAIN)
+                self.way_out = True
+        with open(f"{self.folder}/{WAY_OUT}", "w") as file:
+            file.write("slirp4netns" if self.way_out else wayout.missing() or "it did not work")
+
     # Bridges
 
     def bridge(self, network: Mapping[str, Any]) -> int:
@@ -81,10 +95,20 @@ class Switch:
             name = bridge_name(network["Id"])
             config = network["IPAM"]["Config"][0]
             gateway = config["Gateway"].partition("/")[0]
+            subnet = str(ip_network(config["Subnet"], strict=False))
+            self.outward(name, subnet, network["Internal"])
             self.links.bridge(name, _mtu(network), hardware(gateway))
             configure(name, f"{gateway}/{config['Subnet'].partition('/')[2]}", "")
-            self.bridges[network["Id"]] = socket.if_nametoindex(name)
-        return self.bridges[network["Id"]]
+            self.bridges[network["Id"]] = (socket.if_nametoindex(name), subnet)
+        return self.bridges[network["Id"]][0]
+
+    def outward(self, bridge: str, subnet: str, internal: bool, new: bool = True) -> None:
+        """Let what comes from a bridge go out, but not to the networks of other bridges; or forget that."""
+        kinds = (NEW_ROUTE, NEW_RULE) if new else (DELETE_ROUTE, DELETE_RULE)
+        if self.way_out:
+            self.links.no_way(wayout.TABLE, subnet, kinds[0])
+        if self.way_out and not internal:
+            self.links.rule(OUTWARD, bridge, wayout.TABLE, kinds[1])
 
     def wire(self, namespace: int, wire: Mapping[str, Any]) -> None:
         """Lay a cable from a container's network namespace to the bridge of a network."""
@@ -103,9 +127,11 @@ class Switch:
     def drop_unused(self) -> None:
         """Remove the bridges of networks that there are no more."""
         for id in [id for id in self.bridges if not os.path.exists(f"{self.folder}/{id}.json")]:
-            del self.bridges[id]
+            _, subnet = self.bridges.pop(id)
             with suppress(OSError):
                 self.links.remove(bridge_name(id))
+            with suppress(OSError):
+                self.outward(bridge_name(id), subnet, internal=False, new=False)
 
     def network(self, id: str) -> dict[str, Any]:
         """What is written of a network."""
@@ -389,6 +415,10 @@ def main(folder: str, userns: str) -> None:
         births.map_ids(child, userns)
         above.send(said)
         said = above.recv(1)
+    if said:
+        leave, stay = os.pipe()
+        socket.send_fds(above, [OUT if wayout.open_way(child, leave) else NO_OUT], [stay])
+        said = above.recv(1)
     if not said:
         os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
@@ -410,11 +440,14 @@ def be_the_switch(folder: str, above: socket.socket, apart: bool) -> None:
         above.recv(1)
     switch = Switch(folder)
     with open_door(folder, SOCKET) as listener:
+        above.send(b"!")
+        said, _stay, _, _ = socket.recv_fds(above, 1, 1)  # what leads out lasts as long as we hold the other end
+        switch.open_way(said == OUT)
+        above.send(said)
+        above.close()
         null = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(null, stream)
-        above.send(b"!")
-        above.close()
         switch.serve(listener)
         with suppress(OSError):
             os.unlink(f"{folder}/{SOCKET}")

@@ -26,6 +26,7 @@ from tests.bench import (
     growth,
     lessons,
     load_root,
+    networks,
     registry,
     run_true,
     side_by_side,
@@ -48,6 +49,7 @@ FIGURES = {
     "forecast": foresee,
     "growth": growth,
     "registry": registry,
+    "networks": networks,
     "client": client,
 }
 

@@ -19,7 +19,7 @@ from minidocker.container import Container
 from minidocker.engine import Engine
 from minidocker.errors import APIError, DockerException, InvalidArgument, NotFound, StartError
 from minidocker.network.network import Forbidden
-from minidocker.runtime import plug
+from minidocker.runtime import plug, wayout
 
 BASE = "minidocker/base"
 SERVE = ["sh", "-c", "while true; do echo $HOSTNAME | busybox nc -l -p 80; done"]
@@ -186,10 +186,33 @@ class TestReached:
         assert "NXDOMAIN" in sh(client, "busybox nslookup -type=a web")
         assert place(web, "front")["IPAddress"] in sh(client, "busybox nslookup -type=a www")
 
-    def test_out_there_nobody_is_reached_which_is_said_at_once(self, real: Engine) -> None:
+    def test_where_there_is_no_way_out_that_is_said_at_once(self, real: Engine) -> None:
+        real.networks.create("cell", internal=True)
+        assert "unreachable" in sh(run(real, network="cell"), "busybox nc -w 5 203.0.113.9 80 2>&1").lower()
         made = run(real)
         assert "default via 172.17.0.1 dev eth0" in sh(made, "busybox ip route")
-        assert "unreachable" in sh(made, "busybox nc -w 5 203.0.113.9 80 2>&1").lower()
+        if wayout.missing():
+            assert "unreachable" in sh(made, "busybox nc -w 5 203.0.113.9 80 2>&1").lower()
+
+    @pytest.mark.skipif(bool(wayout.missing()), reason=f"no way out: {wayout.missing()}")
+    def test_the_way_out(self, real: Engine) -> None:
+        made = run(real, extra_hosts=["outside:host-gateway"])
+        other = run(real, SERVE, network=real.networks.create("other").name)
+        host = next(line.split()[0] for line in sh(made, "cat /etc/hosts").splitlines() if "\toutside" in line)
+        assert host != "127.0.0.1"
+        with socket.create_server((host, 0)) as server:
+            made.exec_run(["busybox", "nc", "-w", "5", "outside", str(server.getsockname()[1])], detach=True)
+            server.settimeout(10)
+            client, (source, _) = server.accept()
+            client.close()
+        assert source == host, "a connection of the machine's own"
+        to = place(other, "other")["IPAddress"]
+        assert "No route" in sh(made, f"busybox nc -w 5 {to} 80 2>&1"), "no way into another network"
+
+    @pytest.mark.skipif(not wayout.missing(), reason="there is a way out")
+    def test_without_a_way_out_there_is_no_gateway_to_the_host(self, real: Engine) -> None:
+        with pytest.raises(StartError, match="unable to derive the IP value for host-gateway"):
+            run(real, extra_hosts=["outside:host-gateway"])
 
     def test_connected_while_it_runs(self, real: Engine) -> None:
         net = real.networks.create("more")

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.errors import InvalidArgument
 from minidocker.filters import texts
 from minidocker.runtime import Names
 
+HOST_GATEWAY = "host-gateway"
 OPTIONS = frozenset({"dns", "dns_opt", "dns_search", "extra_hosts"})
 DOMAIN = re.compile(r"(:?(:?[a-zA-Z0-9]|(:?[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9]))\.?)+")
 
@@ -55,7 +56,8 @@ def domain(text: str) -> str:
 
 
 def extra_host(text: str) -> str:
-    """`name:address` or `name=address`, as `name:address`. Raises InvalidArgument, Unsupported for `host-gateway`.
+    """`name:address` or `name=address`, as `name:address`. `host-gateway` is where the host is found. Raises
+    InvalidArgument.
 
     >>> extra_host("v6=[::1]")
     'v6:::1'
@@ -63,8 +65,8 @@ def extra_host(text: str) -> str:
     name, mark, address = re.fullmatch(r"([^:=]*)([:=]?)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
     if not name or not mark:
         raise InvalidArgument(f'bad format for add-host: "{text}"')
-    if address == "host-gateway":
-        raise Unsupported("minidocker does not have networks with a gateway yet (host-gateway): give an address")
+    if address == HOST_GATEWAY:
+        return f"{name}:{address}"
     plain = address[1:-1] if address[:1] + address[-1:] == "[]" else address
     try:
         ipaddress.ip_address(plain)
