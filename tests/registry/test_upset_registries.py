@@ -21,6 +21,7 @@ from minidocker.engine import Engine
 from minidocker.errors import APIError, CorruptBlob, ImageNotFound, InvalidArgument, LayerError, NotFound, Unsupported
 from minidocker.manifest import architecture
 from minidocker.registry import service
+from minidocker.registry.progress import Listener
 from minidocker.registry.refusals import Refused
 from minidocker.registry.settings import Settings
 from minidocker.registry.trace import trace
@@ -492,7 +493,7 @@ def test_mirrors_come_first_and_may_fail(engine: Engine, shown: Shown, monkeypat
 
 
 def test_a_mistake_of_ours_in_the_background_is_raised_in_front() -> None:
-    def slip(tell: service.Listener) -> None:
+    def slip(tell: Listener) -> None:
         tell({"status": "begun"})
         raise KeyError("a mistake")
 
