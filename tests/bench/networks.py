@@ -48,7 +48,7 @@ def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
         "with loopback alone": lambda: run("bench", "true", remove=True, network="none"),
     }
     engine.containers.run("bench", "true", remove=True)
-    report.side_by_side("run true, and it is gone", contenders, 10 if quick else 40)  # type: ignore[arg-type]
+    report.side_by_side("run true, and it is gone", contenders, 10 if quick else 40)
     throughput(report, engine)
     crowd(report, engine, 30 if quick else CROWD)
     nothing_left(report, engine, 100 if quick else STARTS)
