@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -288,3 +291,40 @@ def test_where_there_are_no_bridges_the_default_is_loopback(engine: Engine, monk
     made = run(engine)
     assert list(made.attrs["NetworkSettings"]["Networks"]) == ["none"]
     assert "pip install" in engine.runtime.no_bridge(str(engine.networks.folder))
+
+
+ROOTLESS = """
+import minidocker
+engine = minidocker.connect("root", runtime="namespaces")
+engine.networks.create("front")
+web = engine.containers.run("minidocker/base", "sleep 60", detach=True, name="web", network="front", ports={"80": None})
+said = engine.containers.run("minidocker/base", "busybox ping -c1 -W5 web", remove=True, network="front")
+assert b"1 packets received" in said, said
+assert web.exec_run("cat /proc/sys/net/ipv4/ip_unprivileged_port_start").output == b"0\\n"
+engine.networks.get("bridge").connect(web)
+assert b"172.17.0.2" in web.exec_run("busybox ip a").output
+assert web.ports["80/tcp"]
+web.remove(force=True)
+engine.close()
+print("all well")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root, to become another user")
+@pytest.mark.skipif(not all(map(shutil.which, ("setpriv", "python3"))), reason="no setpriv to become another user with")
+@pytest.mark.usefixtures("real")
+def test_all_of_it_works_without_root() -> None:
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or "python3"
+    folder = Path(tempfile.mkdtemp(prefix="minidocker-rootless-"))
+    try:
+        folder.chmod(0o777)
+        for package in (Path(minidocker.__file__).parent, Path(plug.codec())):
+            shutil.copytree(package, folder / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, "-c", ROOTLESS]
+        environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"], "HOME": "/"}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+        if "ermission denied" in done.stderr:
+            pytest.skip("no Python that another user can start")
+        assert done.stdout == "all well\n", done.stderr
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
