@@ -4,7 +4,7 @@
 configuration, and with it the image id, stays what it is. Blobs come first and the index last, so that whoever looks
 meanwhile sees the old layout or the new one.
 
-    >>> out = Layout(); blob = out.put(b"{}", CONFIG)
+    >>> out = Layout(); blob = out.put(b"{}", "application/vnd.oci.image.config.v1+json")
     >>> import io; names = tarfile.open(fileobj=io.BytesIO(b"".join(out.tar()))).getnames()
     >>> names[0], names[-2:], blob.size
     ('blobs', ['index.json', 'oci-layout'], 2)

@@ -636,11 +636,11 @@ def index_of(*entries: dict[str, Any]) -> dict[str, Any]:
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
-    """Everything that a store holds, but its locks."""
+    """Everything that a store holds, but its locks and its journal."""
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in root.rglob("*")
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not path.name.startswith(".") and path.parent.name != "events"
     }
 
 

@@ -403,6 +403,7 @@ def port_name(endpoint: str) -> str:
 
 def main(folder: str, userns: str) -> None:
     """Leave a switch of a folder `networks` behind, unless there is one; it serves when this returns."""
+    os.closerange(3, 1 << 30)  # whatever came from who started us, among it perhaps the end of somebody's pipe
     above, below = socket.socketpair()
     child = os.fork()
     if child == 0:

@@ -36,7 +36,7 @@ NUMBERS = {  # x86_64, the others
     "process_vm_readv": (310, 270),
     "pidfd_getfd": (438, 438),
 }
-HOST_PID = int(sys.argv[1])
+HOST_PID = int(sys.argv[1]) if __name__ == "__main__" else 0
 ATTACKS: dict[str, Callable[[], object]] = {}
 
 
@@ -222,12 +222,18 @@ def overwrite_runtime() -> None:
     raise FileNotFoundError(errno.ENOENT, "none")
 
 
-found = {}
-for name, tried in ATTACKS.items():
-    try:
-        found[name] = f"ESCAPED {tried()}"
-    except OSError as error:
-        found[name] = errno.errorcode[error.errno or 0]
-    except ValueError:
-        found[name] = "EPERM"
-print(json.dumps(found))
+def main() -> None:
+    """Try them all, and say how each ended."""
+    found: dict[str, str] = {}
+    for name, tried in ATTACKS.items():
+        try:
+            found[name] = f"ESCAPED {tried()}"
+        except OSError as error:
+            found[name] = errno.errorcode[error.errno or 0]
+        except ValueError:
+            found[name] = "EPERM"
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
