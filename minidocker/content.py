@@ -114,6 +114,31 @@ class FileLock:
         self.release()
 
 
+class NestedLock:
+    """A file lock between processes and between threads, which whoever holds it may take again: `with lock: …`."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._mutex, self._depth = FileLock(path), threading.RLock(), 0
+
+    def __enter__(self) -> None:
+        self._mutex.acquire()
+        try:
+            if not self._depth:
+                self._file.acquire()
+        except BaseException:
+            self._mutex.release()
+            raise
+        self._depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._depth -= 1
+        try:
+            if not self._depth:
+                self._file.release()
+        finally:
+            self._mutex.release()
+
+
 def _flock(fd: int, shared: bool, blocking: bool) -> bool:
     try:
         import fcntl
@@ -153,9 +178,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._mutex = threading.RLock()
-        self._depth = 0
-        self._file_lock = FileLock(root / ".lock")
+        self._lock = NestedLock(root / ".lock")
         self._layers: dict[str, tuple[list[int], Changeset]] = {}
         self.written: dict[Path, list[int]] = {}  # what this process wrote, and so need not hash again
         self.unpacked: dict[tuple[str, ...], Path] = {}  # a stack's diff ids -> the folder of its topmost layer
@@ -173,19 +196,9 @@ class Store:
                 f"cannot use {root} as the engine's folder: {error.strerror or error}. Choose one with MINIDOCKER_ROOT"
             ) from error
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> NestedLock:
         """Hold the store for oneself, for as long as a small file is read and replaced; not for whole builds."""
-        with self._mutex:
-            if not self._depth:
-                self._file_lock.acquire()
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                if not self._depth:
-                    self._file_lock.release()
+        return self._lock
 
     def keep(self, shared: bool = True) -> FileLock:
         """A lock under which nothing is collected: whoever writes blobs that no image names yet holds it, shared."""

@@ -27,11 +27,7 @@ def human_size(size: float, digits: int = 4) -> str:
     >>> human_size(1984154), human_size(1984154, 3), human_size(0)
     ('1.984MB', '1.98MB', '0B')
     """
-    units = iter(("B", "kB", "MB", "GB", "TB", "PB"))
-    unit = next(units)
-    while size >= 1000:
-        size, unit = size / 1000, next(units, "EB")
-    return f"{size:.{digits}g}{unit}"
+    return _in_units(size, 1000, ("B", "kB", "MB", "GB", "TB", "PB", "EB"), digits)
 
 
 def binary_size(value: float) -> str:
@@ -40,11 +36,14 @@ def binary_size(value: float) -> str:
     >>> binary_size(741376), binary_size(64 << 20), binary_size(0)
     ('724KiB', '64MiB', '0B')
     """
-    units = iter(("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
-    unit = next(units)
-    while value >= 1024:
-        value, unit = value / 1024, next(units, "EiB")
-    return f"{value:.4g}{unit}"
+    return _in_units(value, 1024, ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"), 4)
+
+
+def _in_units(value: float, step: int, units: tuple[str, ...], digits: int) -> str:
+    at = 0
+    while value >= step:
+        value, at = value / step, at + 1
+    return f"{value:.{digits}g}{units[min(at, len(units) - 1)]}"
 
 
 def seconds_of(stamp: str | float) -> float:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
@@ -404,9 +403,6 @@ def signals_to(container: Container) -> Iterator[None]:
 
     A program that is process 1 ignores those that it does not handle, so the third Ctrl-C ends the wait.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     asked = 0
 
     def forward(number: int, _frame: Any) -> None:
@@ -418,14 +414,8 @@ def signals_to(container: Container) -> Iterator[None]:
             container.kill(number)
 
     names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")
-    before = {number: signal.getsignal(number) for name in names if (number := getattr(signal, name, None))}
-    try:
-        for number in before:
-            signal.signal(number, forward)
+    with attached.handlers(forward, names):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 # --- into one that runs ---------------------------------------------------------------------------------------------

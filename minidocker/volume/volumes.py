@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidocker.content import FileLock, Store, read_json, temp_path, unwritable, write_json
+from minidocker.content import FileLock, NestedLock, Store, read_json, temp_path, unwritable, write_json
 from minidocker.errors import APIError, Conflict, NotFound
 from minidocker.filters import texts
 from minidocker.layer import Changeset
@@ -43,7 +42,7 @@ class Volumes:
         self.store = store
         self.warnings: list[str] = []  # of the last listing: drivers that did not answer
         self.folder = store.root / "volumes"
-        self._lock, self._mutex, self._depth = FileLock(self.folder / ".lock"), threading.RLock(), 0
+        self._lock = NestedLock(self.folder / ".lock")
 
     # Making
 
@@ -115,20 +114,10 @@ class Volumes:
         except (PluginError, NotFound) as error:
             raise type(error)(f"{verb} {name}: {error.explanation}") from None
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> NestedLock:
         """Keep everybody else from making or removing volumes: for as long as a container is made that has some."""
-        with self._mutex:
-            if not self._depth:
-                self.folder.mkdir(mode=0o700, exist_ok=True)
-                self._lock.acquire()
-            self._depth += 1
-            try:
-                yield
-            finally:
-                self._depth -= 1
-                if not self._depth:
-                    self._lock.release()
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        return self._lock
 
     # Finding
 
