@@ -126,7 +126,11 @@ def test_the_version_command_brings_nothing_heavy() -> None:
 
 # --- the two lists of packages --------------------------------------------------------------------------------------
 
-CONDA_NAMES = {"graphviz": "python-graphviz", "isal": "python-isal"}  # conda's own graphviz is the program
+CONDA_NAMES = {
+    "graphviz": "python-graphviz",
+    "isal": "python-isal",
+    "docker": "docker-py",
+}  # conda's own graphviz is the program
 ONLY_PIP = {"graphviz-pure", "axe-playwright-python"}  # conda has its own graphviz; without axe its tests skip
 ONLY_CONDA = {"python", "pip", "graphviz"}
 

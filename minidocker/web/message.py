@@ -61,6 +61,7 @@ class Request:
     variables: dict[str, str] = field(default_factory=dict)
     peer: str = ""
     scheme: str = "http"
+    version: tuple[int, int] = (1, 41)  # of the API that is spoken, where paths say one
     gone: Callable[[], bool] = lambda: False  # whether the client has left: for handlers that wait
 
     def option(self, name: str, default: str = "") -> str:
