@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import tarfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from minidocker.build import build_image
 from minidocker.content import Store
 from minidocker.images import Images
 from minidocker.runtime import probe
+from tests.dockerd import dockerd
 
 NEEDED = [tool for tool in ("dockerd", "/usr/bin/docker", "/bin/busybox") if not shutil.which(tool)]
 pytestmark = [
@@ -36,24 +36,10 @@ CASES = (
 def daemon(tmp_path_factory: pytest.TempPathFactory, recorder: dict[str, Any]) -> Iterator[None]:
     """A dockerd of our own, with busybox in it, for as long as this module takes."""
     root = tmp_path_factory.mktemp("d")
-    socket = f"unix://{root}/s"
-    folders = ["--data-root", f"{root}/data", "--exec-root", f"{root}/exec", "-p", f"{root}/pid", "-H", socket]
-    with (root / "log").open("wb") as log:
-        command = ["dockerd", *folders, "--bridge=none", "--iptables=false"]
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", socket)
-        try:
-            end = time.monotonic() + 20
-            while subprocess.run(["/usr/bin/docker", "info"], capture_output=True).returncode:
-                if process.poll() is not None or time.monotonic() > end:
-                    pytest.skip("dockerd does not start here")
-                time.sleep(0.2)
-            recorder["import_busybox"](root / "busybox")
-            yield
-        finally:
-            process.terminate()
-            process.wait()
+    with pytest.MonkeyPatch.context() as patch, dockerd(root) as where:
+        patch.setenv("DOCKER_HOST", where)
+        recorder["import_busybox"](root / "busybox")
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from minidocker.engine import Engine
 from minidocker.registry.settings import Settings
 from minidocker.registry.trace import Exchange, trace
 from minidocker.registry.wire import NotTLS, Request, Wire
+from tests.dockerd import dockerd, missing
 from tests.registry.upset import upset
 
 pytestmark = pytest.mark.skipif(not shutil.which("docker-registry"), reason="docker-registry is not installed")
@@ -401,24 +402,12 @@ def test_a_layer_is_sent_in_chunks_of_what_the_registry_asks_for(
 
 
 def test_docker_pulls_what_we_pushed_and_we_what_it_pushed(engine: Engine, host: str, tmp_path: Path) -> None:
-    if not shutil.which("dockerd") or not shutil.which("docker") or os.geteuid() != 0:
-        pytest.skip("dockerd is not installed, or this is not root")
+    if why := missing():
+        pytest.skip(why)
     engine.images.get("minidocker/base").tag(f"{host}/ours:1")
     pushed(engine, f"{host}/ours:1")
-    where = f"unix://{tmp_path}/d.sock"
-    options = {"data-root": "data", "exec-root": "exec", "pidfile": "pid"}
-    words = ["dockerd", "-H", where, *(f"--{name}={tmp_path / place}" for name, place in options.items())]
-    daemon = subprocess.Popen(
-        [*words, "--iptables=false", "--bridge=none"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
+    with dockerd(tmp_path) as where:
         docker = ["docker", "-H", where]
-        for _ in range(100):
-            if subprocess.run([*docker, "version"], capture_output=True).returncode == 0:
-                break
-            time.sleep(0.1)
-        else:
-            pytest.skip("dockerd does not start here")
         out = tool(*docker, "pull", f"{host}/ours:1").splitlines()
         (digest,) = [line for line in out if line.startswith("Digest: ")]
         engine.images.remove(f"{host}/ours:1", force=True)
@@ -430,7 +419,3 @@ def test_docker_pulls_what_we_pushed_and_we_what_it_pushed(engine: Engine, host:
         theirs = engine.images.pull(f"{host}/theirs:1")
         assert theirs.manifest_digest in pushed_by_docker
         assert theirs.id == engine.images.get(f"{host}/ours:1").id
-    finally:
-        daemon.terminate()
-        daemon.wait(30)
-        subprocess.run(["umount", "-R", "-q", tmp_path / "data"], check=False)

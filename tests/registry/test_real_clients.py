@@ -24,6 +24,7 @@ from minidocker.fsck import problems
 from minidocker.registry.server import Registry
 from minidocker.registry.serving import serving
 from minidocker.registry.users import Users, line
+from tests.dockerd import dockerd, missing
 from tests.registry.talk import MANIFEST, Talk, digest, with_options
 
 INSECURE = ["--src-tls-verify=false", "--dest-tls-verify=false"]
@@ -107,50 +108,26 @@ def test_buildah_pushes_and_pulls(url: str, layout: Path, tmp_path: Path, talk: 
     assert tool(*where, "pull", "-q", "--tls-verify=false", f"{host}/by/buildah:x").strip() == pulled
 
 
-def test_docker_pushes_and_pulls(url: str, layout: Path, tmp_path: Path, dockerd: list[str]) -> None:
+def test_docker_pushes_and_pulls(url: str, layout: Path, tmp_path: Path, docker: list[str]) -> None:
     name = f"{urlsplit(url).netloc}/by/docker:x"
     tool("skopeo", "copy", "-q", f"oci:{layout}:app", f"docker-archive:{tmp_path}/app.tar:{name}")
-    tool(*dockerd, "load", "-q", "-i", tmp_path / "app.tar")
-    before = tool(*dockerd, "inspect", "-f", "{{.Id}}", name)
-    pushed = tool(*dockerd, "push", name)
+    tool(*docker, "load", "-q", "-i", tmp_path / "app.tar")
+    before = tool(*docker, "inspect", "-f", "{{.Id}}", name)
+    pushed = tool(*docker, "push", name)
     assert "digest: sha256:" in pushed
-    tool(*dockerd, "rmi", "-f", name)
-    assert "Downloaded newer image" in tool(*dockerd, "pull", name)
-    assert tool(*dockerd, "inspect", "-f", "{{.Id}}", name) == before
-    assert "Layer already exists" in tool(*dockerd, "push", name)
+    tool(*docker, "rmi", "-f", name)
+    assert "Downloaded newer image" in tool(*docker, "pull", name)
+    assert tool(*docker, "inspect", "-f", "{{.Id}}", name) == before
+    assert "Layer already exists" in tool(*docker, "push", name)
 
 
 @pytest.fixture
-def dockerd(tmp_path: Path) -> Iterator[list[str]]:
+def docker(tmp_path: Path) -> Iterator[list[str]]:
     """Debian's Docker, as the words before a command."""
-    if os.geteuid() != 0 or not (shutil.which("dockerd") and shutil.which("docker")):
-        pytest.skip("no dockerd, or no root")
-    socket = tmp_path / "d.sock"
-    words = [
-        "--data-root",
-        tmp_path / "d",
-        "--exec-root",
-        tmp_path / "e",
-        "-p",
-        tmp_path / "pid",
-        "-H",
-        f"unix://{socket}",
-    ]
-    more = ["--iptables=false", "--bridge=none", "--storage-driver=vfs"]
-    log = (tmp_path / "log").open("wb")
-    daemon = subprocess.Popen(["dockerd", *map(str, words), *more], stdout=log, stderr=log)
-    docker = ["docker", "-H", f"unix://{socket}"]
-    try:
-        deadline = time.monotonic() + 30
-        while subprocess.run([*docker, "version"], capture_output=True).returncode:
-            if daemon.poll() is not None or time.monotonic() > deadline:
-                pytest.skip(f"dockerd does not start here: {(tmp_path / 'log').read_text()[-300:]}")
-            time.sleep(0.1)
-        yield docker
-    finally:
-        daemon.terminate()
-        daemon.wait(20)
-        log.close()
+    if why := missing():
+        pytest.skip(why)
+    with dockerd(tmp_path, "--storage-driver=vfs") as where:
+        yield ["docker", "-H", where]
 
 
 def test_50_pulls_at_once(url: str, talk: Talk) -> None:
