@@ -10,6 +10,7 @@ from typing import Any
 
 from minidocker.errors import NotFound
 from minidocker.grading.compare import copy, describe, difference, same
+from minidocker.grading.hidden import hidden_cases
 from minidocker.grading.transplant import Borrowed, replaced
 from minidocker.grading.verdict import Message, Verdict, Voice
 from minidocker.notebook.pictures.svg import Figure
@@ -57,11 +58,13 @@ class Exercise:
     namespace: MutableMapping[str, Any]
     opened: dict[str, int] = field(default_factory=dict)
 
-    def check(self, address: str = "") -> Verdict | Message:
-        """Check one task; without an address, all of them."""
+    def check(self, address: str = "", hidden: bool = False) -> Verdict | Message:
+        """Check one task; without an address, all of them. `hidden`: its hidden cases too, which only instructors have."""
         if not address:
             return self._score()
         verdict = self.judge(address)
+        if hidden and verdict.passed:
+            verdict = self.judge(address, hidden_cases(self.name)[address])
         if os.environ.get("NBGRADER_EXECUTION") and not verdict.passed:
             raise AssertionError(verdict.twin)  # how nbgrader learns of it
         return verdict
@@ -89,20 +92,21 @@ class Exercise:
             raise AssertionError(verdict.twin)
         return verdict
 
-    def judge(self, address: str) -> Verdict:
-        """The verdict on one task."""
+    def judge(self, address: str, hidden: Sequence[Case] = ()) -> Verdict:
+        """The verdict on one task by its own cases, or by these `hidden` ones."""
         task = self._task(address)
         function = self.namespace.get(task.name)
         title = f"Task {address}: {task.name}({', '.join(task.parameters)})"
         if wrong := _shape(task, function):
             return Verdict(title, wrong[1], wrong[0])
-        for number, case in enumerate(task.cases, 1):
-            verdict = self._try(task, function, case, f"{title}, case {number} of {len(task.cases)}: {case.say}")
+        cases, kind = hidden or task.cases, "hidden case" if hidden else "case"
+        for number, case in enumerate(cases, 1):
+            verdict = self._try(task, function, case, f"{title}, {kind} {number} of {len(cases)}: {case.say}")
             if verdict is not None:
                 return verdict
-        last = [case for case in task.cases if not isinstance(case.want, type)][-1]
+        last = [case for case in cases if not isinstance(case.want, type)][-1]
         drawn = task.show("your result", last.want, last.arguments)
-        return Verdict(title, (f"All {len(task.cases)} cases hold. {task.title}.",), "passed", drawn)
+        return Verdict(title, (f"All {len(cases)} {kind}s hold. {task.title}.",), "passed", drawn)
 
     def _try(self, task: Task, function: Any, case: Case, title: str) -> Verdict | None:
         """What is wrong with one case, or None."""

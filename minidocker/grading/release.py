@@ -1,10 +1,11 @@
-"""The learner's notebook, made from the one source: solutions out, everything else as it is.
+"""The learner's notebook, made from the one source: solutions and hidden checks out, everything else as it is.
 
     python -m minidocker.grading release exercises/01-layers
     python -m minidocker.grading check exercises/01-layers/layers.ipynb
 
-A solution stands between `### BEGIN SOLUTION` and `### END SOLUTION`, nbgrader's own marks, so that its tools can read
-the source too. Only the standard library is used: a notebook is a JSON file.
+A solution stands between `### BEGIN SOLUTION` and `### END SOLUTION`, what only instructors check between
+`### BEGIN HIDDEN TESTS` and `### END HIDDEN TESTS`. These are nbgrader's own marks: its tools read the source as it is,
+and make the same of it. Only the standard library is used: a notebook is a JSON file.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 from minidocker.errors import InvalidArgument
 
 SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION[^\n]*\n.*?^[ \t]*### END SOLUTION[^\n]*$", re.S | re.M)
+HIDDEN = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS[^\n]*\n.*?^[ \t]*### END HIDDEN TESTS[^\n]*(\n|\Z)", re.S | re.M)
+MARK = re.compile(r"### (?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)")
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"  # nbgrader's own
 SOURCE = "source.ipynb"
 
@@ -29,13 +32,11 @@ def release(folder: Path) -> Path:
 
 
 def released(notebook: dict[str, Any]) -> dict[str, Any]:
-    """A notebook without its solutions and outputs. Raises InvalidArgument where a mark is left alone."""
+    """A notebook without solutions, hidden checks and outputs. Raises InvalidArgument where a mark is left alone."""
     cells = [_emptied(cell) for cell in notebook["cells"]]
     for cell in cells:
-        if "### BEGIN SOLUTION" in source(cell) or "### END SOLUTION" in source(cell):
-            raise InvalidArgument(
-                f"a solution's mark stands alone in cell {cell.get('id')}: BEGIN and END come in pairs"
-            )
+        if alone := MARK.search(source(cell)):
+            raise InvalidArgument(f"{alone[0]} stands alone in cell {cell.get('id')}: BEGIN and END come in pairs")
     return {**notebook, "cells": cells}
 
 
@@ -69,4 +70,5 @@ def _emptied(cell: dict[str, Any]) -> dict[str, Any]:
     if cell["cell_type"] != "code":
         return cell
     text = SOLUTION.sub(lambda found: "\n".join(found[1] + line for line in STUB.splitlines()), source(cell))
+    text = HIDDEN.sub("", text).rstrip("\n")
     return {**cell, "source": text.splitlines(keepends=True), "outputs": [], "execution_count": None}

@@ -15,6 +15,7 @@ from minidocker.grading.verdict import Verdict
 from tests.grading.proofs import Judge
 
 FOLDER = Path(__file__).parents[2] / "exercises"
+EXERCISES = sorted(path.parent.name for path in FOLDER.glob("*/source.ipynb"))
 
 
 @pytest.fixture

@@ -11,13 +11,17 @@ import pytest
 
 from minidocker.grading.exercise import Exercise
 from minidocker.grading.release import dump, read, released, source
-
-FOLDER = Path(__file__).parents[2] / "exercises"
-EXERCISES = sorted(path.parent.name for path in FOLDER.glob("*/source.ipynb"))
+from tests.grading.conftest import EXERCISES, FOLDER
 
 
 def learner(name: str) -> Path:
     return FOLDER / name / f"{name.partition('-')[2]}.ipynb"
+
+
+CHECK = 'check("{0}")\n### BEGIN HIDDEN TESTS\ncheck("{0}", hidden=True)\n### END HIDDEN TESTS'
+HOW = """How it works: fill the hole, run its cell, run the `check` below it. It says *passed*, gives a hint while you are under
+way, or tells why this way cannot pass, with your result drawn beside the expected one. `hint("{}")` opens one hint more
+each time. Stars tell how hard a task is. Work in any order; nothing here can break anything."""
 
 
 Opened = Callable[[Path], Exercise]
@@ -41,7 +45,7 @@ def test_the_learners_notebook_is_what_the_source_releases(name: str) -> None:
 @pytest.mark.parametrize("name", EXERCISES)
 def test_no_solution_is_in_the_learners_notebook(name: str, opened: Opened) -> None:
     text = learner(name).read_text(encoding="utf-8")
-    assert "SOLUTION" not in text
+    assert "SOLUTION" not in text and "HIDDEN" not in text and "hidden" not in text
     assert text.count("NotImplementedError") == len(opened(learner(name)).tasks)
 
 
@@ -73,13 +77,31 @@ def test_every_hole_has_an_address_a_check_and_the_metadata_that_nbgrader_reads(
     for task, cell in zip(exercise.tasks, holes, strict=True):
         assert f"## Task {task.address} {'★' * task.stars}:" in text and f'check("{task.address}")' in text
         assert f"def {task.name}({', '.join(task.parameters)}):" in source(cell)
-        points = [c["metadata"]["nbgrader"]["points"] for c in cells if source(c) == f'check("{task.address}")']
+        points = [c["metadata"]["nbgrader"]["points"] for c in cells if source(c) == CHECK.format(task.address)]
         assert 1 <= task.stars <= 3 and points == [task.stars]
     for cell in cells:
         if "nbgrader" in cell["metadata"]:
             meta = cell["metadata"]["nbgrader"]
             assert meta["schema_version"] == 3
             assert meta["solution"] == ("BEGIN SOLUTION" in source(cell)) and meta["grade"] == ("points" in meta)
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_all_have_one_shape(name: str, opened: Opened) -> None:
+    cells = {cell["id"]: source(cell) for cell in read(FOLDER / name / "source.ipynb")["cells"]}
+    tasks = opened(FOLDER / name / "source.ipynb").tasks
+    parts = [f"{part}-{task.address.replace('.', '-')}" for task in tasks for part in ("text", "task", "check")]
+    assert list(cells) == ["title", "setup", *parts, "transplant-text", "transplant", "end", "score"]
+    number, _, topic = name.partition("-")
+    assert cells["title"].startswith(f"# Exercise {number}: {topic}\n\n")
+    assert cells["title"].endswith("\n\n" + HOW.format(tasks[0].address))
+    assert f'check, hint, transplant = exercise("{name}", globals())\n' in cells["setup"] + "\n"
+    assert cells["transplant-text"].startswith("## The transplant\n\n")
+    assert "Before you run it: " in cells["transplant-text"].replace("\n", " ")
+    assert cells["transplant"] == "transplant()" and cells["score"] == "check()"
+    count = {4: "four", 5: "five"}[len(tasks)]
+    assert cells["end"].startswith(f"`check()` without an address lists all {count}. ")
+    assert "Break one of them on purpose and run `transplant(anyway=True)`: " in cells["end"].replace("\n", " ")
 
 
 def whiteouts_stay(lower: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
