@@ -59,7 +59,7 @@ class Exercise:
     opened: dict[str, int] = field(default_factory=dict)
 
     def check(self, address: str = "", hidden: bool = False) -> Verdict | Message:
-        """Check one task; without an address, all of them. `hidden`: its hidden cases too, which only instructors have."""
+        """Check one task; without an address, all of them. `hidden`: also by the cases that only instructors have."""
         if not address:
             return self._score()
         verdict = self.judge(address)

@@ -19,9 +19,12 @@ def learner(name: str) -> Path:
 
 
 CHECK = 'check("{0}")\n### BEGIN HIDDEN TESTS\ncheck("{0}", hidden=True)\n### END HIDDEN TESTS'
-HOW = """How it works: fill the hole, run its cell, run the `check` below it. It says *passed*, gives a hint while you are under
-way, or tells why this way cannot pass, with your result drawn beside the expected one. `hint("{}")` opens one hint more
-each time. Stars tell how hard a task is. Work in any order; nothing here can break anything."""
+HOW = (
+    "How it works: fill the hole, run its cell, run the `check` below it. It says *passed*, gives a hint while you are "
+    "under way, or tells why this way cannot pass, with your result drawn beside the expected one. "
+    '`hint("{}")` opens one hint more each time. Stars tell how hard a task is. Work in any order; nothing here can '
+    "break anything."
+)
 
 
 Opened = Callable[[Path], Exercise]
@@ -94,7 +97,7 @@ def test_all_have_one_shape(name: str, opened: Opened) -> None:
     assert list(cells) == ["title", "setup", *parts, "transplant-text", "transplant", "end", "score"]
     number, _, topic = name.partition("-")
     assert cells["title"].startswith(f"# Exercise {number}: {topic}\n\n")
-    assert cells["title"].endswith("\n\n" + HOW.format(tasks[0].address))
+    assert cells["title"].split("\n\n")[-1].replace("\n", " ") == HOW.format(tasks[0].address)
     assert f'check, hint, transplant = exercise("{name}", globals())\n' in cells["setup"] + "\n"
     assert cells["transplant-text"].startswith("## The transplant\n\n")
     assert "Before you run it: " in cells["transplant-text"].replace("\n", " ")

@@ -31,8 +31,8 @@ def memorized(task: Task) -> Callable[..., Any]:
         return None
 
     names = ", ".join(task.parameters)
-    made: dict[str, Any] = {"recall": recall}
-    exec(f"def {task.name}({names}):\n    return recall({names})", made)
+    made: dict[str, Callable[..., Any]] = {"recall": recall}
+    exec(f"def {task.name}({names}):\n    return recall({names})", made)  # with the parameters that are asked for
     return made[task.name]
 
 
