@@ -39,6 +39,7 @@ MODULES = {
     "events": ("events",),
     "pulling": ("pull", "push", "login", "logout", "search"),
     "registry": ("registry serve", "registry garbage-collect", "registry htpasswd", "system fsck"),
+    "daemon": ("daemon",),
     "manifests": ("manifest inspect",),
     "networking": (
         *(f"network {name}" for name in ("create", "ls", "inspect", "connect", "disconnect", "rm", "prune")),

@@ -43,11 +43,12 @@ class Registries:
     def __init__(self, images: Images) -> None:
         self.images = images
         self.told: dict[str, Login] = {}  # what `login` was told, by registry
+        self.given: Settings | None = None  # a daemon has read its daemon.json, and reads it again when it is told to
         self.clients: WeakSet[Client] = WeakSet()
 
     def client(self, auth: Auth = None, insecure: str = "") -> Client:
         """A client for one errand. Raises InvalidArgument where daemon.json is not what it should be."""
-        settings = Settings.read(self.images.store.root)
+        settings = self.settings
         settings = replace(settings, insecure=(*settings.insecure, insecure)) if insecure else settings
         given = Login.of(auth)
 
@@ -57,6 +58,11 @@ class Registries:
         client = Client(settings, login)
         self.clients.add(client)
         return client
+
+    @property
+    def settings(self) -> Settings:
+        """What daemon.json says of registries. Raises InvalidArgument where it is not what it should be."""
+        return self.given or Settings.read(self.images.store.root)
 
     def stop(self) -> None:
         """End whatever goes on."""
@@ -181,7 +187,7 @@ class Registries:
 
     def check(self, domain: str, login: Login) -> str:
         """Ask a registry whether it knows somebody; the identity token, if it gave one in place of the password."""
-        client = Client(Settings.read(self.images.store.root), lambda _domain: login)
+        client = Client(self.settings, lambda _domain: login)
         try:
             there = client.repository(domain, "")
             return _log_in(there, login)
