@@ -30,7 +30,7 @@ from minidocker.content import (
 )
 from minidocker.errors import ImageLoadError, LayerError
 from minidocker.image import Image
-from minidocker.images import Images
+from minidocker.images import Images, is_id
 from minidocker.layer import Changeset
 from minidocker.layout import Layout, Packing, blob_name
 from minidocker.manifest import FULL_NAME, REF_NAME, architecture, check_config, check_manifest, manifest_of
@@ -49,6 +49,20 @@ def save(chosen: Sequence[tuple[Image, Sequence[str]]], chunk_size: int = CHUNK)
         layout.name(manifest.to_json(), names)
         layout.docker(image, manifest, names)
     return layout.tar(chunk_size)
+
+
+def chosen(images: Images, name: str) -> list[tuple[Image, list[str]]]:
+    """Images and the names to save them under: the one given, all of a bare repository, none of an id."""
+    full = "" if is_id(name) else str(Reference.parse(name))
+    if full and ":" not in name.rpartition("/")[2]:
+        repository = full.rpartition(":")[0]
+        found = [
+            (image, [tag for tag in image.tags if tag.rpartition(":")[0] == repository]) for image in images.list()
+        ]
+        if every := [(image, names) for image, names in found if names]:
+            return every
+    image = images.get(name)
+    return [(image, [tag for tag in image.tags if tag == full])]
 
 
 def load(images: Images, source: BinaryIO | bytes | Path | Iterable[bytes]) -> list[tuple[Image, list[str]]]:

@@ -367,6 +367,14 @@ class ImageCollection(Images):
 
         return Registries(self)
 
+    def acting_for(self, logins: Mapping[str, Any]) -> ImageCollection:
+        """The same images, for somebody whom registries know by these logins alone: registry -> `auth_config`."""
+        from minidocker.registry.service import Registries
+
+        images = ImageCollection(self.engine)
+        images.registries = Registries(images, logins)
+        return images
+
     def get_registry_data(self, name: str, auth_config: Mapping[str, Any] | None = None) -> RegistryData:
         """What a registry has under a name, and for which platforms; nothing is pulled."""
         return self.registries.data(name, auth_config)

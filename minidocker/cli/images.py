@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import Listing, Row, ago, confirm, each, filters_of, human_size, local_time, rfc3339
@@ -249,24 +248,9 @@ def save(call: Call) -> int:
     """`docker save`: all images in one archive that `docker load`, skopeo and podman take."""
     from minidocker import archive
 
-    chosen = [named for name in call.args for named in _named(call.engine, name)]
+    chosen = [named for name in call.args for named in archive.chosen(call.engine.images, name)]
     write_out(archive.save(chosen), call.output)
     return 0
-
-
-def _named(engine: Any, name: str) -> list[tuple[Image, list[str]]]:
-    """Images and the names to save them under: the one given, all of a bare repository, none of an id."""
-    full = "" if name.startswith("sha256:") else str(Reference.parse(name))
-    if ":" not in name.rpartition("/")[2]:
-        repository = full.rpartition(":")[0]
-        found = [
-            (image, [tag for tag in image.tags if tag.rpartition(":")[0] == repository])
-            for image in engine.images.list()
-        ]
-        if every := [(image, names) for image, names in found if names]:
-            return every
-    image = engine.images.get(name)
-    return [(image, [tag for tag in image.tags if tag == full])]
 
 
 def _readable(name: str) -> Path:

@@ -1,12 +1,18 @@
-"""The engine as a whole: ping, version, info, events, df, auth."""
+"""The engine as a whole: ping, version, info, events, disk usage."""
 
 from __future__ import annotations
 
+from minidocker.daemon.images import summaries
+from minidocker.daemon.progress import Tell, Work
 from minidocker.daemon.route import Call
+from minidocker.errors import InvalidArgument
 from minidocker.web.message import Response
 
+KINDS = {"image": ("LayersSize", "Images"), "container": ("Containers",), "volume": ("Volumes",)}
+KINDS |= {"build-cache": ("BuildCache", "BuilderSize")}
 
-def ping(call: Call) -> Response:
+
+def ping(_call: Call) -> Response:
     """Whether the engine answers; the headers of every answer say what it speaks."""
     headers = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-cache, no-store, must-revalidate"}
     return Response(200, headers | {"Pragma": "no-cache", "Builder-Version": "1"}, b"OK")
@@ -20,3 +26,25 @@ def version(call: Call) -> Response:
 def info(call: Call) -> Response:
     """How the engine is, and what it has."""
     return Response.json(call.engine.info())
+
+
+def usage(call: Call) -> Response:
+    """What takes how much room; of some types alone, where the client says so."""
+    wanted = call.texts("type")
+    if wrong := [kind for kind in wanted if kind not in KINDS]:
+        raise InvalidArgument(f"unknown object type: {wrong[0]}")
+    chosen = [key for kind in wanted or KINDS for key in KINDS[kind]]
+    found = call.engine.df()
+    found["Images"] = summaries(call.engine, used=True)
+    return Response.json({key: found[key] for key in found if key in chosen})
+
+
+def events(call: Call) -> Response:
+    """What happens, as it happens, until the client leaves."""
+    found = call.engine.events(call.text("since"), call.text("until"), call.filters(), decode=True)
+
+    def action(tell: Tell) -> None:
+        for event in found:
+            tell(event)
+
+    return Work(call.request, action, found.close, b"\n").at_once()

@@ -6,11 +6,82 @@ True
 
 from __future__ import annotations
 
-from minidocker.daemon import system
+from minidocker.daemon import images, networks, plugins, swarm, system, volumes
 from minidocker.daemon.route import Route
 
-TABLE: tuple[Route, ...] = (
+FILTERS = {"filters": "json"}
+SYSTEM = (
     Route("GET", "/_ping", system.ping, returns="text"),
     Route("GET", "/version", system.version, returns="Version"),
     Route("GET", "/info", system.info, returns="Info"),
+    Route("GET", "/events", system.events, {"since": "text", "until": "text"} | FILTERS, returns="stream"),
+    Route("GET", "/system/df", system.usage, {"type": "list"}, returns="DiskUsage"),
+    Route("POST", "/auth", images.login, body="AuthConfig", returns="AuthAnswer"),
 )
+PULL = {"fromImage": "text", "tag": "text", "platform": "text"}
+IMPORT = {"fromSrc": "text", "repo": "text", "message": "text", "changes": "list"}
+IMAGES = (
+    Route("GET", "/images/json", images.listed, {"all": "flag", "digests": "flag"} | FILTERS, returns="Images"),
+    Route("POST", "/images/create", images.create, PULL | IMPORT, body="tar", returns="stream"),
+    Route("GET", "/images/search", images.search, {"term": "text", "limit": "int"} | FILTERS, returns="json"),
+    Route("POST", "/images/prune", images.prune, FILTERS, returns="Pruned"),
+    Route("POST", "/images/load", images.load, {"quiet": "flag"}, body="tar", returns="stream"),
+    Route("GET", "/images/get", images.saved, {"names": "list"}, returns="tar"),
+    Route("GET", "/images/{name...}/json", images.inspected, returns="Image"),
+    Route("GET", "/images/{name...}/history", images.history, returns="History"),
+    Route("GET", "/images/{name...}/get", images.saved, returns="tar"),
+    Route("POST", "/images/{name...}/push", images.push, {"tag": "text"}, returns="stream"),
+    Route("POST", "/images/{name...}/tag", images.tag, {"repo": "text", "tag": "text"}, status=201),
+    Route("DELETE", "/images/{name...}", images.remove, {"force": "flag", "noprune": "flag"}, returns="Removed"),
+    Route("GET", "/distribution/{name...}/json", images.distribution, returns="Distribution"),
+)
+VOLUMES = (
+    Route("GET", "/volumes", volumes.listed, FILTERS, returns="Volumes"),
+    Route("POST", "/volumes/create", volumes.create, body="VolumeRequest", returns="Volume", status=201),
+    Route("POST", "/volumes/prune", volumes.prune, FILTERS, returns="Pruned"),
+    Route("GET", "/volumes/{name}", volumes.inspected, returns="Volume"),
+    Route("DELETE", "/volumes/{name}", volumes.remove, {"force": "flag"}, status=204),
+)
+NETWORKS = (
+    Route("GET", "/networks", networks.listed, FILTERS, returns="Networks"),
+    Route("POST", "/networks/create", networks.create, body="NetworkRequest", returns="Created", status=201),
+    Route("POST", "/networks/prune", networks.prune, FILTERS, returns="Pruned"),
+    Route("POST", "/networks/{id}/connect", networks.connect, body="ConnectRequest"),
+    Route("POST", "/networks/{id}/disconnect", networks.disconnect, body="DisconnectRequest"),
+    Route("GET", "/networks/{id}", networks.inspected, {"verbose": "flag", "scope": "text"}, returns="Network"),
+    Route("DELETE", "/networks/{id}", networks.remove, status=204),
+)
+PLUGINS = (
+    Route("GET", "/plugins", plugins.listed, FILTERS, returns="json"),
+    Route("GET", "/plugins/privileges", plugins.refused, {"remote": "text"}, returns="json"),
+    Route("POST", "/plugins/pull", plugins.refused, {"remote": "text", "name": "text"}, returns="stream"),
+    Route("POST", "/plugins/create", plugins.refused, {"name": "text"}, body="tar", status=204),
+    Route("GET", "/plugins/{name...}/json", plugins.missing, returns="json"),
+    *(
+        Route("POST", f"/plugins/{{name...}}/{verb}", plugins.missing, status=204)
+        for verb in ("enable", "disable", "upgrade", "push", "set")
+    ),
+    Route("DELETE", "/plugins/{name...}", plugins.missing, {"force": "flag"}, returns="json"),
+)
+SWARM = (
+    Route("POST", "/swarm/init", swarm.refused, body="json", returns="text"),
+    Route("POST", "/swarm/join", swarm.refused, body="json"),
+    Route("POST", "/swarm/leave", swarm.no_node, {"force": "flag"}),
+    Route("GET", "/swarm", swarm.no_manager, returns="json"),
+    Route("GET", "/swarm/unlockkey", swarm.no_manager, returns="json"),
+    Route("POST", "/swarm/unlock", swarm.no_node, body="json"),
+    Route("POST", "/swarm/update", swarm.no_manager, body="json"),
+    *(
+        route
+        for noun in ("nodes", "services", "tasks", "secrets", "configs")
+        for route in (
+            Route("GET", f"/{noun}", swarm.no_manager, FILTERS, returns="json"),
+            Route("POST", f"/{noun}/create", swarm.no_manager, body="json", returns="json", status=201),
+            Route("GET", f"/{noun}/{{id}}", swarm.no_manager, returns="json"),
+            Route("GET", f"/{noun}/{{id}}/logs", swarm.no_manager, returns="raw"),
+            Route("POST", f"/{noun}/{{id}}/update", swarm.no_manager, {"version": "int"}, body="json"),
+            Route("DELETE", f"/{noun}/{{id}}", swarm.no_manager),
+        )
+    ),
+)
+TABLE: tuple[Route, ...] = (*SYSTEM, *IMAGES, *VOLUMES, *NETWORKS, *PLUGINS, *SWARM)

@@ -78,10 +78,11 @@ def _from_any(
 
 
 def _pull(images: Images, there: Repository, name: Reference, progress: Progress, platform: str) -> Image:
-    progress.say(f"Pulling from {name.path}", name.digest or name.tag)
     image, digest = (None, "") if platform else current(images, there, name)
+    found = resolve(there, name, platform) if image is None else None
+    progress.say(f"Pulling from {name.path}", name.digest or name.tag)
     if image is None:
-        found = resolve(there, name, platform)
+        assert found is not None
         image, digest = fetch(images, there, found, progress), found.top.digest
         if problem := fits(found, platform):
             progress.say(f"WARNING: image with reference {name} was found but {problem}")

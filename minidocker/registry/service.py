@@ -38,11 +38,11 @@ Auth = Mapping[str, Any] | None
 
 
 class Registries:
-    """All registries, as one engine sees them."""
+    """All registries, as one engine sees them; with `logins`, as somebody who is known there by these alone."""
 
-    def __init__(self, images: Images) -> None:
-        self.images = images
-        self.told: dict[str, Login] = {}  # what `login` was told, by registry
+    def __init__(self, images: Images, logins: Mapping[str, Any] | None = None) -> None:
+        self.images, self.alone = images, logins is not None
+        self.told = {domain_of(name): Login.of(login) for name, login in (logins or {}).items()}
         self.given: Settings | None = None  # a daemon has read its daemon.json, and reads it again when it is told to
         self.clients: WeakSet[Client] = WeakSet()
 
@@ -53,7 +53,8 @@ class Registries:
         given = Login.of(auth)
 
         def login(domain: str) -> Login:
-            return given or self.told.get(domain) or Credentials().get(domain)
+            known = given or self.told.get(domain) or Login()
+            return known if known or self.alone else Credentials().get(domain)
 
         client = Client(settings, login)
         self.clients.add(client)
