@@ -20,7 +20,11 @@ LINUX_ONLY = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curse
 LINUX_PROGRAMS = {f"runtime/{name}.py" for name in ("launcher", "namespaces", "bundles", "switch")}  # of namespaces
 LATER_PYTHON = {"compression"}  # 3.14
 CORE_ENDS_AT = "cli"
-WIRES = {"web": {"h11"}, "runtime": {"pyroute2"}}  # HTTP's grammar, netlink; for those who serve, or connect
+WIRES = {
+    "web": {"h11"},
+    "runtime": {"pyroute2"},
+    "daemon": {"docker", "urllib3"},
+}  # HTTP, netlink, the SDK in this process
 
 
 def rooms() -> list[str]:

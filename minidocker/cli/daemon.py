@@ -45,13 +45,16 @@ daemon.json again.
 """, needs_engine=False)  # fmt: skip
 def daemon(call: Call) -> int:
     """Serve until a signal comes."""
-    from minidocker.daemon.settings import settings
+    from minidocker.daemon.settings import Settings, settings
     from minidocker.engine import root_folder
 
     root = root_folder(call.data_root or call.top.root or None)
     given = {name: call.options[name] for name in call.given}
     given |= {name: str(Path(value).expanduser()) for name, value in given.items() if name.startswith("tlsc")}
-    read = lambda: settings(root, given, call.config_file)  # noqa: E731
+
+    def read() -> Settings:
+        return settings(root, given, call.config_file)
+
     if call.validate:
         read()
         print("configuration OK")

@@ -40,7 +40,7 @@ FLAGS: dict[str, type] = {  # option of the command line -> type; the key in the
 KEYS = {"host": "hosts", "label": "labels", "registry-mirror": "registry-mirrors"} | {
     "insecure-registry": "insecure-registries"
 }
-TYPES = {KEYS.get(flag, flag): kind for flag, kind in FLAGS.items()}
+TYPES: dict[str, Any] = {KEYS.get(flag, flag): kind for flag, kind in FLAGS.items()}
 RELOADED = ("debug", "labels", "shutdown-timeout")  # by SIGHUP, and what concerns registries
 # Docker's other keys: whoever has them in a file is told that they do nothing here.
 OTHERS = set(
