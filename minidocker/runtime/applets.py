@@ -6,7 +6,7 @@ print(*sorted(COMMANDS))"` prints the table.
 
 from __future__ import annotations
 
-from minidocker.runtime import accounts, archives, editors, filetools, finder, systools, texttools
+from minidocker.runtime import accounts, archives, editors, filetools, finder, nettools, systools, texttools
 from minidocker.runtime.builtin import sh
 from minidocker.runtime.kernel import SHELLS, Command
 
@@ -19,4 +19,5 @@ COMMANDS: dict[str, Command] = {
     **texttools.TABLE,
     **editors.TABLE,
     **systools.TABLE,
+    **nettools.TABLE,
 }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minidocker.errors import StartError
-from minidocker.runtime import Mount
+from minidocker.runtime import Mount, Tmpfs
 from minidocker.runtime.mounted import FileSystem, Held, failure, mounted
 from minidocker.runtime.names import TARGETS
 from minidocker.tree import Entry, Tree, directory, file, parents, prefix, resolve, symlink
@@ -50,6 +50,7 @@ class Mounts:
     volumes: Mapping[Path, Held] = field(default_factory=dict)
     stubs: set[str] = field(default_factory=set)  # what is in the root only for something to be mounted on
     table: dict[str, tuple[FileSystem, bool]] = field(default_factory=dict)  # mount point -> file system, read-only
+    noexec: set[str] = field(default_factory=lambda: {"/proc", "/sys", "/dev"})  # mount points
 
     def __post_init__(self) -> None:
         machine = Union(lower=machine_files(self.named))
@@ -71,6 +72,8 @@ class Mounts:
             what = getattr(mount, "source", "") or type(mount).__name__.lower()
             raise StartError(f"cannot mount {what} on {target}: {(error.strerror or '').lower()}") from error
         self.table[target] = (mounted(mount, target, self.volumes), getattr(mount, "read_only", True))
+        if isinstance(mount, Tmpfs) and "noexec" in mount.flags:
+            self.noexec.add(target)
 
     def _mount_point(self, target: str, is_dir: bool) -> str:
         """Find what is mounted on, or make it, as the OCI runtimes do."""
@@ -103,6 +106,10 @@ class Mounts:
             if point in self.table:
                 return *self.table[point], point
         return self.root, self.read_only, "/"
+
+    def inert(self, path: str) -> bool:
+        """Whether nothing there may be run, whatever its mode: it is on something that is mounted `noexec`."""
+        return self.route(path)[2] in self.noexec
 
     def get(self, path: str) -> Entry | None:
         """What is at a path without following links; what `minidocker.tree.resolve` walks over."""
@@ -164,6 +171,10 @@ class Files:
         mine = entry.gid == self.gid or entry.gid in self.groups
         bits = entry.mode >> 6 if entry.uid == self.uid else entry.mode >> 3 if mine else entry.mode
         return bits & want == want
+
+    def runs(self, path: str, entry: Entry) -> bool:
+        """Whether the kernel runs what is at the path: unlike `test -x` it asks for the mount, too."""
+        return self.permits(entry, EXECUTE) and not self.mounts.inert(self.locate(path))
 
     def access(self, path: str, want: int) -> bool:
         """`test -r`, `-w` and `-x`."""

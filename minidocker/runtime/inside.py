@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from minidocker.runtime import linux, reaper
 from minidocker.runtime.masks import MASKED, READ_ONLY
+from minidocker.runtime.messages import Refusal as Refusal
 
 STAGE = "/proc"  # any folder that there is: what is mounted on it for a moment only we see
 PLACEHOLDER = "user.minidocker.mountpoint"  # marks what is there only for something to be mounted on
@@ -44,14 +45,6 @@ SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python; what is ignored stays so over `execve`
 MAX_ID = (1 << 31) - 1
 MAX_TABLE = 1 << 20  # bytes of /etc/passwd or /etc/group that are read
-
-
-class Refusal(Exception):
-    """Why the program cannot start, in Docker's words, and the exit code that Docker gives for it."""
-
-    def __init__(self, message: str, exit_code: int = 125) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
 
 
 # The walls

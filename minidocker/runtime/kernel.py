@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from minidocker.runtime.files import EXECUTE, Files
+from minidocker.runtime.files import Files
 from minidocker.runtime.mounted import failure
 from minidocker.runtime.streams import Device, FileWriter, Source, Stream, encode
 from minidocker.tree import Entry
@@ -219,6 +219,7 @@ class Kernel:
         self.turn = 0.0
         self.outside: Callable[[int, int], bool] = lambda pid, signum: False  # noqa: ARG005  (signals to other kernels)
         self.elsewhere: Callable[[], list[dict[str, Any]]] = list  # processes of other kernels, as rows
+        self.neighbours: Any = None  # the containers around it (`neighbours.Neighbours`)
 
     def new_pid(self) -> int:
         """The next free process id."""
@@ -271,7 +272,7 @@ class Kernel:
             entry = files.find(candidate)
             if entry is None or (entry.is_dir and "/" not in name):
                 continue
-            if entry.kind == "file" and files.permits(entry, EXECUTE):
+            if entry.kind == "file" and files.runs(candidate, entry):
                 return candidate
             denied = denied or candidate
         if denied:

@@ -22,11 +22,12 @@ from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import StartError
 from minidocker.layer import Changeset, diff
-from minidocker.runtime import Box, Mount, Process, Stdio, Tmpfs, Volume, kernel, monitor, names
+from minidocker.runtime import Box, Mount, Process, Stdio, Tmpfs, Volume, Wire, kernel, monitor, names
 from minidocker.runtime.applets import COMMANDS
 from minidocker.runtime.files import Files, Mounts
 from minidocker.runtime.jsonlog import pieces
 from minidocker.runtime.kernel import CannotRun, Kernel
+from minidocker.runtime.neighbours import Neighbours
 from minidocker.runtime.streams import Source, Stream
 from minidocker.runtime.tool import rows
 from minidocker.times import now
@@ -208,6 +209,7 @@ class Machine:
         self.mounts = Mounts(disk.view, names.contents(box), with_memory(box), box.read_only, volumes or {}, disk.stubs)
         self.kernel = Kernel(COMMANDS, self.between)
         self.kernel.outside = self.pass_on
+        self.kernel.neighbours = Neighbours(box)
         self.nap, self.taken = SHORTEST_NAP, time.monotonic()
         self.read, self.shown, self.paused = 0, "", False
         self.on_pause: Callable[[bool], None] = lambda paused: None  # noqa: ARG005
@@ -272,6 +274,9 @@ class Machine:
         text = text[: text.rfind(b"\n") + 1]
         self.read += len(text)
         for line in text.decode().splitlines():
+            if line == "networks":
+                self.rewire()
+                continue
             if line in ("pause", "unpause"):
                 self.paused = line == "pause"
                 self.on_pause(self.paused)
@@ -279,6 +284,14 @@ class Machine:
             pid, signum = (int(word) for word in line.split())
             if target := self.kernel.processes.get(pid):
                 target.signal(signum)
+
+    def rewire(self) -> None:
+        """Bring /etc/hosts up to date with the networks that the container is on now; what others wrote there stays."""
+        self.box = replace(self.box, wires=tuple(Wire(**wire) for wire in self.kernel.neighbours.wires()))
+        system, there = self.mounts.table[names.TARGETS["hosts"]][0], names.TARGETS["hosts"]
+        if entry := system.get(there):
+            text = names.with_networks(entry.data.read().decode(errors="replace"), self.box)
+            system.write(there, text.encode(), entry.mode, False, entry.uid, entry.gid)
 
     def report(self) -> None:
         """Write down what runs, if that has changed."""

@@ -48,3 +48,11 @@ def streams(message: Mapping[str, Any], fds: list[int]) -> list[int | None]:
     """The streams that came with such a message, None where there is none."""
     given = iter(fds)
     return [next(given) if there else None for there in message["stdio"]]
+
+
+class Refusal(Exception):
+    """Why the program cannot start, in Docker's words, and the exit code that Docker gives for it."""
+
+    def __init__(self, message: str, exit_code: int = 125) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

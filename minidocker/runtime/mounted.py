@@ -97,15 +97,23 @@ class Shifted:
 
 
 def in_bytes(text: str) -> int:
-    """A size as tmpfs(5) has it; a part of all memory (`50%`) is without limit here. Raises ValueError.
+    """A size as tmpfs(5) has it: bytes, or a part of this machine's memory (`50%`). Raises ValueError.
 
-    >>> in_bytes("64k"), in_bytes("50%")
-    (65536, 0)
+    >>> in_bytes("64k"), in_bytes("50%") == 5 * in_bytes("10%")
+    (65536, True)
     """
     if text.endswith("%"):
-        return int(text[:-1]) * 0
+        return int(text[:-1]) * _memory() // 100
     unit = "kmgt".find(text[-1:].lower()) + 1
     return int(text[:-1] if unit else text) << 10 * unit
+
+
+def _memory() -> int:
+    """The bytes of memory of this machine, to whole hundreds. Raises ValueError where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 100 * 100
+    except (AttributeError, OSError):
+        raise ValueError("this machine does not tell how much memory it has") from None
 
 
 class Memory(Union):

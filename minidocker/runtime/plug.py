@@ -4,10 +4,9 @@ A plug is a dictionary, as it is in the box that a monitor is given: the folder 
 network), the doors (published ports), and the name servers outside; besides, where `pyroute2` is, and how ids map.
 """
 
-# ruff: noqa: PTH108, PTH112, PTH120, PTH123, PTH208
+# ruff: noqa: PTH108, PTH120, PTH123
 from __future__ import annotations
 
-import json
 import os
 import socket
 import struct
@@ -18,10 +17,8 @@ from contextlib import suppress
 from typing import Any
 
 from minidocker.runtime.door import address
-from minidocker.runtime.inside import Refusal
-from minidocker.runtime.messages import receive, send
+from minidocker.runtime.messages import Refusal, receive, send
 from minidocker.runtime.state import boot_id
-from minidocker.runtime.wires import wire_of
 
 SOCKET = "switch.sock"
 REFUSED = ".refused"  # why it could not start, and in which run of the machine
@@ -123,17 +120,6 @@ def plug_in(plugs: Mapping[str, Any], id: str, pid: int, doors: list[tuple[socke
         os.close(namespace)
         if outside:
             outside.close()
-
-
-def wires_now(folder: str, id: str) -> list[dict[str, Any]]:
-    """The wires that a container has by what is written in a folder `networks`, in the order of its interfaces."""
-    found = []
-    for name in os.listdir(folder) if os.path.isdir(folder) else ():
-        if name.endswith(".json") and not name.startswith("."):
-            with suppress(FileNotFoundError), open(f"{folder}/{name}", encoding="utf-8") as file:
-                record = json.load(file)
-                found += [wire_of(record, id)] if id in record["Endpoints"] else []
-    return sorted(found, key=lambda wire: str(wire["interface"]))
 
 
 def keeper(connection: socket.socket) -> int:

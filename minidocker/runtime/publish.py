@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from minidocker.runtime.forward import listen
-from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import Refusal
 
 ANY = ("0.0.0.0", "::")  # where the world finds a port of which nobody says where
 EPHEMERAL = "/proc/sys/net/ipv4/ip_local_port_range"

@@ -221,10 +221,10 @@ class Monitor:
     def find_wires(self) -> None:
         """See which networks it is on by now, as it starts once more; its addresses are still its own."""
         if self.plugs["folder"]:
-            from minidocker.runtime import plug
+            from minidocker.runtime import wires
 
             others = [wire for wire in self.plugs["wires"] if "address" not in wire]
-            self.plugs["wires"] = plug.wires_now(self.plugs["folder"], os.path.basename(self.path)) or others
+            self.plugs["wires"] = wires.wires_now(self.plugs["folder"], os.path.basename(self.path)) or others
             self.tell_networks("connect")
 
     def tell_networks(self, action: str) -> None:

@@ -27,6 +27,8 @@ from minidocker.layer import Changeset, diff, merge, view
 from minidocker.plugin.releasing import release
 from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, Usage, Wire, health, monitor, names
 from minidocker.runtime.capabilities import DEFAULT
+from minidocker.runtime.doors import check as check_ports
+from minidocker.runtime.doors import published
 from minidocker.runtime.files import Mounts
 from minidocker.runtime.machine import (
     LONGEST_NAP,
@@ -104,13 +106,13 @@ class Monitor:
 
     def once(self) -> int:
         """Run the program to its end; its exit code."""
-        with self.disk.held(), held_volumes(self.box) as volumes:
+        with self.disk.held(), held_volumes(self.box) as volumes, published(self.box) as ports:
             machine = Machine(self.box, self.disk, main=True, volumes=volumes)
             machine.on_pause = self.paused
             machine.read = (self.box.path / "control").stat().st_size if (self.box.path / "control").exists() else 0
             first = machine.boot(self.box.process, self.stdio, self.log)
             machine.report()
-            self.state |= {"Paused": False, "Pid": os.getpid(), "Error": "", "StartedAt": now()}
+            self.state |= {"Paused": False, "Pid": os.getpid(), "Error": "", "StartedAt": now(), "Ports": ports}
             former = self.state.pop("Health", None)
             checked = {"Health": health.fresh(former)} if self.box.health else {}
             self.write(Status="running", Running=True, Restarting=False, ExitCode=0, **checked)
@@ -201,6 +203,7 @@ def refuse_real(box: Box) -> None:
 
 def check(box: Box) -> None:
     """Raise Unsupported for what only real processes can have."""
+    check_ports(box)
     if box.process.tty:
         raise Unsupported("the simulated runtime has no terminals: leave out -t; -i alone passes stdin")
     if box.log_file and box.log_file.max_size:
@@ -375,10 +378,12 @@ class Simulated:
         return ""
 
     def connect(self, box: Box, wire: Wire) -> None:
-        """Nothing: whatever is run inside from now on finds the network in its files."""
+        """Have the container look again at what the networks' files say."""
+        control(box.path, "networks")
 
     def disconnect(self, box: Box, wire: Wire) -> None:
-        """Nothing, for the same reason."""
+        """Have it look again."""
+        control(box.path, "networks")
 
     def bury(self, box: Box) -> None:
         """Nothing is left of one whose monitor was killed: its processes were part of that."""

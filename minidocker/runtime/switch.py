@@ -275,6 +275,7 @@ class NameServer:
         self.asked: dict[int, tuple[bytes, Any, float]] = {}  # its number outside -> a question, who asks, and when
         with inside(plug.namespace, plug.switch.home):
             self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            linux.interface_flags(self.socket.fileno(), "lo", add=linux.IFF_UP)  # the container may not be that far yet
             self.socket.bind(NAME_SERVER)
         upstream.setblocking(False)
         self.loop.watch(self.socket.fileno(), self.question)

@@ -17,7 +17,6 @@ TABLE: dict[str, Command] = {
     "false": lambda process, args: 1,  # noqa: ARG005
     "sync": lambda process, args: 0,  # noqa: ARG005
     "pwd": lambda process, args: process.out(process.files.cwd + "\n"),  # noqa: ARG005
-    "hostname": lambda process, args: process.out(process.files.mounts.named["hostname"]),  # noqa: ARG005
     "nproc": lambda process, args: process.out(f"{os.cpu_count() or 1}\n"),  # noqa: ARG005
     "whoami": lambda process, args: process.out(name_of(process, "/etc/passwd", process.files.uid) + "\n"),  # noqa: ARG005
 }
