@@ -5,6 +5,7 @@
     lessons.py  a clean engine of its own, and an empty folder, for one notebook
     hub.py      a registry for one notebook
     sight.py    what is seen from inside a container, and from outside
+    survey.py   which containers are on which networks, and who listens; a connection that is tried
     attacks.py  what a program inside may try, with its walls and without
     listing.py  the module that a lesson is about, shown in it
     magics.py   a cell that is a Dockerfile; docker's command line in a cell
@@ -39,6 +40,8 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.labels": "labels",
     "pictures.platforms": "platform_index",
     "pictures.matrix": "matrix",
+    "pictures.networkmap": "name_tables network_map",
+    "pictures.packet": "packet",
     "pictures.scopes": "scopes",
     "pictures.trace": "trace",
     "pictures.imagediff": "image_diff",
@@ -57,6 +60,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.stages": "stages",
     "widgets.cachelab": "cache_lab",
     "widgets.registrylab": "registry_lab",
+    "widgets.tracer": "tracer",
     "widgets.predict": "predict",
     "widgets.tarlab": "tar_lab",
     "widgets.stepper": "stepper",
