@@ -83,7 +83,8 @@ class Tracer(Faced):
             said = str(error)
         if said == "?":
             simulated = self.engine.runtime.name == "simulated" and self.start.value not in (MACHINE, WORLD)
-            return f"It cannot be tried here: {'these containers are simulated' if simulated else 'nobody is there to ask'}."
+            why = "these containers are simulated" if simulated else "nobody is there to ask"
+            return f"It cannot be tried here: {why}."
         return f"Tried for real: {said or 'somebody answers'}."
 
     def plug(self, verb: str) -> None:
