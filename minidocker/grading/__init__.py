@@ -29,6 +29,7 @@ MODULES = {  # exercise -> the module with its TASKS and its transplant()
     "06-dockerfile": "dockerfile",
     "07-build-cache": "buildcache",
     "08-registries": "registries",
+    "11-networks": "networks",
 }
 
 Tools = tuple[Callable[..., Verdict | Message], Callable[[str], Message], Callable[..., Verdict]]

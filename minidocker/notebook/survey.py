@@ -56,7 +56,7 @@ def _peer(container: Container, networks: Iterable[Any], known: set[str], listen
     return Peer(
         container.name,
         places,
-        mode,
+        mode if not places else DEFAULT,
         running,
         tuple(sorted({int(key.partition("/")[0]) for key in attrs["Config"].get("ExposedPorts") or {}})),
         tuple(_bindings(host.get("PortBindings") or {}, attrs["NetworkSettings"]["Ports"] or {})),
