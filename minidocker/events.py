@@ -20,6 +20,7 @@ from minidocker.journal import NAME, OLD
 from minidocker.reference import Reference
 from minidocker.runtime import linux
 from minidocker.times import rfc3339, stamp
+from minidocker.waiting import ready
 
 Event = dict[str, Any]
 TICK, LONGEST = 0.02, 3600.0  # seconds between two looks, where the system does not tell; and where it does
@@ -149,9 +150,7 @@ class Bell:
         if self.watch < 0:
             time.sleep(max(0.0, min(TICK, seconds)))
             return
-        import select
-
-        if self.watch in select.select([self.watch, self.rope], [], [], max(0.0, seconds))[0]:
+        if self.watch in ready([self.watch, self.rope], seconds):
             os.read(self.watch, 1 << 16)
 
     def ring(self) -> None:

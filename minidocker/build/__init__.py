@@ -38,11 +38,11 @@ from minidocker.build.step import Build, Options, StageNode, Step
 from minidocker.content import temp_path
 from minidocker.dockerfile import Dockerfile
 from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.images import Guard, Images, unguarded
 from minidocker.reference import Reference
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
-    from minidocker.images import Images
     from minidocker.runtime import Runtime
 
 __all__ = [
@@ -71,13 +71,14 @@ def build(
     options: Options | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     builder: type[Builder] = Builder,
+    guard: Guard = unguarded,
 ) -> Build:
     """Build an image. `on_event` gets Docker's build stream as it happens, and `{"step": Step}` after each step.
 
     Raises BuildError (with the log) where a step fails, DockerfileError, ImageNotFound, and Unsupported, by name, for
     what minidocker does not do.
     """
-    return builder(images, runtime, context, dockerfile, options or Options(), on_event).build()
+    return builder(images, runtime, context, dockerfile, options or Options(), on_event, guard).build()
 
 
 def build_image(
@@ -100,6 +101,9 @@ def build_image(
     ssh: Mapping[str, Any] | Sequence[str] | None = None,
     build_contexts: Mapping[str, str] | Sequence[str] | None = None,
     no_cache_filter: str | Sequence[str] | None = None,
+    guard: Guard = unguarded,
+    images: Images | None = None,
+    around: Mapping[str, Any] | None = None,
     **others: Any,
 ) -> Build:
     """Build as `images.build` of Docker's SDK. `text` is ours: the Dockerfile itself, for a context in `path`.
@@ -107,6 +111,8 @@ def build_image(
     So are `secrets`, by id a text, bytes or the `Path` of a file, and `ssh`, by id the socket of an agent; or both as
     texts, as `docker build` takes them. And so are `build_contexts`, name -> folder, URL, docker-image://… or
     oci-layout://…, and `no_cache_filter`, the names of stages; as `docker build --build-context, --no-cache-filter`.
+    `guard` learns how to end it from another thread; `images` may be those of somebody else (`acting_for`); `around`
+    are further fields of the `Box` of each RUN.
     """
     tags = (tag,) if isinstance(tag, str) else tuple(tag or ())
     delivery = Delivery.of(tags, platform or "", buildargs or {}, others)
@@ -129,6 +135,7 @@ def build_image(
         contexts=Contexts(build_contexts or ()),
         pull=newest,
         no_cache_filter=tuple(name.strip() for text in texts(no_cache_filter) for name in text.split(",")),
+        around=around or {},
     )
     if nocache and no_cache_filter:
         raise InvalidArgument("--no-cache and --no-cache-filter cannot currently be used together")
@@ -142,7 +149,8 @@ def build_image(
         if text is not None and options.tags:  # one folder may stand behind many cells of a notebook
             context.name += f" {Reference.parse(options.tags[0]).name}"
         asked = delivery.options(options)
-        builds = [build(engine.images, engine.runtime, context, parsed, one, on_event, builder) for one in asked]
+        where = (images or engine.images, engine.runtime, context, parsed)
+        builds = [build(*where, one, on_event, builder, guard) for one in asked]
         delivery.deliver(engine.store, builds)
         return builds[0]
     finally:

@@ -34,7 +34,7 @@ from minidocker.dockerfile.lint import Choice, check, summary, violation
 from minidocker.dockerfile.values import meant
 from minidocker.errors import APIError, BuildError, DockerfileError, ImageNotFound, InvalidArgument
 from minidocker.image import Image
-from minidocker.images import Images
+from minidocker.images import Guard, Images, unguarded
 from minidocker.platforms import Platform, platform_args
 from minidocker.reference import Reference
 from minidocker.runtime import Runtime
@@ -58,7 +58,9 @@ class Builder:
         dockerfile: Dockerfile,
         options: Options,
         on_event: Callable[[Event], None] | None = None,
+        guard: Guard = unguarded,
     ) -> None:
+        self.guard = guard
         self.images, self.runtime, self.context, self.dockerfile = images, runtime, context, dockerfile
         self.options, self.store = options, images.store
         self.cache = self.memory(self.store)
@@ -86,7 +88,7 @@ class Builder:
     def build(self) -> Build:
         """Build the target stage and what it needs, and make the image of it."""
         try:
-            with self.telling(), self.store.keep():
+            with self.guard(self.together.cancel), self.telling(), self.store.keep():
                 self.scratch.mkdir(parents=True)
                 self.tell.build.image = self.finish(self.carry_out(self.plan()))
         finally:
@@ -105,6 +107,9 @@ class Builder:
         plan: list[Stage] = []
         for known in (None, self.triggered):
             plan = self.graph.plan(target, known)
+            if known is None:
+                steps = sum(1 + len(stage.instructions) for stage in plan)
+                self.tell.emit({"plan": [steps, plan[0].origin.text]})
             for stage in plan:
                 self.graph.check(stage, self.options.platform)
         used = {stage.index for stage in plan}

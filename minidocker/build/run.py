@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import shutil
 import signal
-import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,11 @@ from minidocker.content import FileLock, read_json
 from minidocker.errors import APIError, BuildError, StartError
 from minidocker.layer import Changeset
 from minidocker.runtime import Bind, Box, LayerLike, Mount, Process, Runtime, Stdio
+from minidocker.waiting import ready
 
 HOSTNAME = "buildkitsandbox"
 LOOK = 0.05  # seconds between two looks at the output of a step that runs
+Output = Callable[[str, bool], None]  # a piece of output; and whether it is of standard error
 LONG = 1 << 14  # bytes of a line that are not waited for
 
 
@@ -39,14 +40,15 @@ class Command:
     network: str
     script: tuple[str, str] | None = None  # the path inside, and the text
     mounts: tuple[Mount, ...] = ()
+    around: Mapping[str, Any] = field(default_factory=dict)  # further fields of its `Box`: limits, names of hosts
 
 
 class StepFailed(BuildError):
     """A RUN whose program failed, with `code`, or did not even start. `docker build` itself exits with 1."""
 
-    def __init__(self, reason: str, code: int) -> None:
+    def __init__(self, reason: str, code: int, args: Sequence[str]) -> None:
         super().__init__(reason)
-        self.code = code
+        self.code, self.command = code, " ".join(args)
 
 
 @contextlib.contextmanager
@@ -55,7 +57,7 @@ def run(
     folder: Path,
     layers: Sequence[LayerLike],
     command: Command,
-    output: Callable[[str], None],
+    output: Output,
     together: Together[Any],
 ) -> Iterator[Changeset]:
     """What the command changes; it can be read until the `with` ends, for its bytes lie in the container.
@@ -64,17 +66,18 @@ def run(
     """
     folder.mkdir(mode=0o700)
     mounts = (*_binds(folder, command), *command.mounts)
-    box = Box(folder, layers, command.process, HOSTNAME, mounts, network=command.network, log=False, throwaway=True)
+    about = {"network": command.network, "log": False, "throwaway": True, **command.around}
+    box = Box(folder, layers, command.process, HOSTNAME, mounts, **about)
     failed = f'process "{" ".join(command.process.args)}" did not complete successfully'
     try:
         with together.stoppable(partial(_kill, runtime, box)):
             code = _run(runtime, box, output, together)
         together.check()
         if code:
-            raise StepFailed(f"{failed}: exit code: {code}", code)
+            raise StepFailed(f"{failed}: exit code: {code}", code, command.process.args)
         yield runtime.changes(box)
     except StartError as error:
-        raise StepFailed(f"{failed}: {error}", error.exit_code) from error
+        raise StepFailed(f"{failed}: {error}", error.exit_code, command.process.args) from error
     finally:
         _clean_up(runtime, box)
 
@@ -89,20 +92,69 @@ def _binds(folder: Path, command: Command) -> tuple[Bind, ...]:
     return (Bind(str(path), target, read_only=True),)
 
 
-def _run(runtime: Runtime, box: Box, output: Callable[[str], None], together: Together[Any]) -> int:
-    """Run to the end and return the exit code. The output goes through a file, which never makes the program wait."""
+def _run(runtime: Runtime, box: Box, output: Output, together: Together[Any]) -> int:
+    """Run to the end and return the exit code."""
+    (_listen if runtime.attachable else _look)(runtime, box, output, together)
+    return int(read_json(box.path / "state.json")["ExitCode"])
+
+
+def _listen(runtime: Runtime, box: Box, output: Output, together: Together[Any]) -> None:
+    """Run, with a pipe for each stream. Whoever does not listen makes the program wait."""
+    lock = FileLock(box.path / "monitor.lock", shared=True)
+    with closing(_Pipes(output)) as pipes:
+        try:
+            runtime.start(box, Stdio(None, *pipes.ends))
+        finally:
+            pipes.begun()
+        with _monitor(box) as monitor:
+            while not lock.acquire(blocking=False):
+                together.check()
+                pipes.hear(monitor, LOOK if monitor else LOOK / 10)
+        lock.release()
+        while pipes.hear([], 0):
+            pass
+
+
+class _Pipes:
+    """The streams of a program: what comes out of them is passed on, in the order in which it comes."""
+
+    def __init__(self, output: Output) -> None:
+        (out, out_end), (err, err_end) = os.pipe(), os.pipe()
+        self.ends = (out_end, err_end)
+        self.tell = {out: lambda text: output(text, False), err: lambda text: output(text, True)}
+        self.rests = {out: b"", err: b""}
+
+    def begun(self) -> None:
+        """The program has its ends of them."""
+        for fd in self.ends:
+            os.close(fd)
+
+    def hear(self, others: Sequence[int], seconds: float) -> bool:
+        """Pass on what comes first within a time, in which something else may happen; whether anything came."""
+        found = [fd for fd in ready([*self.rests, *others], seconds) if fd in self.rests]
+        for fd in found:
+            data = os.read(fd, 1 << 16)
+            self.rests[fd] = _pass_on(self.rests[fd] + data, self.tell[fd], last=not data)
+            if not data:
+                del self.rests[fd]
+        return bool(found)
+
+    def close(self) -> None:
+        """Pass on what had no end of a line, and let go of them."""
+        for fd, rest in self.rests.items():
+            _pass_on(rest, self.tell[fd], last=True)
+        for fd in self.tell:
+            os.close(fd)
+
+
+def _look(runtime: Runtime, box: Box, output: Output, together: Together[Any]) -> None:
+    """Run, with a file for both streams: for a runtime that runs it here and now, so that nobody could read a pipe."""
     path = box.path / "output"
     with path.open("xb") as out, path.open("rb") as back:
-        rest = b""
         runtime.start(box, Stdio(None, out.fileno(), out.fileno()))
-        lock = FileLock(box.path / "monitor.lock", shared=True)
-        while not lock.acquire(blocking=False):
+        with FileLock(box.path / "monitor.lock", shared=True):
             together.check()
-            _doze(box)
-            rest = _pass_on(rest + back.read(), output)
-        lock.release()
-        _pass_on(rest + back.read(), output, last=True)
-    return int(read_json(box.path / "state.json")["ExitCode"])
+        _pass_on(back.read(), lambda text: output(text, False), last=True)
 
 
 def _pass_on(data: bytes, output: Callable[[str], None], last: bool = False) -> bytes:
@@ -113,17 +165,24 @@ def _pass_on(data: bytes, output: Callable[[str], None], last: bool = False) -> 
     return data[end:]
 
 
+@contextlib.contextmanager
+def _monitor(box: Box) -> Iterator[list[int]]:
+    """A descriptor that can be waited for until the monitor ends; none, where that cannot be had."""
+    try:
+        found = [os.pidfd_open(int(read_json(box.path / "state.json")["Monitor"]))]  # type: ignore[attr-defined,unused-ignore]
+    except (AttributeError, OSError, KeyError, ValueError):
+        found = []
+    try:
+        yield found
+    finally:
+        for fd in found:
+            os.close(fd)
+
+
 def _doze(box: Box) -> None:
     """Sleep until the monitor ends, or for a moment."""
-    try:
-        monitor = os.pidfd_open(int(read_json(box.path / "state.json")["Monitor"]))  # type: ignore[attr-defined,unused-ignore]
-    except (AttributeError, OSError, KeyError, ValueError):
-        time.sleep(LOOK / 10)
-        return
-    try:
-        select.select([monitor], [], [], LOOK)
-    finally:
-        os.close(monitor)
+    with _monitor(box) as monitor:
+        ready(monitor, LOOK if monitor else LOOK / 10)
 
 
 def _kill(runtime: Runtime, box: Box) -> None:

@@ -28,6 +28,10 @@ class Running(Copying):
         """A piece of the output of the step that goes on."""
         self.tell.say(text, self.number)
 
+    def heard(self, text: str, stderr: bool) -> None:
+        """A piece of the output of its program."""
+        self.tell.output(text, self.number, stderr)
+
     def run(self, one: Instruction) -> Decision:
         """RUN: what a program changes. It sees the image's variables and the build arguments."""
         draft = self.draft
@@ -118,5 +122,5 @@ class Running(Copying):
             mounts, process = given.mounts(" ".join(todo.process.args)), todo.process
             env = given.variables(dict(text.partition("=")[::2] for text in process.env))
             process = replace(process, env=tuple(f"{name}={value}" for name, value in env.items()))
-            todo = replace(todo, process=process, mounts=mounts)
-            yield stack.enter_context(run(self.build.runtime, folder, layers, todo, self.say, self.build.together))
+            todo = replace(todo, process=process, mounts=mounts, around=self.options.around)
+            yield stack.enter_context(run(self.build.runtime, folder, layers, todo, self.heard, self.build.together))

@@ -19,7 +19,7 @@ from minidocker.image import Image, Layer
 class Options:
     """What `docker build` was asked for. `epoch` is SOURCE_DATE_EPOCH: then every time in the image is that one.
 
-    `secrets` holds them by id, `ssh` the sockets of agents by id.
+    `secrets` holds them by id, `ssh` the sockets of agents by id; `around` are further fields of the `Box` of each RUN.
     """
 
     tags: tuple[str, ...] = ()
@@ -38,6 +38,7 @@ class Options:
     contexts: Contexts = field(default_factory=Contexts)
     no_cache_filter: tuple[str, ...] = ()  # stages
     pull: bool = False
+    around: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a build says while it goes on: Docker's build stream, which its clients read, and a `Step` after each step.
 
 {"stream": "Step 1/2 : FROM busybox\\n", "id": "1", "vertex": {"name": "[1/2] FROM …", "inputs": []}}
+{"stream": "hello\\n", "id": "2", "output": 1}            of the program of a RUN; 2 is its standard error
 {"stream": " ---> Using cache\\n", "id": "1"}      {"step": Step(…)}       {"aux": {"ID": "sha256:…"}}
 {"errorDetail": {"code": 3, "message": …}, "error": …, "failed": "2"}
 
@@ -39,8 +40,11 @@ class Teller:
         self.places: list[float] = []  # of each event in the log, the step
 
     def hear(self, event: Event) -> None:
-        """Keep an event for the log, with its step, whenever it comes; and hand it on. How a pull goes is not kept."""
-        if "pull" in event:
+        """Keep an event for the log, with its step, whenever it comes; and hand it on.
+
+        What will be done (`plan`), and how a `pull` goes, is not kept.
+        """
+        if "pull" in event or "plan" in event:
             pass
         elif step := event.get("step"):
             insort(self.build.steps, step, key=lambda one: one.number)
@@ -55,6 +59,10 @@ class Teller:
     def say(self, text: str, number: int = 0) -> None:
         """Send a piece of the build's output, or of that of a step."""
         self.emit({"stream": text} | ({"id": str(number)} if number else {}))
+
+    def output(self, text: str, number: int, stderr: bool) -> None:
+        """Send what the program of a step says."""
+        self.emit({"stream": text, "id": str(number), "output": 1 + stderr})
 
     def announce(self, number: int, one: Instruction, vertex: Vertex | None) -> None:
         """Say which step begins."""

@@ -103,6 +103,11 @@ class Together(Generic[Report]):
         with self._mutex:
             self.error = self.error or error
 
+    def cancel(self) -> None:
+        """End it all, from another thread. Once may not be enough, as something may be about to begin."""
+        self.fail(Stopped("context canceled"))
+        self._stop()
+
     def check(self) -> None:
         """Raise Stopped where something else has failed."""
         if self.error is not None:

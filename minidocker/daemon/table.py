@@ -6,7 +6,7 @@ True
 
 from __future__ import annotations
 
-from minidocker.daemon import images, networks, plugins, swarm, system, volumes
+from minidocker.daemon import builds, images, networks, plugins, swarm, system, volumes
 from minidocker.daemon.route import Route
 
 FILTERS = {"filters": "json"}
@@ -34,6 +34,16 @@ IMAGES = (
     Route("POST", "/images/{name...}/tag", images.tag, {"repo": "text", "tag": "text"}, status=201),
     Route("DELETE", "/images/{name...}", images.remove, {"force": "flag", "noprune": "flag"}, returns="Removed"),
     Route("GET", "/distribution/{name...}/json", images.distribution, returns="Distribution"),
+)
+BUILD = dict.fromkeys("dockerfile remote target platform networkmode isolation cgroupparent version".split(), "text")
+BUILD |= dict.fromkeys("q nocache pull rm forcerm squash".split(), "flag")
+BUILD |= dict.fromkeys("memory memswap cpushares cpuperiod cpuquota shmsize".split(), "int")
+BUILD |= dict.fromkeys("buildargs labels cachefrom ulimits outputs".split(), "json")
+BUILD |= {"t": "list", "extrahosts": "list", "cpusetcpus": "text", "cpusetmems": "text", "securityopt": "text"}
+BUILDS = (
+    Route("POST", "/build", builds.build, BUILD, body="tar", returns="stream"),
+    Route("POST", "/build/prune", builds.prune, {"all": "flag", "keep-storage": "int"} | FILTERS, returns="Pruned"),
+    Route("POST", "/session", builds.session, returns="raw"),
 )
 VOLUMES = (
     Route("GET", "/volumes", volumes.listed, FILTERS, returns="Volumes"),
@@ -84,4 +94,4 @@ SWARM = (
         )
     ),
 )
-TABLE: tuple[Route, ...] = (*SYSTEM, *IMAGES, *VOLUMES, *NETWORKS, *PLUGINS, *SWARM)
+TABLE: tuple[Route, ...] = (*SYSTEM, *IMAGES, *BUILDS, *VOLUMES, *NETWORKS, *PLUGINS, *SWARM)

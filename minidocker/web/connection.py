@@ -7,7 +7,6 @@ time without a byte by the timeouts. Whatever it sends that is no HTTP is answer
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
 import sys
 import time
@@ -20,6 +19,7 @@ from urllib.parse import parse_qsl
 
 import h11
 
+from minidocker.waiting import ready
 from minidocker.web.message import Body, FilePart, Gone, Handler, Hijack, Request, Response, Socket
 
 PIECE = 1 << 18  # bytes read from a socket at once
@@ -127,7 +127,7 @@ class Connection:
 
     def _gone(self) -> bool:
         """Whether the client has closed its side; looks, but takes nothing."""
-        if not select.select([self.sock], [], [], 0)[0]:
+        if not ready([self.sock.fileno()], 0):
             return False
         try:
             with socket.fromfd(
