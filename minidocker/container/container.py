@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -19,6 +20,7 @@ from minidocker.container.execution import Command, Environment, ExecResult, Exe
 from minidocker.container.options import TOPICS, limits, logging, mounts, restart, sharing
 from minidocker.container.options.terminal import of_process
 from minidocker.container.state import LIVE
+from minidocker.container.waiting import STARTED, Waiting
 from minidocker.content import FileLock
 from minidocker.drawn import Drawn
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, StartError, Unsupported
@@ -153,6 +155,8 @@ class Container(Drawn):
         try:
             with guests(self.path) as clients:
                 self.runtime.start(self.box(wires), replace(stdio, clients=(*stdio.clients, *clients)))
+            with STARTED:
+                STARTED.notify_all()
         except BaseException:
             networking.leave(self, wires)
             raise
@@ -250,23 +254,11 @@ class Container(Drawn):
 
         `condition` is `not-running`, `next-exit` or `removed`. A container that was removed by force had status 137.
         """
-        if condition not in ("not-running", "next-exit", "removed"):
-            raise InvalidArgument(f"invalid condition: {condition!r}; use not-running, next-exit or removed")
-        end = None if timeout is None else time.monotonic() + timeout
-        began = self.state()["StartedAt"]
-        with self.watching():
-            if condition == "next-exit" and self.status not in LIVE:
-                self._until(lambda: self.state()["StartedAt"] != began, end)
-            if not monitor.await_end(self.path, _left(end)):
-                raise self._runs_still()
-            try:
-                code = self.state()["ExitCode"]
-            except NotFound:
-                code = 128 + KILL
-        self.containers.reap(self)
-        if condition == "removed":
-            self._until(lambda: not self.path.exists(), end)
-        return {"StatusCode": code, "Error": None}
+        with contextlib.closing(Waiting(self, condition)) as waiting:
+            found = waiting.result(math.inf if timeout is None else timeout)
+        if found is None:
+            raise APIError(f"the time to wait for container {self.name} is over: it is {self.status}")
+        return found
 
     def connect_to(self, network: Network, asked: dict[str, Any]) -> None:
         """Connect it to one more network: what `Network.connect` does."""
@@ -324,16 +316,21 @@ class Container(Drawn):
         out = (logs.text(record, timestamps) for record in records if record["stream"] in wanted)
         return out if stream else b"".join(out)
 
-    def records(self, follow: bool = False, **options: Any) -> Iterator[dict[str, Any]]:
-        """The log's records, for those who must tell stdout from stderr: `{"log", "stream", "time"}`."""
+    def records(
+        self, follow: bool = False, gone: Callable[[], bool] = lambda: False, **options: Any
+    ) -> Iterator[dict[str, Any]]:
+        """The log's records, for those who must tell stdout from stderr: `{"log", "stream", "time"}`.
+
+        With `follow` also those to come, until it ends or nobody reads them any more (`gone`).
+        """
         self.state()
         if self.config["HostConfig"]["LogConfig"]["Type"] == "none":
             raise Unsupported("configured logging driver does not support reading")
-        return self._records(follow, options)
+        return self._records((lambda: not gone() and self._goes_on()) if follow else None, options)
 
-    def _records(self, follow: bool, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _records(self, going: Callable[[], bool] | None, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         with self.watching():
-            yield from logs.read(self.path / "log.jsonl", going=self._goes_on if follow else None, **options)
+            yield from logs.read(self.path / "log.jsonl", going=going, **options)
 
     def attach(
         self, stdout: bool = True, stderr: bool = True, stream: bool = False, logs: bool = False, demux: bool = False
@@ -556,11 +553,14 @@ class Container(Drawn):
         self.tell("archive-path")
         return found
 
-    def put_archive(self, path: str, data: Any) -> bool:
-        """Unpack a tar into a folder of it: what `docker cp` to a container does."""
+    def put_archive(self, path: str, data: Any, keep_kinds: bool = False) -> bool:
+        """Unpack a tar into a folder of it: what `docker cp` to a container does.
+
+        With `keep_kinds`, no file takes the place of a folder, and no folder that of a file.
+        """
         from minidocker.container import cp
 
-        done = cp.put(self, path, data)
+        done = cp.put(self, path, data, keep_kinds)
         self.tell("extract-to-dir")
         return done
 
@@ -656,15 +656,6 @@ class Container(Drawn):
         except NotFound:
             return False
 
-    def _until(self, done: Callable[[], bool], end: float | None) -> None:
-        while not done():
-            if end is not None and time.monotonic() > end:
-                raise self._runs_still()
-            time.sleep(monitor.TICK)
-
-    def _runs_still(self) -> APIError:
-        return APIError(f"the time to wait for container {self.name} is over: it is {self.status}")
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Container) and self.id == other.id
 
@@ -684,7 +675,3 @@ def _with_swap(new: dict[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
 
 def _lines(changes: str | list[str] | None) -> list[str]:
     return [line for text in texts(changes) for line in text.splitlines()]
-
-
-def _left(end: float | None) -> float | None:
-    return None if end is None else max(0.0, end - time.monotonic())

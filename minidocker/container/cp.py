@@ -79,7 +79,7 @@ def _stat(name: str, path: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def put(container: Container, path: str, data: Any) -> bool:
+def put(container: Container, path: str, data: Any, keep_kinds: bool = False) -> bool:
     """Unpack a tar into an existing folder. Links on the way are followed inside the container only."""
     tree = seen(container)
     there = _find(container, tree, path, follow=True)
@@ -92,6 +92,9 @@ def put(container: Container, path: str, data: Any) -> bool:
         for name, entry in _complete(layertar.read(plain.path, lenient=True)):
             at = _inside(Tree.trusted(entries), there, name)
             if entry is not None:
+                if keep_kinds and (old := entries.get(at)) is not None and old.is_dir != entry.is_dir:
+                    kinds = ("directory", "non-directory") if old.is_dir else ("non-directory", "directory")
+                    raise InvalidArgument(f"cannot overwrite {kinds[0]} {at!r} with {kinds[1]} {name!r}")
                 _place(container, Tree.trusted(entries), entries, at, entry)
             elif at not in entries:
                 entries[at] = directory()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from minidocker.container import attaching, detaching, spec
 from minidocker.container.options.terminal import stdin as stdin_of
 from minidocker.content import read_json, write_json
-from minidocker.errors import Conflict, InvalidArgument, NotFound, StartError
+from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, StartError
 from minidocker.runtime import NO_STDIO, Client, Process, Stdio
 
 if TYPE_CHECKING:
@@ -195,14 +195,14 @@ class Execution:
             try:
                 output = attaching.joined(attaching.pieces(self.save().connect(), tty=True), demux)
             except StartError as error:
-                return ExecResult(error.exit_code, _said(error))
+                return ExecResult(error.exit_code, said(error))
             return ExecResult(self.inspect()["ExitCode"], output)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             to = (out.fileno() if stdout else None, (err if demux else out).fileno() if stderr else None)
-            code, said = self._attempt(Stdio(None, *to))
+            code, why = self._attempt(Stdio(None, *to))
             out.seek(0)
             err.seek(0)
-            texts = (out.read() + said, err.read())
+            texts = (out.read() + why, err.read())
         return ExecResult(code, tuple(text or None for text in texts) if demux else texts[0])
 
     def _attempt(self, stdio: Stdio) -> tuple[int, bytes]:
@@ -210,7 +210,7 @@ class Execution:
         try:
             return self.run(stdio), b""
         except StartError as error:
-            return max(error.exit_code, NOT_RUN), _said(error)
+            return max(error.exit_code, NOT_RUN), said(error)
 
     def detach(self) -> ExecResult:
         """Run it behind one's back. Raises StartError when it does not start.
@@ -244,9 +244,9 @@ class Execution:
         to = [pipes[0][1] if stdout else None, pipes[-1][1] if stderr else None]
 
         def run() -> None:
-            _, said = self._attempt(Stdio(None, *to))
+            _, why = self._attempt(Stdio(None, *to))
             with contextlib.suppress(BrokenPipeError):  # nobody listens any more
-                os.write(pipes[0][1], said)
+                os.write(pipes[0][1], why)
             for _, end in pipes:
                 os.close(end)
 
@@ -254,7 +254,8 @@ class Execution:
         return ExecResult(None, _pieces([start for start, _ in pipes], demux))
 
 
-def _said(error: StartError) -> bytes:
+def said(error: APIError) -> bytes:
+    """Why a program did not start, as it stands in its output."""
     return f"OCI runtime exec failed: {error.explanation}\r\n".encode()
 
 

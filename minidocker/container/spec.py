@@ -30,7 +30,7 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 TAKEN = frozenset(
     "name entrypoint hostname domainname user environment working_dir labels stop_signal stop_timeout "
-    "read_only use_config_proxy platform".split()
+    "read_only use_config_proxy platform noted".split()
 ).union(*(topic.OPTIONS for topic in TOPICS))
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
     "limits of Windows": "cpu_count cpu_percent",
@@ -110,7 +110,7 @@ def _config(image: Image, given: Mapping[str, Any], id: str) -> dict[str, Any]:
         "Tty": False,
         "OpenStdin": False,
         "StdinOnce": False,
-        "Env": merge_env(base.get("Env") or [], env_list(given.get("environment"))),
+        "Env": _env(base.get("Env") or [], env_list(given.get("environment"))),
         "WorkingDir": _workdir(given.get("working_dir") or base.get("WorkingDir") or ""),
         "OnBuild": None,
         "Labels": {**(base.get("Labels") or {}), **_labels(given.get("labels"))},
@@ -124,6 +124,7 @@ def _host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ReadonlyRootfs": bool(given.get("read_only")),
         **{key: value for topic in TOPICS for key, value in topic.host_config(given).items()},
+        **given.get("noted", {}),  # what a client wants to see again
     }
 
 
@@ -155,6 +156,12 @@ def env_list(environment: Any) -> list[str]:
         if not text.partition("=")[0] or "\0" in text:
             raise InvalidArgument(f"invalid environment variable: {text}")
     return texts(environment)
+
+
+def _env(image: Iterable[str], given: list[str]) -> list[str]:
+    """What the user says, then what only the image says: as Docker has it, names alone stay until the program runs."""
+    said = {text.partition("=")[0]: text for text in given}
+    return [*said.values(), *(text for text in image if text.partition("=")[0] not in said)]
 
 
 def merge_env(lower: Iterable[str], upper: Iterable[str]) -> list[str]:

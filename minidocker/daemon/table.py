@@ -6,7 +6,20 @@ True
 
 from __future__ import annotations
 
-from minidocker.daemon import builds, images, networks, plugins, swarm, system, volumes
+from minidocker.daemon import (
+    archive,
+    builds,
+    containers,
+    create,
+    execs,
+    images,
+    networks,
+    plugins,
+    streams,
+    swarm,
+    system,
+    volumes,
+)
 from minidocker.daemon.route import Route
 
 FILTERS = {"filters": "json"}
@@ -17,6 +30,46 @@ SYSTEM = (
     Route("GET", "/events", system.events, {"since": "text", "until": "text"} | FILTERS, returns="stream"),
     Route("GET", "/system/df", system.usage, {"type": "list"}, returns="DiskUsage"),
     Route("POST", "/auth", images.login, body="AuthConfig", returns="AuthAnswer"),
+)
+LISTING = {"all": "flag", "limit": "int", "size": "flag", "before": "text", "since": "text"} | FILTERS
+LOGS = dict.fromkeys(("follow", "stdout", "stderr", "timestamps", "details"), "flag")
+LOGS |= {"since": "text", "until": "text", "tail": "text"}
+ATTACH = dict.fromkeys(("stream", "stdin", "stdout", "stderr", "logs"), "flag") | {"detachKeys": "text"}
+SIZE = {"h": "int", "w": "int"}
+STOP = {"t": "int", "signal": "text"}
+UNPACK = {"path": "text", "noOverwriteDirNonDir": "flag", "copyUIDGID": "flag"}
+REMOVE = {"v": "flag", "link": "flag", "force": "flag"}
+COMMIT = dict.fromkeys(("container", "repo", "tag", "comment", "author"), "text") | {"pause": "flag", "changes": "list"}
+NAMED = {"name": "text", "platform": "text"}
+CONTAINERS = (
+    Route("GET", "/containers/json", containers.listing, LISTING, returns="ContainerSummaries"),
+    Route("POST", "/containers/create", create.create, NAMED, "ContainerCreate", "ContainerCreated", 201),
+    Route("POST", "/containers/prune", containers.prune, FILTERS, returns="ContainersPruned"),
+    Route("GET", "/containers/{id}/json", containers.inspect, {"size": "flag"}, returns="Container"),
+    Route("GET", "/containers/{id}/top", containers.top, {"ps_args": "text"}, returns="Top"),
+    Route("GET", "/containers/{id}/logs", streams.logs, LOGS, returns="raw"),
+    Route("GET", "/containers/{id}/changes", containers.changes, returns="Changes"),
+    Route("GET", "/containers/{id}/export", containers.export, returns="tar"),
+    Route("GET", "/containers/{id}/stats", streams.stats, {"stream": "flag", "one-shot": "flag"}, returns="stream"),
+    Route("POST", "/containers/{id}/resize", containers.resize, SIZE),
+    Route("POST", "/containers/{id}/start", containers.start, {"detachKeys": "text"}, status=204),
+    Route("POST", "/containers/{id}/stop", containers.stop, STOP, status=204),
+    Route("POST", "/containers/{id}/restart", containers.restart, STOP, status=204),
+    Route("POST", "/containers/{id}/kill", containers.kill, {"signal": "text"}, status=204),
+    Route("POST", "/containers/{id}/update", containers.update, body="ContainerUpdate", returns="ContainerUpdated"),
+    Route("POST", "/containers/{id}/rename", containers.rename, {"name": "text"}, status=204),
+    Route("POST", "/containers/{id}/pause", containers.pause, status=204),
+    Route("POST", "/containers/{id}/unpause", containers.unpause, status=204),
+    Route("POST", "/containers/{id}/attach", streams.attach, ATTACH, returns="raw"),
+    Route("POST", "/containers/{id}/wait", streams.wait, {"condition": "text"}, returns="ContainerExit"),
+    Route("GET", "/containers/{id}/archive", archive.get, {"path": "text"}, returns="tar"),
+    Route("PUT", "/containers/{id}/archive", archive.put, UNPACK, "tar"),
+    Route("POST", "/containers/{id}/exec", execs.create, body="ExecCreate", returns="Id", status=201),
+    Route("DELETE", "/containers/{id...}", containers.remove, REMOVE, status=204),
+    Route("POST", "/exec/{id}/start", execs.start, body="ExecStart", returns="raw"),
+    Route("POST", "/exec/{id}/resize", execs.resize, SIZE),
+    Route("GET", "/exec/{id}/json", execs.inspect, returns="Exec"),
+    Route("POST", "/commit", containers.commit, COMMIT, "ContainerConfig", "Id", 201),
 )
 PULL = {"fromImage": "text", "tag": "text", "platform": "text"}
 IMPORT = {"fromSrc": "text", "repo": "text", "message": "text", "changes": "list"}
@@ -94,4 +147,4 @@ SWARM = (
         )
     ),
 )
-TABLE: tuple[Route, ...] = (*SYSTEM, *IMAGES, *BUILDS, *VOLUMES, *NETWORKS, *PLUGINS, *SWARM)
+TABLE: tuple[Route, ...] = (*SYSTEM, *CONTAINERS, *IMAGES, *BUILDS, *VOLUMES, *NETWORKS, *PLUGINS, *SWARM)

@@ -87,7 +87,7 @@ class TestConfig:
     def test_of_the_user(self, image: Image) -> None:
         options = {"user": 0, "working_dir": "/tmp", "stop_signal": "TERM", "hostname": "web", "stop_timeout": 0}
         config = made(image, labels={"who": "me"}, environment={"A": 1, "B": ""}, **options)["Config"]
-        assert config["Env"] == ["PATH=/bin", "A=1", "B="]
+        assert config["Env"] == ["A=1", "B=", "PATH=/bin"]
         assert config["Labels"] == {"who": "me", "what": "box"}
         assert (config["User"], config["WorkingDir"], config["StopSignal"]) == ("0", "/tmp", "TERM")
         assert (config["Hostname"], config["StopTimeout"]) == ("web", 0)
@@ -99,11 +99,11 @@ class TestConfig:
     @pytest.mark.parametrize(
         ("given", "env"),
         [
-            (["A=1", "B=x y"], ["PATH=/bin", "A=1", "B=x y"]),
-            ({"A": None}, ["PATH=/bin"]),
-            (["A"], ["PATH=/bin"]),
-            (["NEW"], ["PATH=/bin", "A=image"]),
-            (["A=1", "A=2"], ["PATH=/bin", "A=2"]),
+            (["A=1", "B=x y"], ["A=1", "B=x y", "PATH=/bin"]),
+            ({"A": None}, ["A", "PATH=/bin"]),
+            (["A"], ["A", "PATH=/bin"]),
+            (["NEW"], ["NEW", "PATH=/bin", "A=image"]),
+            (["A=1", "A=2"], ["A=2", "PATH=/bin"]),
         ],
     )
     def test_environment(self, image: Image, given: Any, env: list[str]) -> None:

@@ -59,6 +59,8 @@ def wanted(given: Mapping[str, Any], default: str) -> dict[str, dict[str, Any]]:
         return {}
     asked = given.get("networking_config") or {}
     asked = asked.get("EndpointsConfig", asked)
+    if mode == "default" and asked and not {mode, default} & {*asked}:  # as Docker: then only what is asked for
+        mode = next(iter(asked))
     first = default if mode == "default" else mode
     found = {first: endpoint(asked.get(first) or asked.get(mode))}
     found |= {name: endpoint(what) for name, what in asked.items() if name not in (mode, first)}

@@ -11,14 +11,15 @@ OPTIONS = frozenset({"runtime", "isolation"})
 
 
 def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
-    """`Runtime`, where one is named.
+    """`Runtime` and `Isolation`, where they are named.
 
     >>> host_config({"runtime": "runc"}), host_config({})
     ({'Runtime': 'runc'}, {})
     """
     if (isolation := given.get("isolation") or "default") != "default":
         raise InvalidArgument(f"Invalid isolation: \"{isolation}\" - linux only supports 'default'")
-    return {"Runtime": str(given["runtime"])} if given.get("runtime") else {}
+    named = {"Runtime": given.get("runtime"), "Isolation": given.get("isolation")}
+    return {key: str(value) for key, value in named.items() if value}
 
 
 def boxed(_config: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from minidocker.filters import texts
 if TYPE_CHECKING:
     from minidocker.image import Image
 
-OPTIONS = frozenset({"tty", "stdin_open", "detach", "attach", "console_size"})
+OPTIONS = frozenset({"tty", "stdin_open", "detach", "attach", "attached", "console_size"})
 STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -21,6 +21,10 @@ def config(_image: Image | None, given: Mapping[str, Any]) -> dict[str, Any]:
     >>> config(None, {"stdin_open": True, "detach": True})["StdinOnce"], config(None, {"stdin_open": True})["StdinOnce"]
     (False, True)
     """
+    if (exactly := given.get("attached")) is not None:  # the API's own keys, from a client that has decided all this
+        none = dict.fromkeys(("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce"), False)
+        opened = {"Tty": bool(given.get("tty")), "OpenStdin": bool(given.get("stdin_open"))}
+        return {**none, **exactly, **opened}
     wanted = {stream.lower() for stream in texts(given.get("attach"))}
     if not wanted <= {*STREAMS}:
         raise InvalidArgument("valid streams are STDIN, STDOUT and STDERR")
@@ -36,7 +40,9 @@ def config(_image: Image | None, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     """`ConsoleSize`: height and width of the terminal that whoever creates it sits at."""
-    height, width = given.get("console_size") or (0, 0)
+    height, width = (*(given.get("console_size") or ()), 0, 0)[:2]
+    if not (0 <= int(height) < 1 << 16 and 0 <= int(width) < 1 << 16):
+        raise InvalidArgument(f"invalid size of a console: {height} x {width}")
     return {"ConsoleSize": [int(height), int(width)]}
 
 
