@@ -12,20 +12,18 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidocker.container import LIVE, Containers
+from minidocker.container import Containers
 from minidocker.content import Store
 from minidocker.drawn import Drawn
 from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
 from minidocker.image import Image
 from minidocker.images import Guard, Images, is_id, unguarded
-from minidocker.manifest import architecture
 from minidocker.reference import Reference
 from minidocker.runtime import Runtime
 
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
     from minidocker.registry.data import RegistryData
     from minidocker.registry.service import Registries
     from minidocker.volume import Volumes
-
-API_VERSION = "1.41"
 
 
 class Engine(Drawn):
@@ -76,49 +72,15 @@ class Engine(Drawn):
 
     def version(self) -> dict[str, Any]:
         """What `docker version` prints of the server."""
-        from minidocker import __version__
+        from minidocker import about
 
-        return {
-            "Platform": {"Name": "minidocker"},
-            "Version": __version__,
-            "ApiVersion": API_VERSION,
-            "MinAPIVersion": "1.24",
-            "Os": "linux",
-            "Arch": architecture(),
-            "KernelVersion": platform.release(),
-            "PythonVersion": platform.python_version(),
-            "Runtime": self.runtime.name,
-        }
+        return about.version(self)
 
     def info(self) -> dict[str, Any]:
         """What `docker info` prints."""
-        from minidocker import __version__
-        from minidocker.runtime import oci
+        from minidocker import about
 
-        states = [container.status for container in self.containers.list(all=True)]
-        return {
-            "ID": str(self.root),
-            "Containers": len(states),
-            "ContainersRunning": states.count("running"),
-            "ContainersPaused": states.count("paused"),
-            "ContainersStopped": sum(state not in LIVE for state in states),
-            "Images": len(self.images.list()),
-            "Debug": False,
-            "LoggingDriver": "json-file",
-            "Driver": self.runtime.storage,
-            "Runtimes": oci.installed(),
-            "DefaultRuntime": self.runtime.name,
-            "DockerRootDir": str(self.root),
-            "OSType": "linux",
-            "OperatingSystem": platform.platform(),
-            "KernelVersion": platform.release(),
-            "Architecture": platform.machine(),
-            "NCPU": os.cpu_count() or 1,
-            "Name": platform.node(),
-            "ServerVersion": __version__,
-            "Swarm": {"LocalNodeState": "inactive"},
-            **limits_info(self.runtime),
-        }
+        return about.info(self)
 
     def df(self) -> dict[str, Any]:
         """What takes how much room: `docker system df`."""
@@ -435,35 +397,6 @@ def root_folder(root: str | os.PathLike[str] | None = None) -> Path:
             f"cannot connect to {text}: minidocker has no daemon and no client for one yet; give a folder"
         )
     return Path(text).expanduser().absolute()
-
-
-def limits_info(runtime: Runtime) -> dict[str, Any]:
-    """Of `docker info`, what concerns limits: which there are here, by which version of cgroups."""
-    from minidocker.runtime import cgroup
-    from minidocker.runtime.limits import total_memory
-
-    here, places = runtime.supports(), cgroup.places() if runtime.name != "simulated" else {}
-    known = {
-        "MemoryLimit": "Memory",
-        "SwapLimit": "MemorySwap",
-        "CpuCfsPeriod": "CpuPeriod",
-        "CpuCfsQuota": "CpuQuota",
-        "CPUShares": "CpuShares",
-        "CPUSet": "CpusetCpus",
-        "PidsLimit": "PidsLimit",
-        "OomKillDisable": "OomKillDisable",
-    }
-    words = {"MemoryLimit": "memory limit", "SwapLimit": "swap limit", "CPUShares": "cpu shares", "CPUSet": "cpuset"}
-    words |= {"CpuCfsQuota": "cpu cfs quota", "CpuCfsPeriod": "cpu cfs period", "PidsLimit": "pids limit"}
-    missing = [f"WARNING: No {word} support" for key, word in words.items() if known[key] not in here]
-    version = "2" if cgroup.SELF in places else "1"
-    return {
-        **{key: limit in here for key, limit in known.items()},
-        "CgroupDriver": "cgroupfs" if places else "none",
-        "CgroupVersion": version,
-        "MemTotal": total_memory(),
-        "Warnings": missing or None,
-    }
 
 
 def choose_runtime(name: str, folder: Path) -> Runtime:

@@ -115,6 +115,10 @@ class Images:
             found = [image for image in found if test(image)]
         return found
 
+    def ids(self) -> set[str]:
+        """The ids of all images."""
+        return {self._id(entry["digest"]) for entry in self._entries()}
+
     def names(self) -> dict[str, Names]:
         """Image id -> its tags, sorted."""
         return self._names(lambda name: "@" not in name)
@@ -320,7 +324,7 @@ class Images:
             return lambda image: unix_time(image.raw.get("created")) < latest
         if key == "reference":
             return lambda image: any(
-                _matches(name, pattern) for name in [*image.tags, *image.digests] for pattern in wanted
+                matches(name, pattern) for name in [*image.tags, *image.digests] for pattern in wanted
             )
         if key in ("before", "since"):
             edge = unix_time(self.get(wanted[-1]).raw.get("created"))
@@ -372,7 +376,8 @@ def _tidy(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return tidy
 
 
-def _matches(name: str, pattern: str) -> bool:
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name, or its repository, is one that a pattern (`reference=app*`) means."""
     from minidocker.dockerignore import match
 
     repository = name.partition("@")[0] if "@" in name else name.rpartition(":")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,10 @@ from minidocker.daemon.progress import Tell, Work, decoded, login_of, stream
 from minidocker.daemon.route import Call
 from minidocker.engine import reference_of
 from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.filters import texts
 from minidocker.image import Image
+from minidocker.images import matches
+from minidocker.layer import chain_ids
 from minidocker.platforms import Platform
 from minidocker.reference import Reference
 from minidocker.registry.credentials import Login
@@ -46,10 +49,15 @@ def summaries(engine: Engine, filters: Mapping[str, Any] | None = None, used: bo
     """One line of the listing for each image; with `used`, also how many containers have it."""
     names, digests = engine.images.names(), engine.images.digests()
     users = Counter(image for image, _ in engine.images.in_use().values()) if used else Counter[str]()
+    images, patterns = engine.images.list(filters=filters), texts((filters or {}).get("reference"))
+    stacks = {image.id: chain_ids(image.diff_ids) for image in images} if used else {}
+    copies = Counter(layer for stack in stacks.values() for layer in stack)
     found = []
-    for image in engine.images.list(filters=filters):
-        tags, pinned = names.get(image.id, []), digests.get(image.id, [])
-        size = image.size
+    for image in images:
+        tags, pinned = (named(known.get(image.id, []), patterns) for known in (names, digests))
+        sizes = [layer.size for layer in image.layers]
+        size = sum(sizes)
+        shared = sum(part for part, layer in zip(sizes, stacks.get(image.id, ()), strict=False) if copies[layer] > 1)
         found.append(
             {
                 "Containers": users[image.id] if used else -1,
@@ -59,12 +67,17 @@ def summaries(engine: Engine, filters: Mapping[str, Any] | None = None, used: bo
                 "ParentId": "",
                 "RepoDigests": pinned or (None if tags else [f"{NOTHING}@{NOTHING}"]),
                 "RepoTags": tags or (None if pinned else [f"{NOTHING}:{NOTHING}"]),
-                "SharedSize": 0 if used else -1,
+                "SharedSize": shared if used else -1,
                 "Size": size,
                 "VirtualSize": size,
             }
         )
     return found
+
+
+def named(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """The names that one of the patterns lets through."""
+    return [name for name in names if not patterns or any(matches(name, pattern) for pattern in patterns)]
 
 
 def inspected(call: Call) -> Response:
