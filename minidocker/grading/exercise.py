@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from minidocker.errors import NotFound
 from minidocker.grading.compare import copy, describe, difference, same
 from minidocker.grading.hidden import hidden_cases
-from minidocker.grading.transplant import Borrowed, replaced
+from minidocker.grading.transplant import Borrowed, Spoiled, replaced
 from minidocker.grading.verdict import Message, Verdict, Voice
 from minidocker.notebook.pictures.svg import Figure
 
@@ -95,28 +96,40 @@ class Exercise:
     def judge(self, address: str, hidden: Sequence[Case] = ()) -> Verdict:
         """The verdict on one task by its own cases, or by these `hidden` ones."""
         task = self._task(address)
-        function = self.namespace.get(task.name)
-        title = f"Task {address}: {task.name}({', '.join(task.parameters)})"
-        if wrong := _shape(task, function):
-            return Verdict(title, wrong[1], wrong[0])
+        if wrong := self.shape(task):
+            return wrong
+        if verdict := next(filter(None, self.tries(task, hidden)), None):
+            return verdict
         cases, kind = hidden or task.cases, "hidden case" if hidden else "case"
-        for number, case in enumerate(cases, 1):
-            verdict = self._try(task, function, case, f"{title}, {kind} {number} of {len(cases)}: {case.say}")
-            if verdict is not None:
-                return verdict
         last = [case for case in cases if not isinstance(case.want, type)][-1]
         drawn = task.show("your result", last.want, last.arguments)
-        return Verdict(title, (f"All {len(cases)} {kind}s hold. {task.title}.",), "passed", drawn)
+        return Verdict(_title(task), (f"All {len(cases)} {kind}s hold. {task.title}.",), "passed", drawn)
+
+    def shape(self, task: Task) -> Verdict | None:
+        """What keeps the learner's name from being the function that is asked for, or None."""
+        wrong = _shape(task, self.namespace.get(task.name))
+        return Verdict(_title(task), wrong[1], wrong[0]) if wrong else None
+
+    def tries(self, task: Task, hidden: Sequence[Case] = ()) -> Iterator[Verdict | None]:
+        """Case by case, what is wrong with it, or None; for a function of the right shape."""
+        cases, kind = hidden or task.cases, "hidden case" if hidden else "case"
+        for number, case in enumerate(cases, 1):
+            title = f"{_title(task)}, {kind} {number} of {len(cases)}: {case.say}"
+            yield self._try(task, self.namespace.get(task.name), case, title)
+
+    def guard(self, task: Task) -> AbstractContextManager[None]:
+        """While it lasts, minidocker's own function of this task cannot be called."""
+        return replaced({task.engine: _borrowed(task)}, self.namespace)
 
     def _try(self, task: Task, function: Any, case: Case, title: str) -> Verdict | None:
         """What is wrong with one case, or None."""
         arguments = copy(case.arguments)
         try:
-            with replaced({task.engine: _borrowed(task)}, self.namespace):
+            with self.guard(task):
                 got = function(*arguments)
         except NotImplementedError:
             return Verdict(title, ("Nothing is written yet. " + case.hint, "Stuck? " + _ask(task)), "under way")
-        except Borrowed as error:
+        except Spoiled as error:
             return Verdict(title, (str(error),), "cannot pass")
         except (Exception, SystemExit) as error:
             if type(error) is case.want:
@@ -179,6 +192,10 @@ def stars(earned: int, of: int) -> str:
     return "★" * earned + "☆" * (of - earned)
 
 
+def _title(task: Task) -> str:
+    return f"Task {task.address}: {task.name}({', '.join(task.parameters)})"
+
+
 def _shape(task: Task, function: Any) -> tuple[Voice, tuple[str, ...]] | None:
     """What keeps a name from being the function that is asked for."""
     if function is None:
@@ -200,8 +217,8 @@ def _borrowed(task: Task) -> Callable[..., Any]:
 
 
 def _line_of(error: BaseException, function: Any) -> str:
-    """Where in the learner's function an exception came from: ` (line 3 of apply)`."""
-    trace, found = error.__traceback__, ""
+    """Where in the learner's function an exception came from: ` (line 3 of apply)`. One from elsewhere says so itself."""
+    trace, found = error.__traceback__, str(getattr(error, "where", ""))
     while trace:
         code = trace.tb_frame.f_code
         if code.co_filename == function.__code__.co_filename:

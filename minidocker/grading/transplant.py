@@ -19,7 +19,11 @@ Functions = Mapping[Callable[..., Any], Callable[..., Any]]  # the engine's -> w
 _one_at_a_time = threading.RLock()
 
 
-class Borrowed(Exception):
+class Spoiled(Exception):
+    """A call that does not count, whatever it would have given; the message says why."""
+
+
+class Borrowed(Spoiled):
     """The learner's function called the one that it should replace."""
 
 

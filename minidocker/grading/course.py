@@ -1,0 +1,123 @@
+"""The course as a sandbox has it: minidocker without its exercises, and `check`, `hint` and `transplant` that do nothing.
+
+No case, expected result, hidden check or solution is among these files: what is not there cannot be read. A digest of
+all files of the course, those too, says which course a submission was graded with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minidocker.grading.release import source
+
+if TYPE_CHECKING:
+    from minidocker.engine import Engine
+    from minidocker.image import Image
+
+PACKAGE = Path(__file__).resolve().parent.parent
+EXERCISES = PACKAGE.parent / "exercises"  # where the course itself is beside the package
+INSIDE = ("wire.py", "harness.py", "transplant.py")  # of the package `grading`
+WHERE = "/course"
+REPOSITORY = "minidocker/grader"
+STUB = '''"""In a sandbox nothing is checked, hinted at or transplanted: whoever grades asks for the functions themselves."""
+
+
+def exercise(name, namespace):
+    def nothing(*_, **__):
+        return None
+
+    return nothing, nothing, nothing
+'''
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """The files in a sandbox, by their path below `minidocker/`."""
+    found = {"grading/__init__.py": STUB.encode()}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE).as_posix()
+        if not name.startswith("grading/") or name.removeprefix("grading/") in INSIDE:
+            found[name] = path.read_bytes()
+    return found
+
+
+@cache
+def version() -> str:
+    """Of all of the course, what is not in a sandbox too."""
+    digest = hashlib.sha256()
+    every = [*PACKAGE.rglob("*.py"), *(EXERCISES.glob("*/*.ipynb") if EXERCISES.is_dir() else ())]
+    for path in sorted(every):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(PACKAGE.parent).as_posix()} {len(content)}\n".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+@cache
+def given(exercise: str) -> tuple[str, ...]:
+    """The code cells that every learner was given; none where the course's notebooks are not beside the package."""
+    path = EXERCISES / exercise / f"{exercise.partition('-')[2]}.ipynb"
+    if not path.is_file():
+        return ()
+    cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    return tuple(source(cell) for cell in cells if cell["cell_type"] == "code")
+
+
+def image(engine: Engine) -> Image:
+    """`minidocker/python` and the course on top, made when it is not there yet."""
+    from minidocker import base
+    from minidocker.errors import ImageNotFound
+    from minidocker.layer import Changeset
+    from minidocker.tree import directory, file
+
+    content = _compiled()
+    key = hashlib.sha256(json.dumps({n: hashlib.sha256(d).hexdigest() for n, d in content.items()}).encode()).hexdigest()
+    tag = f"{REPOSITORY}:{key[:16]}"
+    try:
+        return engine.images.get(tag)
+    except ImageNotFound:
+        pass
+    try:
+        below = engine.images.get(base.PYTHON)
+    except ImageNotFound:
+        made = base.ensure(engine.images, base.PYTHON)
+        assert made is not None
+        below = made
+    folders = {f"{WHERE}/minidocker/{Path(name).parent.as_posix()}".removesuffix("/.") for name in content}
+    entries = {WHERE: directory(), **{folder: directory() for folder in folders}}
+    entries |= {f"{WHERE}/minidocker/{name}": file(data, 0o644) for name, data in content.items()}
+    layers = [*below.layers, engine.images.add_layer(Changeset(entries), "the course, for a sandbox", base.clamp())]
+    env = [*(below.raw.get("config") or {}).get("Env", ()), f"PYTHONPATH={WHERE}", "PYTHONHASHSEED=0", "HOME=/tmp"]
+    created = engine.images.create(base.config(env, list(layers), ["python3"]), layers)
+    engine.images.tag(created, tag)
+    return created
+
+
+def unpack(folder: Path) -> Path:
+    """The same files in a folder of the host's, for a sandbox that is no container."""
+    for name, data in files().items():
+        path = folder / "minidocker" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+@cache
+def _compiled() -> dict[str, bytes]:
+    """The files with their bytecode, so that no container compiles them again."""
+    import importlib.util
+    import py_compile
+    import tempfile
+
+    found = dict(files())
+    with tempfile.TemporaryDirectory() as folder:
+        text, made = Path(folder) / "source.py", str(Path(folder) / "made.pyc")
+        for name, data in files().items():
+            text.write_bytes(data)
+            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
+            py_compile.compile(str(text), made, f"{WHERE}/minidocker/{name}", True, invalidation_mode=mode)
+            found[importlib.util.cache_from_source(name)] = Path(made).read_bytes()
+    return found
