@@ -48,6 +48,7 @@ MODULES = {
     "version": ("version",),
     "tour": ("tour",),
     "doctor": ("doctor",),
+    "grading": ("grade",),
 }
 WHERE = {name: module for module, names in MODULES.items() for name in names}
 
