@@ -4,7 +4,7 @@
     flags        the grammar of options; a command is declared by its help text
     template     --format: Go's templates; pieces cuts them up, values prints what they hold as Go does
     format       sizes, times, tables; planning prints the plan of a build
-    building  caching  images  containers  running  copying  inspecting  system  tour  doctor     the commands
+    building  caching  images  containers  running  copying  inspecting  system  tour  doctor  grading     the commands
 
 A module of commands is imported when one of its commands is called, so that `minidocker version` is quick.
 """
@@ -109,6 +109,7 @@ COMMON = (
     "info",
     "tour",
     "doctor",
+    "grade",
 )
 LATER = {
     "annotate create": "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",

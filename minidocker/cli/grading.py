@@ -79,12 +79,12 @@ def grade(call: Call) -> int:
 
 def limits(call: Call) -> Any:
     """What each submission may use."""
-    from minidocker.cli.limiting import size
+    from minidocker.container.options.limits import size
     from minidocker.grading.sandbox import Limits
 
     try:
         memory, check, whole = size(call.memory), float(call.check_timeout), float(call.timeout)
-    except ValueError as error:
+    except (ValueError, DockerException) as error:
         raise Exit(MISUSED, f"minidocker grade: {error}") from None
     if memory < 64 << 20 or not 0 < check <= whole < 1e6:
         raise Exit(MISUSED, "minidocker grade: --memory is 64m at least, and --check-timeout at most --timeout")
@@ -106,13 +106,18 @@ def _executor(call: Call) -> Iterator[tuple[Executor, int]]:
     try:
         from distributed import Client
     except ImportError:
-        raise Exit(MISUSED, "minidocker grade: --scheduler needs Dask: pip install minidocker-course[cluster]") from None
+        raise Exit(
+            MISUSED, "minidocker grade: --scheduler needs Dask: pip install minidocker-course[cluster]"
+        ) from None
     try:
-        client = Client(call.scheduler, timeout=10, set_as_default=False)
+        client: Any = Client(call.scheduler, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise Exit(MISUSED, f"minidocker grade: no Dask scheduler at {call.scheduler}: {error}") from None
     with client:
-        yield client.get_executor(pure=False, retries=2), call.jobs if call.jobs > 0 else sum(client.nthreads().values()) or 1
+        yield (
+            client.get_executor(pure=False, retries=2),
+            call.jobs if call.jobs > 0 else sum(client.nthreads().values()) or 1,
+        )
 
 
 def _line(result: Result, known: bool, number: int, of: int) -> str:

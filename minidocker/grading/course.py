@@ -1,4 +1,4 @@
-"""The course as a sandbox has it: minidocker without its exercises, and `check`, `hint` and `transplant` that do nothing.
+"""The course as a sandbox has it: minidocker without its exercises, with a `check` and a `hint` that do nothing.
 
 No case, expected result, hidden check or solution is among these files: what is not there cannot be read. A digest of
 all files of the course, those too, says which course a submission was graded with.
@@ -23,7 +23,7 @@ EXERCISES = PACKAGE.parent / "exercises"  # where the course itself is beside th
 INSIDE = ("wire.py", "harness.py", "transplant.py")  # of the package `grading`
 WHERE = "/course"
 REPOSITORY = "minidocker/grader"
-STUB = '''"""In a sandbox nothing is checked, hinted at or transplanted: whoever grades asks for the functions themselves."""
+STUB = '''"""In a sandbox nothing is checked or transplanted: whoever grades asks for the functions themselves."""
 
 
 def exercise(name, namespace):
@@ -74,7 +74,9 @@ def image(engine: Engine) -> Image:
     from minidocker.tree import directory, file
 
     content = _compiled()
-    key = hashlib.sha256(json.dumps({n: hashlib.sha256(d).hexdigest() for n, d in content.items()}).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps({n: hashlib.sha256(d).hexdigest() for n, d in content.items()}).encode()
+    ).hexdigest()
     tag = f"{REPOSITORY}:{key[:16]}"
     try:
         return engine.images.get(tag)

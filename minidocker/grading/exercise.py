@@ -217,7 +217,7 @@ def _borrowed(task: Task) -> Callable[..., Any]:
 
 
 def _line_of(error: BaseException, function: Any) -> str:
-    """Where in the learner's function an exception came from: ` (line 3 of apply)`. One from elsewhere says so itself."""
+    """Where in the learner's function an exception came from: ` (line 3 of apply)`, if it does not say so itself."""
     trace, found = error.__traceback__, str(getattr(error, "where", ""))
     while trace:
         code = trace.tb_frame.f_code

@@ -104,6 +104,8 @@ def hidden_cases(exercise: str) -> dict[str, tuple[Case, ...]]:
 def _task(exercise: Exercise, task: Task, hidden: tuple[Case, ...], known: list[str]) -> TaskResult:
     """The checks of one task, the public ones first."""
     verdict = _shape_of(exercise, task, known)
+    public: list[Verdict | None]
+    unseen: list[Verdict | None]
     if verdict:
         public, unseen = [verdict] * len(task.cases), [verdict] * len(hidden)
     else:
@@ -112,7 +114,7 @@ def _task(exercise: Exercise, task: Task, hidden: tuple[Case, ...], known: list[
     held, kept = [one is None for one in public], [one is None for one in unseen]
     parts = fraction(held, [case.want for case in task.cases]), fraction(kept, [case.want for case in hidden])
     earned = points(task.stars, parts[0], parts[1] if hidden else None)
-    first = next(filter(None, public), None) or _of_hidden(task, kept, hidden) or exercise_passed(task)
+    first = next(filter(None, public), None) or _of_hidden(task, kept, hidden) or _passed(task)
     return TaskResult(
         task.address,
         task.name,
@@ -128,7 +130,7 @@ def _task(exercise: Exercise, task: Task, hidden: tuple[Case, ...], known: list[
     )
 
 
-def exercise_passed(task: Task) -> Verdict:
+def _passed(task: Task) -> Verdict:
     """The verdict on a task of which every check holds, with a picture of its last case."""
     last = [case for case in task.cases if not isinstance(case.want, type)][-1]
     drawn = task.show("your result", last.want, last.arguments)
@@ -208,7 +210,7 @@ def _place(root: str, require: str, limits: Limits) -> tuple[str, Callable[[], s
         return words, lambda: sandbox.in_container(_engine(root), limits)
     if require == "container":
         raise DockerException(f"submissions cannot be graded in containers here: {why}")
-    return f"NOT in a container ({why}): a process with limits, which can read files", lambda: sandbox.in_process(limits)
+    return f"NOT in a container ({why}): a process with limits, which can read files", sandbox.in_process
 
 
 # Many

@@ -1,9 +1,9 @@
 """The program inside the sandbox: it runs a learner's cells, and then calls his functions, one call a process.
 
-It knows no expected result, no hidden check and no solution: it is asked for one call after another, and says what came
-of each. A supervisor, which runs nothing of the learner's, forks a runner. That one runs the cells: before each it leaves
-a copy of itself behind, which goes on without the cell where that ends the process, or does not end. Each call is made in
-a copy of the runner, which is gone afterwards, with every thread and process that it started.
+It knows no expected result, no hidden check and no solution: it is asked for one call after another, and says what
+came of each. A supervisor, which runs nothing of the learner's, forks a runner. That one runs the cells: before each it
+leaves a copy of itself behind, which goes on without the cell where that ends the process, or does not end. Each call
+is made in a copy of the runner, which is gone afterwards, with every thread and process that it started.
 
 Messages are lines of JSON on standard input and output, values in them as in `wire.py`:
 
@@ -19,6 +19,7 @@ import builtins
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import socket
@@ -26,6 +27,7 @@ import sys
 import time
 import types
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -34,8 +36,11 @@ from minidocker.grading.transplant import Borrowed, replaced
 
 DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 GIVES = (*DEFINES, ast.Assign, ast.AnnAssign)
+MAGIC = re.compile(r"^([ \t]*)(?:[%!?].*|[\w.]+\?+)$", re.M)  # a line that only IPython reads
 ROUNDS = 20  # of killing what a learner's code left behind
+GONE = "ended the process that ran it, or did not come to its end"
 NOTES = 200  # at most so many cells and functions are told of
+ALONE = os.getpid() == 1  # every process that can be seen, and ended, is the sandbox's
 ENDED = b"ended"  # the copy that a call was made in
 Message = dict[str, Any]
 
@@ -48,9 +53,11 @@ class Supervisor:
 
     def __init__(self, inlet: Any, outlet: int) -> None:
         self.inlet, self.outlet = inlet, outlet
-        self.group, self.channel, self.rest = 0, None, b""  # of processes; the way to it; what came of its next line
+        self.channel: socket.socket | None = None  # the way to the runner
+        self.group, self.rest = 0, b""  # of processes; what came of the next line
         self.runner = b""  # the process that answers by now, as /proc names it
         self.request: Message = {}
+        self.sign = os.urandom(8).hex().encode() + b" "  # how the runner's lines begin: what a cell writes is none
 
     def serve(self) -> None:
         """Answer until nobody asks any more."""
@@ -73,18 +80,20 @@ class Supervisor:
             if self.runner and (answer := self.receive(deadline)):
                 return answer
         self.end()
-        return _line({"functions": {}, "lost": "the notebook ended the process that ran it, or did not come to its end"})
+        return _line({"functions": {}, "lost": f"the notebook {GONE}"})
 
     def begin(self, careful: bool) -> None:
         """Fork a runner."""
-        self.channel, theirs = socket.socketpair()
+        ours, theirs = socket.socketpair()
+        self.channel = ours
         self.group = os.fork()
         if not self.group:
             os.setpgid(0, 0)
-            self.channel.close()
+            ours.close()
             self.inlet.close()
             os.close(self.outlet)
-            run(theirs, self.request, careful)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            run(Channel(theirs, self.sign), self.request, careful)
             os._exit(0)
         theirs.close()
 
@@ -109,6 +118,13 @@ class Supervisor:
 
     def receive(self, deadline: float) -> bytes:
         """The next line from the runner; nothing where none comes in time."""
+        while line := self.next_line(deadline):
+            if line.startswith(self.sign):
+                return line[len(self.sign) :]
+        return b""
+
+    def next_line(self, deadline: float) -> bytes:
+        """The next line from whoever writes into the runner's channel."""
         assert self.channel
         while b"\n" not in self.rest and len(self.rest) <= wire.LINE:
             left = deadline - time.monotonic()
@@ -144,9 +160,10 @@ class Supervisor:
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
-            if os.getpid() != 1:
+            if not ALONE:
                 return
-            others = [name for name in os.listdir(b"/proc") if name.isdigit() and name not in (b"1", self.runner)]
+            mine = (b"1", self.runner)
+            others = [name for name in os.listdir(b"/proc") if name.isdigit() and name not in mine]  # noqa: PTH208
             if not others:
                 return
             for name in others:
@@ -161,7 +178,18 @@ def _line(message: Message) -> bytes:
 # The runner
 
 
-def run(channel: socket.socket, request: Message, careful: bool) -> None:
+class Channel:
+    """The runner's way to the supervisor."""
+
+    def __init__(self, channel: socket.socket, sign: bytes) -> None:
+        self._channel, self._sign, self.lines = channel, sign, channel.makefile("rb")
+
+    def send(self, line: bytes) -> None:
+        """Send a line of the runner's own."""
+        self._channel.sendall(self._sign + line)
+
+
+def run(channel: Channel, request: Message, careful: bool) -> None:
     """Run the cells, tell which functions there are, and answer calls."""
     limit(request.get("limits") or {})
     module = types.ModuleType("__main__")
@@ -178,11 +206,10 @@ def run(channel: socket.socket, request: Message, careful: bool) -> None:
     checkpoint(lambda: None, request["seconds"])  # whose threads go on are those of the copy
     told = {name: shape(value) for name, value in list(namespace.items()) if name in request["names"]}
     known = [n for n, v in list(namespace.items()) if isinstance(n, str) and type(v) is types.FunctionType]
-    channel.sendall(b"%d\n" % os.getpid())
-    channel.sendall(_line({"functions": told, "known": known[:NOTES], "cells": cells.failed[:NOTES]}))
-    lines = channel.makefile("rb")
-    for line in lines:
-        answer_in_a_copy(json.loads(line), namespace, channel, lines)
+    channel.send(b"%d\n" % os.getpid())
+    channel.send(_line({"functions": told, "known": known[:NOTES], "cells": cells.failed[:NOTES]}))
+    for line in channel.lines:
+        answer_in_a_copy(json.loads(line), namespace, channel)
 
 
 def limit(limits: Message) -> None:
@@ -215,10 +242,10 @@ class Cells:
     def one(self, number: int) -> None:
         """One cell; where it ends the process, or does not end, then only what it defines."""
         for careful in (self.careful, True):
-            if checkpoint(lambda careful=careful: self.perform(number, careful), self.seconds):
+            if checkpoint(partial(self.perform, number, careful), self.seconds):
                 return
             if not careful:
-                self.failed.append((number, f"it did not come to its end within {self.seconds:g} s, or ended the process"))
+                self.failed.append((number, f"it {GONE} within {self.seconds:g} s"))
 
     def perform(self, number: int, careful: bool) -> None:
         """Run a cell in this very process."""
@@ -232,10 +259,9 @@ class Cells:
 
 def perform(text: str, name: str, namespace: dict[str, Any], only: Any = None) -> BaseException | None:
     """Run a cell statement by statement. After one that fails, only what defines something; the error is returned."""
-    try:
-        body = ast.parse(plain(text), f"<{name}>").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        return error
+    body = parsed(text, name)
+    if isinstance(body, BaseException):
+        return body
     failed: BaseException | None = None
     for node in body:
         if not isinstance(node, only or (DEFINES if failed else ast.stmt)):
@@ -247,19 +273,17 @@ def perform(text: str, name: str, namespace: dict[str, Any], only: Any = None) -
     return failed
 
 
-def plain(text: str) -> str:
-    """A cell without what only IPython reads: lines that begin with % or !, or end with a question mark."""
-    if text.lstrip().startswith("%%"):
-        return ""
-    lines = text.split("\n")
-    return "\n".join(
-        line[: len(line) - len(line.lstrip())] + "pass" if line.lstrip()[:1] in ("%", "!", "?") and line.strip() else line
-        for line in lines
-    )
+def parsed(text: str, name: str) -> list[ast.stmt] | BaseException:
+    """The statements of a cell; where it is no Python, without what only IPython reads."""
+    try:
+        return ast.parse(text, f"<{name}>").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        pure = "" if text.lstrip().startswith("%%") else MAGIC.sub(r"\1pass", text)
+        return error if pure == text else parsed(pure, name)
 
 
 def checkpoint(work: Callable[[], None], seconds: float) -> bool:
-    """Do it in a copy of this process, which goes on where this one is: True there. Here, False: the copy came to grief.
+    """Do it in a copy of this process, which goes on where this one is: True there. False here: the copy is no more.
 
     This process ends when the copy has done it, so that at each moment there is one that goes on.
     """
@@ -276,7 +300,7 @@ def checkpoint(work: Callable[[], None], seconds: float) -> bool:
     os.close(ours)
     if done:
         os._exit(0)
-    os.kill(pid, signal.SIGKILL)
+    os.kill(-1 if ALONE else pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     return False
 
@@ -296,20 +320,20 @@ def shape(value: Any) -> list[str] | str:
 # A call
 
 
-def answer_in_a_copy(request: Message, namespace: dict[str, Any], channel: socket.socket, lines: Any) -> None:
+def answer_in_a_copy(request: Message, namespace: dict[str, Any], channel: Channel) -> None:
     """Make the call in a copy of this process; say when that has ended, whether it has answered or not."""
     pid = os.fork()
     if not pid:
-        channel.sendall(_answer(request, namespace, channel, lines))
+        channel.send(_answer(request, namespace, channel))
         os._exit(0)
     os.waitpid(pid, 0)
-    channel.sendall(ENDED + b"\n")
+    channel.send(ENDED + b"\n")
 
 
-def _answer(request: Message, namespace: dict[str, Any], channel: socket.socket, lines: Any) -> bytes:
+def _answer(request: Message, namespace: dict[str, Any], channel: Channel) -> bytes:
     def ask(number: int, method: str, arguments: list[Any]) -> Any:
-        channel.sendall(_line({"ask": [number, method, wire.encode(arguments)]}))
-        return _told(json.loads(lines.readline()))
+        channel.send(_line({"ask": [number, method, wire.encode(arguments)]}))
+        return _told(json.loads(channel.lines.readline()))
 
     arguments = [wire.decode(one, lambda n: Lent(n, ask)) for one in request["arguments"]]
     lent = lambda value: vars(value)["_number"] if type(value) is Lent else None  # noqa: E731
@@ -337,6 +361,7 @@ class Lent:
         self._number, self._ask = number, ask
 
     def __call__(self, *arguments: Any) -> Any:
+        """Call the real one."""
         return self._ask(self._number, "__call__", list(arguments))
 
     def __iter__(self) -> Iterator[Any]:
@@ -399,6 +424,8 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nothing, number)
+    if ALONE:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans that have ended do not count against the limit
     Supervisor(inlet, outlet).serve()
 
 

@@ -1,4 +1,4 @@
-"""A learner's functions, called from outside their sandbox: each is a stand-in, which sends arguments and gets a result.
+"""A learner's functions, called from outside their sandbox: each is a stand-in, which sends arguments for a result.
 
 So the checks of an exercise run where the learner's program is not, and need not know of it. What a case lends to a
 function (a `Prop`) stays outside, too: a use of it comes as a question, and gets its answer.
@@ -24,6 +24,7 @@ from minidocker.grading.transplant import Spoiled
 PATIENCE = 10.0  # seconds more than a check's own, for a busy machine
 CHANCES = 2  # so many checks of a task may bring its function down or take too long; the rest is not tried
 QUESTIONS = 10_000  # that one call may ask of what it was lent
+GONE = "the notebook ended its sandbox, or did not come to its end"
 WHY = {
     "borrowed": "It calls minidocker's own function, which is the very thing to write.",
     "large": "What it returns is larger, or nested deeper, than any right result.",
@@ -51,7 +52,7 @@ class Conversation:
             "functions": _mapping(answer.get("functions")),
             "known": _texts(answer.get("known")),
             "cells": [(n, why) for n, why in _pairs(answer.get("cells")) if type(n) is int and type(why) is str],
-            "lost": str(answer.get("lost", "" if answer else "the notebook ended its sandbox, or did not come to its end")),
+            "lost": str(answer.get("lost", "" if answer else GONE)),
         }
         return self.loaded
 
@@ -91,13 +92,14 @@ class Conversation:
         if self._sandbox is None:
             self.open()
         props: dict[int, Any] = {}
+        seconds = min(self._limits.check_seconds, max(self._end - time.monotonic(), 0.1))
         request = {
             "call": task.name,
             "arguments": [wire.encode(argument, lambda value: _lend(value, props)) for argument in arguments],
             "engine": [task.engine.__module__, task.engine.__qualname__],
-            "seconds": min(self._limits.check_seconds, max(self._end - time.monotonic(), 0.1)),
+            "seconds": seconds,
         }
-        answer = self._exchange(request, request["seconds"], props)
+        answer = self._exchange(request, seconds, props)
         if answer is None:
             self.close()
         try:

@@ -1,6 +1,6 @@
 """What grading came to, for whoever reads it: JSON, CSV and JUnit XML for programs, Markdown and HTML for people.
 
-All are functions of the results, in the order of the submissions' names: the same bytes for the same results. Whatever a
+All are functions of the results, in the order of the submissions' names: the same bytes for the same results. What a
 learner wrote (names of files, what his functions returned) is made harmless for each format.
 """
 
@@ -81,9 +81,13 @@ def junit(results: Sequence[Result]) -> str:
         cases = [_case(result, task) for task in result.tasks]
         if result.problem:
             words = _attribute(result.problem)
-            cases.append(f"    <testcase classname={_attribute(result.who)} name='grading'><error message={words}/></testcase>")
+            cases.append(
+                f"    <testcase classname={_attribute(result.who)} name='grading'><error message={words}/></testcase>"
+            )
         wrong = sum(task.points < task.stars for task in result.tasks)
-        counts = f"tests='{len(cases)}' failures='{wrong}' errors='{int(bool(result.problem))}' time='{result.seconds:g}'"
+        counts = (
+            f"tests='{len(cases)}' failures='{wrong}' errors='{int(bool(result.problem))}' time='{result.seconds:g}'"
+        )
         suites.append("\n".join([f"  <testsuite name={_attribute(result.who)} {counts}>", *cases, "  </testsuite>"]))
     return "\n".join(["<?xml version='1.0' encoding='utf-8'?>", "<testsuites>", *suites, "</testsuites>"]) + "\n"
 
@@ -105,7 +109,7 @@ def markdown(results: Sequence[Result]) -> str:
         lines += [f"- {_md(note)}" for note in result.notes]
         for task in result.tasks:
             stars = f"{task.points:g} of {task.stars} {'★' * task.stars}"
-            lines += ["", f"### {SIGNS[task.voice]} {task.address} `{task.name}`: {stars}", "", task.scope]  # type: ignore[index]
+            lines += ["", f"### {SIGNS[task.voice]} {task.address} `{task.name}`: {stars}", "", task.scope]
             lines += ["", *(f"    {line}" for line in _clean("\n".join(task.said)).split("\n"))]
     return "\n".join(lines) + "\n"
 
@@ -150,9 +154,10 @@ def _table(results: Sequence[Result]) -> str:
 
 def _section(result: Result, number: int) -> str:
     notes = "".join(f"<li>{_html(note)}</li>" for note in result.notes)
-    parts = [f"<h2 id='s{number}'>{_html(result.who)}</h2><p>{_html(f'{_in_short(result)} {_where(result)}')}</p><ul>{notes}</ul>"]
+    parts = [f"<h2 id='s{number}'>{_html(result.who)}</h2>"]
+    parts += [f"<p>{_html(f'{_in_short(result)} {_where(result)}')}</p><ul>{notes}</ul>"]
     for task in result.tasks:
-        head = f"{SIGNS[task.voice]} {task.address} {task.name}: {task.points:g} of {task.stars} {'★' * task.stars}"  # type: ignore[index]
+        head = f"{SIGNS[task.voice]} {task.address} {task.name}: {task.points:g} of {task.stars} {'★' * task.stars}"
         pictures = "".join(f"<div>{svg}</div>" for svg in task.pictures)  # made by the course, of escaped words
         said = f"<b>{_html(head)}</b><div>{_html(task.scope)}</div><pre>{_html(chr(10).join(task.said))}</pre>"
         parts.append(f"<div class='task {task.voice.split()[0]}'>{said}<div class='pair'>{pictures}</div></div>")

@@ -124,8 +124,8 @@ def in_container(engine: Engine, limits: Limits) -> Sandbox:
     return Sandbox(inlet, outlet, lambda: container.remove(v=True, force=True))
 
 
-def in_process(limits: Limits) -> Sandbox:
-    """A process with limits of its own, in an empty folder. Raises Unsupported where processes cannot be forked."""
+def in_process() -> Sandbox:
+    """A process in an empty folder; its limits it sets itself. Raises Unsupported where processes cannot be forked."""
     if not hasattr(os, "fork"):
         raise Unsupported(f"grading forks processes, which {sys.platform} cannot: grade on Linux (WSL), or on macOS")
     folder = tempfile.TemporaryDirectory(prefix="minidocker-grade-", ignore_cleanup_errors=True)

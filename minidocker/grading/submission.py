@@ -1,7 +1,7 @@
 """A submission: a notebook that somebody handed in, read without trusting it.
 
-It may be no JSON, have no cells, be of an old format, be a link to somewhere else, or a gigabyte large. Which exercise it
-is of, its words say: `exercise("01-layers", …)`, else its name or its folder's, else the functions that it defines.
+It may be no JSON, have no cells, be of an old format, be a link to somewhere else, or a gigabyte large. Which exercise
+it is of, its words say: `exercise("01-layers", …)`, else its name or its folder's, else the functions that it defines.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OPENED = re.compile(r"""\bexercise\(\s*["']([\w.-]+)["']""")
 
 @dataclass(frozen=True)
 class Submission:
-    """Whose it is (its path, as it was found), its bytes and code cells; or the `problem` because of which it has none."""
+    """Whose it is (its path, as it was found), its bytes and code cells; or the `problem` for which it has none."""
 
     who: str
     data: bytes = b""
@@ -54,7 +54,8 @@ def find(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
                 for name in sorted(names):
                     if name.endswith(".ipynb") and name != SOURCE:
                         found = Path(folder, name)
-                        yield found.relative_to(path).with_suffix("").as_posix(), found
+                        below = found.relative_to(path if len(paths) == 1 else path.parent)
+                        yield below.with_suffix("").as_posix(), found
         else:
             yield path.with_suffix("").as_posix().lstrip("./"), path
 
@@ -112,7 +113,9 @@ def _content(path: Path) -> bytes:
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("it is no regular file")
         if found.st_size > LARGEST:
-            raise ValueError(f"it has {found.st_size >> 20} MiB, and a notebook may have {LARGEST >> 20}: clear its outputs")
+            raise ValueError(
+                f"it has {found.st_size >> 20} MiB, and a notebook may have {LARGEST >> 20}: clear its outputs"
+            )
         return stream.read(LARGEST + 1)
 
 

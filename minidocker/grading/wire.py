@@ -61,9 +61,8 @@ def encode(value: Any, prop: Callable[[Any], Any] | None = None) -> Any:
             return {"Entry": [walk(getattr(value, name), depth + 1) for name in FIELDS]}
         if kind is Bytes:
             return {"Bytes": walk(vars(value).get("value"), depth + 1)}
-        simple = {int: hex, float: float.hex, bytes: _base64}.get(kind)
-        if simple:
-            return {kind.__name__: simple(value)}
+        if kind in SIMPLE:
+            return {kind.__name__: SIMPLE[kind](value)}
         found = prop(value) if prop else None
         return {"other": type.__getattribute__(kind, "__name__")[:80]} if found is None else {"prop": found}
 
@@ -133,6 +132,7 @@ def _foreign(name: str) -> Any:
     return type(name.replace("\0", "")[:80], (Foreign,), {})()
 
 
+SIMPLE: dict[type, Callable[[Any], str]] = {int: hex, float: float.hex, bytes: _base64}
 TEXTS: dict[str, Callable[[str], Any]] = {
     "int": _integer,
     "float": float.fromhex,
