@@ -42,7 +42,7 @@ def operate(organs: Organs, graft: Graft, live: Life, files: Mapping[str, str], 
 
     `files` are written into the folder before (modes 644 and 755); `runtime` is for organs that only one of them has.
     """
-    with _environment(SOURCE_DATE_EPOCH=None, MINIDOCKER_RUNTIME=runtime or os.environ.get("MINIDOCKER_RUNTIME")):
+    with environment(SOURCE_DATE_EPOCH=None, MINIDOCKER_RUNTIME=runtime or os.environ.get("MINIDOCKER_RUNTIME")):
         reference = _lived(live, files, "reference")
         try:
             with replaced(graft(organs)):
@@ -99,7 +99,7 @@ def _lived(live: Life, files: Mapping[str, str], title: str) -> Outcome:
 
 
 @contextlib.contextmanager
-def _environment(**variables: str | None) -> Iterator[None]:
+def environment(**variables: str | None) -> Iterator[None]:
     """Set environment variables (None: leave it for now), and put them back as they were."""
     before = {name: os.environ.get(name) for name in variables}
     try:

@@ -26,7 +26,7 @@ SOURCE = "source.ipynb"
 
 def release(folder: Path) -> Path:
     """Write the learner's notebook beside `source.ipynb` of an exercise's folder; its path is returned."""
-    target = folder / f"{folder.name.partition('-')[2]}.ipynb"
+    target = folder / f"{folder.name.partition('-')[2] or folder.name}.ipynb"
     target.write_text(dump(released(read(folder / SOURCE))), encoding="utf-8")
     return target
 

@@ -45,12 +45,11 @@ def head(process: Process, options: Options, operands: list[str]) -> Task:
     for number, (name, stream) in enumerate(found):
         if len(operands) > 1:
             process.out("\n" * (number > 0) + f"==> {name} <==\n")
-        content = b""
-        while (len(content) if "c" in options else content.count(b"\n")) < limit:
-            if not (data := (yield from process.read(stream))):
-                break
+        content, count = bytearray(), 0
+        while count < limit and (data := (yield from process.read(stream))):
             content += data
-        process.out(content[:limit] if "c" in options else b"".join(content.splitlines(True)[:limit]))
+            count += len(data) if "c" in options else data.count(b"\n")
+        process.out(bytes(content[:limit]) if "c" in options else b"".join(content.splitlines(True)[:limit]))
         yield from process.flush()
     return status
 

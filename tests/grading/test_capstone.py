@@ -1,0 +1,241 @@
+"""The capstone: what is given earns nothing for its looks, the solution everything, and each mistake its own points."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minidocker.grading import capstone, open_exercise
+from minidocker.grading.capstone import PROJECT, TASKS, measure
+from minidocker.grading.hidden import hidden_cases
+from minidocker.grading.measured import Mark, Measured, Result
+from minidocker.grading.project import DOCKERFILE
+from minidocker.grading.release import dump, namespace_of, read, released, source
+from minidocker.grading.trial import Trial
+from minidocker.notebook.pictures.svg import Figure
+
+SOURCE = Path(__file__).parents[2] / "exercises" / "capstone" / "source.ipynb"
+LEARNER = SOURCE.with_name("capstone.ipynb")
+SMALL = replace(PROJECT, smaller=200)  # the same, of a megabyte: its seconds say nothing, all else does
+IGNORE = ".git\nlogs\n.env\n"
+
+
+def opened(path: Path) -> Measured:
+    """The exercise with the functions of a notebook; nothing is checked while it is read."""
+    notebook = read(path)
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and not calls(source(cell))]
+    found = open_exercise("capstone", namespace_of({**notebook, "cells": cells}))
+    assert isinstance(found, Measured)
+    return found
+
+
+def calls(text: str) -> bool:
+    return text.startswith(("check(", "measure("))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
+    monkeypatch.setattr(capstone, "PROJECT", SMALL)
+
+
+@pytest.fixture
+def texts() -> dict[str, str]:
+    found = opened(SOURCE).read()
+    assert not isinstance(found, str)
+    return dict(found)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    before = set(Path(tempfile.gettempdir()).glob(f"minidocker-capstone-{os.getpid()}-*"))
+    epoch = os.environ.get("SOURCE_DATE_EPOCH")
+    yield
+    assert set(Path(tempfile.gettempdir()).glob(f"minidocker-capstone-{os.getpid()}-*")) == before
+    assert os.environ.get("SOURCE_DATE_EPOCH") == epoch
+
+
+# The notebook
+
+
+def test_the_learners_notebook_is_what_the_source_releases() -> None:
+    made = dump(released(read(SOURCE)))
+    assert LEARNER.read_text(encoding="utf-8") == made, "run: python -m minidocker.grading release exercises/*/"
+    assert "SOLUTION" not in made and "HIDDEN" not in made and made.count("NotImplementedError") == 2
+
+
+def test_it_shows_the_given_dockerfile_and_has_a_checked_cell_for_each_task() -> None:
+    cells = {cell["id"]: cell for cell in read(SOURCE)["cells"]}
+    assert f"```dockerfile\n{DOCKERFILE}```" in source(cells["given"])
+    for task in TASKS:
+        name = task.address.replace(".", "-").lower()
+        assert source(cells[f"text-{name}"]).startswith(f"## Task {task.address} {'★' * task.stars}: {task.name}\n")
+        assert source(cells[f"check-{name}"]).startswith(f'check("{task.address}")\n### BEGIN HIDDEN TESTS\n')
+        assert cells[f"check-{name}"]["metadata"]["nbgrader"]["points"] == task.stars
+
+
+def test_untouched_it_earns_nothing_and_builds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capstone, "attempt", None)
+    exercise = opened(LEARNER)
+    for task in TASKS:
+        assert exercise.judge(task.address).voice == "under way"
+        assert "Nothing is written yet: dockerfile() returns the text." in exercise.judge(task.address).twin
+    assert exercise.check().title == "0 of 12 points" and exercise.transplant().voice == "under way"
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (None, "There is no function `dockerfile` here"),
+        (lambda: 3, "must return a text, and returns a int"),
+        (lambda: 1 / 0, "dockerfile() raised ZeroDivisionError"),
+    ],
+)
+def test_who_returns_no_text_is_told_so(function: Any, said: str) -> None:
+    exercise = opened(SOURCE)
+    exercise.namespace["dockerfile"] = function
+    assert said in exercise.check("C.2").twin and exercise.check("C.2").voice == "under way"
+
+
+# Measured
+
+
+def test_the_solution_has_all_points_in_full_size_and_its_picture_says_where_they_went() -> None:
+    exercise = opened(SOURCE)
+    verdict = exercise.transplant()
+    assert (verdict.title, verdict.voice) == ("Measured: 12 of 12 points", "passed")
+    assert "of 197MB; 1.52MB will do" in verdict.twin
+    assert "RUN sh tools/toolchain.sh                             80MB, 80MB in vain" in verdict.twin
+    assert "the given Dockerfile: the build after an edit of src/report.sh  (10 steps: 1 from the cache" in verdict.twin
+    assert verdict.html().count("<svg") == 1
+    assert exercise.check().voice == exercise.check("C.1").voice == "passed"
+
+
+@pytest.mark.usefixtures("small")
+def test_in_the_hidden_project_too(texts: dict[str, str]) -> None:
+    hidden = [replace(project, smaller=200) for project in hidden_cases("capstone")["C.1"]]  # type: ignore[type-var]
+    shares = {address: mark.share for address, mark in measure(texts, hidden).marks.items()}
+    assert shares | {"C.4": 1.0} == {task.address: 1.0 for task in TASKS}
+
+
+def swap(*pairs: tuple[str, str], ignore: str = IGNORE) -> Callable[[str], tuple[str, str]]:
+    def change(text: str) -> tuple[str, str]:
+        for old, new in pairs:
+            assert old in text
+            text = text.replace(old, new)
+        return text, ignore
+
+    return change
+
+
+def given(_: str) -> tuple[str, str]:
+    return DOCKERFILE, ""
+
+
+def one_run(_: str) -> tuple[str, str]:
+    steps = "toolchain", "packages", "compile"
+    made = " && ".join(f"sh tools/{name}.sh" for name in steps)
+    run = f"RUN --mount=type=secret,id=env . /run/secrets/env && export TOKEN && {made}"
+    gone = "rm -rf /opt/toolchain /var/cache/packages /root/.packagerc && chown -R 33:33 /app"
+    return f"FROM minidocker/base\nWORKDIR /app\nCOPY . .\n{run} && {gone}\nUSER 33\nCMD sh report\n", IGNORE
+
+
+SECRET = "--mount=type=secret,id=env . /run/secrets/env && export TOKEN && sh"
+OWN = "COPY --from=build --chown=www-data:www-data /app/report ."
+SHIP = ("FROM minidocker/base\nWORKDIR", "FROM build\nWORKDIR")
+SAID = PROJECT.prints().replace("\n", "\\n")
+FIXED = f"FROM minidocker/base\nCMD printf '{SAID}'"
+WRONG: list[tuple[str, str, Callable[[str], tuple[str, str]], float, str]] = [
+    ("C.1", "as root", swap(("USER www-data\n", "")), 1 / 3, "made by user 33"),
+    ("C.1", "learnt by heart", lambda _: (f"{FIXED}\nUSER 33\n", ""), 1 / 3, "second edition"),
+    ("C.1", "without its licence", swap(("COPY --chown=www-data:www-data LICENSE .\n", "")), 5 / 6, "/app/LICENSE"),
+    ("C.2", "as it is given", given, 0, "RUN sh tools/toolchain.sh"),
+    ("C.2", "one stage for all", swap(SHIP), 0.12, "RUN sh tools/toolchain.sh"),
+    (
+        "C.2",
+        "owned in a line of its own",
+        swap((" --chown=www-data:www-data", ""), ("USER", "RUN chown -R 33:33 /app\nUSER")),
+        0.93,
+        "RUN chown",
+    ),
+    ("C.3", "as it is given", given, 0, "Which step was the first that missed"),
+    ("C.3", "one RUN for all", one_run, 0, "Which step was the first that missed"),
+    ("C.3", "all is copied first", swap(("COPY tools/toolchain.sh tools/", "COPY . .")), 0.42, "3 of 12 steps"),
+    ("C.5", "as it is given", given, 0, "Look for `tok-`"),
+    ("C.5", "by ENV", swap((SECRET, "TOKEN=tok-5f0c1d7e2b9a4863 sh"), SHIP), 0, "Look for `tok-`"),
+    ("C.5", "removed too late", swap(SHIP, (OWN, "RUN rm /root/.packagerc")), 0.5, "has every layer"),
+]
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("address", "change", "share", "hint"),
+    [(a, c, s, h) for a, _, c, s, h in WRONG],
+    ids=[f"{a} {name}" for a, name, *_ in WRONG],
+)
+def test_each_mistake_costs_its_points_and_gets_its_hint(
+    texts: dict[str, str], address: str, change: Callable[[str], tuple[str, str]], share: float, hint: str
+) -> None:
+    dockerfile, dockerignore = change(texts["dockerfile"])
+    exercise = opened(SOURCE)
+    exercise.namespace.update(dockerfile=lambda: dockerfile, dockerignore=lambda: dockerignore)
+    verdict = exercise.judge(address)
+    result = measure({"dockerfile": dockerfile, "dockerignore": dockerignore})
+    assert not result.refused and not verdict.passed
+    assert hint in verdict.twin
+    assert result.marks[address].share == pytest.approx(share, abs=0.05)
+
+
+def trial(seconds: float) -> Trial:
+    return Trial(("", ""), (), [], 0, 1, seconds, (), Figure("", "", "", 1, 1, ""))
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(0.1, 1), (2.5, 1), (3, 0.75), (6, 0.5), (8, 0.25), (9.5, 0), (30, 0)])
+def test_seconds_count_as_a_part_of_the_given_ones(seconds: float, share: float) -> None:
+    mark = capstone.JUDGES["C.4"](trial(10), trial(seconds))
+    assert mark.share == share and (share == 1 or "made again" in mark.hint)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_program_that_prints_something_else_earns_nothing_by_being_small() -> None:
+    result = measure({"dockerfile": f"{FIXED}\nUSER 33\n", "dockerignore": ""})
+    assert [mark.share for mark in result.marks.values()][1:] == [0, 0, 0, 0]
+    assert result.marks["C.2"].said == "counts once the program works"
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("FROM minidocker/base\nRUN exit 3\n", "The build failed"),
+        ("FRUM x", "The build failed|unknown instruction"),
+        ("FROM nobody/knows:this", "The (build failed|engine refused)"),
+        ("FROM minidocker/base\nRUN sh tools/packages.sh", "The build failed"),
+    ],
+)
+def test_what_cannot_be_built_is_told_and_earns_nothing(text: str, said: str) -> None:
+    result = measure({"dockerfile": text, "dockerignore": ""})
+    assert {mark.share for mark in result.marks.values()} == {0}
+    assert re.search(said, result.refused)
+
+
+@pytest.mark.usefixtures("small")
+def test_under_nbgrader_a_check_is_a_number_of_points(texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    exercise = opened(SOURCE)
+    exercise.namespace["dockerfile"] = lambda: swap(SHIP, (OWN, "RUN rm /root/.packagerc"))(texts["dockerfile"])[0]
+    assert exercise.check("C.1") == 2.0 and exercise.check("C.5") == 1.0 and 0 < exercise.check("C.2") < 1
+    assert opened(LEARNER).check("C.1") == 0
+
+
+def test_points_are_never_rounded_up() -> None:
+    exercise = opened(SOURCE)
+    marks = {task.address: Mark(0.9999, "nearly") for task in TASKS}
+    assert exercise.points("C.2", Result(marks)) == 2.99
