@@ -14,7 +14,7 @@ import pytest
 
 from minidocker.grading import capstone, open_exercise
 from minidocker.grading.capstone import PROJECT, TASKS, measure
-from minidocker.grading.hidden import hidden_cases
+from minidocker.grading.hidden.capstone import HIDDEN, OTHER
 from minidocker.grading.measured import Mark, Measured, Result
 from minidocker.grading.project import DOCKERFILE
 from minidocker.grading.release import dump, namespace_of, read, released, source
@@ -120,8 +120,9 @@ def test_the_solution_has_all_points_in_full_size_and_its_picture_says_where_the
 
 @pytest.mark.usefixtures("small")
 def test_in_the_hidden_project_too(texts: dict[str, str]) -> None:
-    hidden = [replace(project, smaller=200) for project in hidden_cases("capstone")["C.1"]]  # type: ignore[type-var]
+    hidden = [replace(OTHER, smaller=200)]
     shares = {address: mark.share for address, mark in measure(texts, hidden).marks.items()}
+    assert HIDDEN["C.2"] == (OTHER,)
     assert shares | {"C.4": 1.0} == {task.address: 1.0 for task in TASKS}
 
 
