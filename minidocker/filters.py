@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from minidocker.errors import InvalidArgument
@@ -36,3 +38,10 @@ def has_label(labels: Mapping[str, str], wanted: str) -> bool:
     """Whether a label is there, given as `key` or `key=value`."""
     key, equals, value = wanted.partition("=")
     return key in labels and (not equals or labels[key] == value)
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name fits: a regular expression that is found in it, or else a part of it."""
+    with suppress(re.error):
+        return bool(re.search(pattern, name))
+    return pattern in name

@@ -7,6 +7,7 @@ container is made, which opens no port yet; the tracer goes by the learner's `ro
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, MutableMapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from minidocker.grading.transplant import Functions
 from minidocker.grading.verdict import Verdict
 from minidocker.network import names as of_networks
 from minidocker.network import pool, ports, tracer
-from minidocker.network.plan import WORLD, Net
+from minidocker.network.plan import ANY, LOOPBACK, WORLD, Net
 from minidocker.notebook.pictures.svg import Figure
 from minidocker.runtime import names as of_files
 
@@ -334,7 +335,12 @@ ASKS = (
     ("cli", "localhost", 80),
     ("db", "example.com", 80),
 )
-LISTENS = {"web": ["*:80"], "db": ["127.0.0.1:80"], "db-2": ["*:80"], "cli": []}
+LISTENS = {  # what their programs would do, if they had any
+    "web": frozenset({(ANY, 80)}),
+    "db": frozenset({(LOOPBACK, 80)}),
+    "db-2": frozenset({(ANY, 80)}),
+    "cli": frozenset[tuple[str, int]](),
+}
 
 
 def transplant(namespace: MutableMapping[str, Any]) -> Verdict:
@@ -382,7 +388,9 @@ def _live(engine: Engine, _folder: Path, title: str) -> Outcome:
     )
     told = of_files.with_networks(text, web.box()).replace(web.short_id, "web").splitlines()
     facts["/etc/hosts of web"] = ", ".join(line.replace("\t", " ") for line in told[of_files.HOSTS.count("\n") :])
-    plan = survey(engine, LISTENS)
+    plan = survey(engine)
+    peers = tuple(replace(peer, listens=LISTENS[peer.name]) for peer in plan.peers)
+    plan = replace(plan, peers=peers)
     for one in ASKS:
         traced = tracer.trace(plan, *one)
         facts[f"{one[0]} asks for {one[1]}"] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minidocker.errors import InvalidArgument
-from minidocker.filters import has_label, is_true
+from minidocker.filters import has_label, is_true, matches
 from minidocker.network.network import Network
 from minidocker.times import stamp
 
@@ -15,7 +15,7 @@ Test = Callable[[Network], bool]
 def network_filter(key: str, wanted: list[str]) -> Test:
     """The test for one filter of `network ls`: one of its values must fit, of labels all. Raises InvalidArgument."""
     if key == "name":
-        return lambda n: any(value in n.name for value in wanted)
+        return lambda n: any(matches(value, n.name) for value in wanted)
     if key == "id":
         return lambda n: any(n.id.startswith(value) for value in wanted)
     if key == "driver":

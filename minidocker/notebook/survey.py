@@ -23,21 +23,19 @@ if TYPE_CHECKING:
 LISTENS = "0A"  # the state TCP_LISTEN, in /proc/net/tcp
 PATIENCE = 2  # seconds that a probe waits
 
-Ports = Mapping[str, Iterable[str]]  # container -> where it listens: `127.0.0.1:80`, `*:80`
 
-
-def survey(engine: Engine, listens: Ports | None = None) -> Plan:
-    """What there is now. `listens` is what to believe of containers where nobody can look inside them."""
+def survey(engine: Engine) -> Plan:
+    """What there is now."""
     found = engine.networks.list()
     bridges = [one for one in found if one.driver not in ("host", "null")]
     nets = [Net(one.name, one.subnet, one.internal, one.name != DEFAULT) for one in bridges]
     known = {net.name for net in nets}
-    peers = (_peer(one, found, known, listens or {}) for one in engine.containers.list(all=True))
+    peers = (_peer(one, found, known) for one in engine.containers.list(all=True))
     nets.sort(key=lambda net: (net.name != DEFAULT, net.name))
     return Plan(tuple(nets), tuple(sorted(peers, key=lambda peer: peer.name)))
 
 
-def _peer(container: Container, networks: Iterable[Any], known: set[str], listens: Ports) -> Peer:
+def _peer(container: Container, networks: Iterable[Any], known: set[str]) -> Peer:
     attrs = container.attrs
     state, host = attrs["State"], attrs["HostConfig"]
     by_id = {network.name: network.record["Endpoints"].get(container.id) or {} for network in networks}
@@ -60,7 +58,7 @@ def _peer(container: Container, networks: Iterable[Any], known: set[str], listen
         running,
         tuple(sorted({int(key.partition("/")[0]) for key in attrs["Config"].get("ExposedPorts") or {}})),
         tuple(_bindings(host.get("PortBindings") or {}, attrs["NetworkSettings"]["Ports"] or {})),
-        _listens(container, state, listens) if running else frozenset(),
+        _listens(container, state) if running else frozenset(),
     )
 
 
@@ -81,20 +79,16 @@ def _bindings(asked: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Bi
             yield Binding(one["HostIp"] or "0.0.0.0", port, inside, "" if text == "0" else text)
 
 
-def _listens(container: Container, state: Mapping[str, Any], believed: Ports) -> Listening | None:
+def _listens(container: Container, state: Mapping[str, Any]) -> Listening | None:
     if container.runtime.name == "simulated":
-        texts = believed.get(container.name)
-        return None if texts is None else frozenset(_spot(text) for text in texts)
+        from minidocker.runtime import neighbours
+
+        return frozenset((address or ANY, port) for address, port in neighbours.listening(container.path))
     found: set[tuple[str, int]] = set()
     for name in ("tcp", "tcp6"):
         with suppress(OSError):
             found |= set(listening(Path(f"/proc/{state['Pid']}/net/{name}").read_text(encoding="ascii")))
     return frozenset(spot for spot in found if not spot[0].startswith("127.0.0.11"))
-
-
-def _spot(text: str) -> tuple[str, int]:
-    address, _, port = text.rpartition(":")
-    return address, int(port)
 
 
 def listening(table: str) -> Iterator[tuple[str, int]]:
@@ -128,7 +122,7 @@ def probe(engine: Engine, start: str, target: str, port: int) -> str:
     """
     if start == MACHINE:
         return _knock("127.0.0.1" if target == MACHINE else target, port)
-    if engine.runtime.name == "simulated" or start not in [one.name for one in engine.containers.list()]:
+    if start not in [one.name for one in engine.containers.list()]:
         return "?"
     command = 'nc -w "$0" "$1" "$2" </dev/null 2>&1'
     said = engine.containers.get(start).exec_run(["sh", "-c", command, str(PATIENCE), target, str(port)])

@@ -42,8 +42,9 @@ def published(box: Box) -> Iterator[dict[str, Any]]:
     except Refusal as error:
         raise StartError(str(error)) from None
     try:
+        address = wire.address.partition("/")[0]
         for door, inside in found.doors:
-            threading.Thread(target=serve, args=(door, box.path, inside), daemon=True).start()
+            threading.Thread(target=serve, args=(door, box.path, inside, address), daemon=True).start()
         yield found.ports
     finally:
         for door, _ in found.doors:
@@ -52,7 +53,7 @@ def published(box: Box) -> Iterator[dict[str, Any]]:
         found.close()
 
 
-def serve(door: socket.socket, folder: Path, port: int) -> None:
+def serve(door: socket.socket, folder: Path, port: int, address: str) -> None:
     """Let everybody in who comes; where no program listens, they are sent away at once, as by Docker's proxy."""
     while True:
         try:
@@ -60,7 +61,7 @@ def serve(door: socket.socket, folder: Path, port: int) -> None:
         except OSError:
             return
         try:
-            server = knock(folder, port)
+            server = knock(folder, port, address)
         except OSError:
             client.close()
             continue

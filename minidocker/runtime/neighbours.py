@@ -25,6 +25,7 @@ from minidocker.runtime.streams import PIPE_SIZE, Stream
 from minidocker.runtime.wires import wires_now
 
 Waiting = Generator[bool, None, None]
+LOOPBACK = "127.0.0.1"
 SECRET = 32  # letters of a password
 PATIENCE = 5.0  # seconds in which who listens must let one in
 NO_WORLD = (
@@ -108,13 +109,15 @@ class Neighbours:
         folder = self.route(address)
         if folder is None:
             raise failure(errno.ECONNREFUSED, address)
-        return Connection(*_reach(folder, port))
+        return Connection(*_reach(folder, port, address))
 
-    def listen(self, port: int) -> Listener:
-        """Listen at a port of the container. Raises OSError where somebody does already."""
+    def listen(self, port: int, address: str = "") -> Listener:
+        """Listen at a port of the container, at an address or all. Raises OSError where somebody does already."""
         if not self.inside:
             raise ValueError(NO_MACHINE)
-        return Listener(self.box, port)
+        if address and address not in {LOOPBACK, *(ip(wire["address"]) for wire in self.wires())}:
+            raise failure(errno.EADDRNOTAVAIL, address)
+        return Listener(self.box, port, address)
 
 
 def ip(address: str) -> str:
@@ -122,9 +125,9 @@ def ip(address: str) -> str:
     return address.partition("/")[0]
 
 
-def knock(folder: Path, port: int) -> socket.socket:
+def knock(folder: Path, port: int, address: str) -> socket.socket:
     """Connect to a program that listens in the container of a folder, and make sure that it is that. Raises OSError."""
-    end = _reach(folder, port)
+    end = _reach(folder, port, address)
     try:
         end[0].settimeout(PATIENCE)
         if not secrets.compare_digest(end[0].recv(SECRET, socket.MSG_WAITALL), end[1]):
@@ -136,11 +139,20 @@ def knock(folder: Path, port: int) -> socket.socket:
     return end[0]
 
 
-def _reach(folder: Path, port: int) -> tuple[socket.socket, bytes]:
-    """A connection to what listens, which has been told our password, and the one that must come back."""
+def listening(folder: Path) -> Iterator[tuple[str, int]]:
+    """The addresses (empty: all) and ports at which programs listen in the container of a folder."""
+    for path in folder.glob("tcp-*"):
+        with contextlib.suppress(OSError, ValueError):
+            yield read_json(path)["address"], int(path.name.removeprefix("tcp-"))
+
+
+def _reach(folder: Path, port: int, address: str = "") -> tuple[socket.socket, bytes]:
+    """A connection to what listens at an address, or at any: it has been told our password; and what must come back."""
     try:
         said = read_json(folder / f"tcp-{port}")
-        end = socket.create_connection(("127.0.0.1", said["port"]), timeout=PATIENCE)
+        if address and said["address"] not in ("", address):
+            raise failure(errno.ECONNREFUSED, "")
+        end = socket.create_connection((LOOPBACK, said["port"]), timeout=PATIENCE)
     except (OSError, ValueError):
         raise failure(errno.ECONNREFUSED, "") from None
     end.sendall(said["ask"].encode())
@@ -215,10 +227,10 @@ class Connection(Stream):
 class Listener(Stream):
     """A port of a container at which a program waits for others to come. It ends with the process that has it open."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, address: str = "") -> None:
         self.path, self.words = folder / f"tcp-{port}", (secrets.token_hex(SECRET // 2), secrets.token_hex(SECRET // 2))
-        self.end = socket.create_server(("127.0.0.1", 0))
-        said = {"port": self.end.getsockname()[1], "ask": self.words[0], "answer": self.words[1]}
+        self.end = socket.create_server((LOOPBACK, 0))
+        said = {"address": address, "port": self.end.getsockname()[1], "ask": self.words[0], "answer": self.words[1]}
         try:
             with contextlib.suppress(OSError):
                 _reach(folder, port)[0].close()

@@ -236,10 +236,10 @@ def opened(process: Process, stream: Connection | Listener) -> int:
     return fd
 
 
-def listen(process: Process, port: int) -> Listener:
-    """Listen at a port. Raises ValueError in busybox's words."""
+def listen(process: Process, port: int, address: str = "") -> Listener:
+    """Listen at a port, of one address or of all. Raises ValueError in busybox's words."""
     try:
-        listener: Listener = process.kernel.neighbours.listen(port)
+        listener: Listener = process.kernel.neighbours.listen(port, address)
     except OSError as error:
         raise ValueError(f"bind: {error.strerror}") from None
     opened(process, listener)
@@ -365,8 +365,8 @@ def httpd(process: Process, options: Options, operands: list[str]) -> Task:  # n
     home = process.files.locate(options.get("h", "."))
     if not process.files.stat(home).is_dir:
         raise failure(20, home)
-    port = port_of(options.get("p", "80").rpartition(":")[2])
-    listener = listen(process, port)
+    address, _, port = options.get("p", "80").rpartition(":")
+    listener = listen(process, port_of(port), address if address != "0.0.0.0" else "")
     if "f" in options:
         return (yield from serve(process, listener, home))
     child = process.fork()

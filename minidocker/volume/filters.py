@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from contextlib import suppress
 
 from minidocker.errors import InvalidArgument
-from minidocker.filters import has_label, is_true
+from minidocker.filters import has_label, is_true, matches
 from minidocker.volume.volume import Volume
 
 Test = Callable[[Volume], bool]
@@ -16,7 +14,7 @@ Test = Callable[[Volume], bool]
 def volume_filter(key: str, wanted: list[str], used: dict[str, list[str]]) -> Test:
     """The test for one filter of `volume ls`: one of its values must fit, of labels all. Raises InvalidArgument."""
     if key == "name":
-        return lambda v: any(_matches(value, v.name) for value in wanted)
+        return lambda v: any(matches(value, v.name) for value in wanted)
     if key == "driver":
         return lambda v: v.driver in wanted
     if key == "label":
@@ -37,9 +35,3 @@ def prune_filter(key: str, wanted: list[str]) -> Test:
         every = is_true(key, wanted[-1])
         return lambda v: every or v.anonymous
     raise InvalidArgument(f"Invalid filter '{key}'")
-
-
-def _matches(pattern: str, name: str) -> bool:
-    with suppress(re.error):
-        return bool(re.search(pattern, name))
-    return pattern in name

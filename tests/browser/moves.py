@@ -157,6 +157,21 @@ def registry_lab(lesson: Lesson) -> None:
     lesson.timed("start again", button("start again").click, lab, "nothing has been pushed yet")
 
 
+def tracer(lesson: Lesson) -> None:
+    """Another question is followed at once; a network that is connected is the piece that was missing."""
+    lab = lesson.output("tracer(")
+    start, target = lab.get_by_label("from"), lab.get_by_label("to", exact=True)
+    lesson.timed("to", lambda: target.select_option("localhost"), lab, "localhost is whoever asks: web itself")
+    lesson.timed("from", lambda: start.select_option("the world"), lab, "some computer out there")
+    lesson.timed("from, back", lambda: start.select_option("web"), lab, "It arrives")
+    target.select_option("safe")
+    lab.get_by_label("container").select_option("web")
+    lab.get_by_label("network").select_option("vault")
+    lesson.timed("connect", lab.get_by_role("button", name="connect", exact=True).click, lab, "both are on vault")
+    lesson.timed("try it", lab.get_by_role("button", name="try it for real").click, lab, "somebody answers")
+    lesson.timed("disconnect", lab.get_by_role("button", name="disconnect").click, lab, "nobody on bridge, shop")
+
+
 MOVES = {  # lesson -> what is done in it, in turn
     "00-start-here": [predict],
     "01-layers": [tar_lab],
@@ -167,4 +182,5 @@ MOVES = {  # lesson -> what is done in it, in turn
     "06-dockerfile": [stepper],
     "07-build-cache": [cache_lab],
     "08-registries": [registry_lab],
+    "11-networks": [tracer],
 }

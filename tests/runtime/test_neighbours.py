@@ -100,6 +100,22 @@ def test_a_server_is_reached_at_its_port_only(engine: Engine) -> None:
     assert says(engine, "httpd -p 80; httpd -p 80") == "httpd: bind: Address already in use\n= 1\n"
 
 
+def test_who_listens_at_loopback_is_reached_by_itself_alone(engine: Engine) -> None:
+    command = "mkdir /w; hostname > /w/index.html; httpd -p 127.0.0.1:80 -h /w; echo ready; exec sleep 100"
+    options = {"hostname": "shy", "network": "front", "ports": {"80": None}}
+    shy = engine.containers.run(BASE, ["sh", "-c", command], name="shy", detach=True, **options)
+    try:
+        next(shy.logs(stream=True))
+        assert shy.exec_run("wget -q -O- http://localhost/").output == b"shy\n"
+        assert "Connection refused" in says(engine, "nc shy 80")
+        assert "Connection refused" in shy.exec_run(f"nc {address(engine, 'shy')} 80").output.decode()
+        port = int(shy.ports["80/tcp"][0]["HostPort"])
+        with pytest.raises(OSError):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/")
+    finally:
+        shy.remove(force=True)
+
+
 def test_two_programs_talk(engine: Engine) -> None:
     one = engine.containers.get("twin")
     one.exec_run(["sh", "-c", "rm -f /tmp/came; nc -l -p 99 > /tmp/came < /dev/null &"])

@@ -16,7 +16,6 @@ from minidocker.notebook.pictures.svg import Figure, Markup, arrow, el, group, r
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
-    from minidocker.notebook.survey import Ports
 
 DOORS, BOX, LANES = 150, 150, 352  # where the machine ends; the width of a container; where the lanes begin
 NARROWEST, HEAD, ROW = 142, 88, 56
@@ -24,14 +23,11 @@ MOST_ROWS, MOST_LANES = 12, 4
 MODES = {"host": "in the machine's network", "none": "no network at all"}
 
 
-def network_map(engine: Engine, listens: Ports | None = None) -> Figure:
-    """All networks that somebody made or is on, all containers, and where they meet.
-
-    `listens` is what to believe of programs where nobody can look inside: `{"web": ["*:80"]}`.
-    """
+def network_map(engine: Engine) -> Figure:
+    """All networks that somebody made or is on, all containers, and where they meet."""
     from minidocker.notebook.survey import survey
 
-    return map_figure(survey(engine, listens))
+    return map_figure(survey(engine))
 
 
 def map_figure(plan: Plan, lit: Iterable[str] = ()) -> Figure:

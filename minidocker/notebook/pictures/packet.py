@@ -11,7 +11,6 @@ from minidocker.notebook.pictures.svg import Figure, Markup, el, group, rect, te
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
-    from minidocker.notebook.survey import Ports
 
 WIDTH, TOP, ROW = 740, 34, 40
 ASKED = {
@@ -23,11 +22,11 @@ ASKED = {
 SIGNS = {True: "✓", False: "✗", None: "?"}
 
 
-def packet(engine: Engine, start: str, target: str, port: int, listens: Ports | None = None) -> Figure:
+def packet(engine: Engine, start: str, target: str, port: int) -> Figure:
     """Follow a connection from a container (or `your machine`, `the world`) to a name or an address, and a port."""
     from minidocker.notebook.survey import survey
 
-    return trace_figure(trace(survey(engine, listens), start, target, port))
+    return trace_figure(trace(survey(engine), start, target, port))
 
 
 def trace_figure(traced: Trace, tried: str = "") -> Figure:

@@ -21,7 +21,6 @@ from minidocker.notebook.widgets.face import Faced, Picture, on_change
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
-    from minidocker.notebook.survey import Ports
 
 FREE = "the port that was given"
 Question = tuple[str, str, int]  # who asks, for whom, at which port
@@ -30,9 +29,9 @@ Question = tuple[str, str, int]  # who asks, for whom, at which port
 class Tracer(Faced):
     """A connection to choose, the map of networks, and its way through them."""
 
-    def __init__(self, engine: Engine, question: Question, listens: Ports | None) -> None:
-        self.engine, self.listens = engine, listens
-        plan = survey(engine, listens)
+    def __init__(self, engine: Engine, question: Question) -> None:
+        self.engine = engine
+        plan = survey(engine)
         start, target, port = question
         self.start = _choice("from", _starts(plan), start)
         self.target = _choice("to", _targets(plan), target)
@@ -69,7 +68,7 @@ class Tracer(Faced):
 
     def drawn(self, tried: str = "") -> Figure:
         """The map, and below it the way."""
-        plan = survey(self.engine, self.listens)
+        plan = survey(self.engine)
         start, target, _ = self.question
         found = plan.called(target)
         lit = {start, found.name if found else ""}
@@ -82,9 +81,7 @@ class Tracer(Faced):
         except (DockerException, OSError) as error:
             said = str(error)
         if said == "?":
-            simulated = self.engine.runtime.name == "simulated" and self.start.value not in (MACHINE, WORLD)
-            why = "these containers are simulated" if simulated else "nobody is there to ask"
-            return f"It cannot be tried here: {why}."
+            return "It cannot be tried from here."
         return f"Tried for real: {said or 'somebody answers'}."
 
     def plug(self, verb: str) -> None:
@@ -99,7 +96,7 @@ class Tracer(Faced):
 
     def look(self) -> None:
         """Find out anew who is there."""
-        plan = survey(self.engine, self.listens)
+        plan = survey(self.engine)
         for choice, options in (
             (self.start, _starts(plan)),
             (self.target, _targets(plan)),
@@ -118,12 +115,9 @@ class Tracer(Faced):
         return self.drawn()
 
 
-def tracer(engine: Engine, start: str, target: str, port: int, listens: Ports | None = None) -> Tracer:
-    """Follow connections between the containers of an engine, step by step; these are the first ones to be chosen.
-
-    `listens` is what to believe of programs where nobody can look inside: `{"web": ["*:80"]}`.
-    """
-    return Tracer(engine, (start, target, port), listens)
+def tracer(engine: Engine, start: str, target: str, port: int) -> Tracer:
+    """Follow connections between the containers of an engine, step by step; these are the first ones to be chosen."""
+    return Tracer(engine, (start, target, port))
 
 
 def _choice(label: str, options: list[object], value: object = None) -> W.Dropdown:
