@@ -56,7 +56,7 @@ def copy_lab(lesson: Lesson) -> None:
     """What is written in one container is copied up there, and in no other."""
     lab = lesson.output("copy_lab(")
     do = lab.get_by_role("button", name="do it")
-    lab.get_by_label("container").select_option("copy-lab-2")
+    lab.get_by_label("container", exact=True).select_option("copy-lab-2")
     lab.get_by_label("what").select_option("chmod")
     path = lab.get_by_label("file").input_value()
     lesson.timed("chmod", do.click, lab, f"copy-lab-2: chmod {path}: copied up")
@@ -160,13 +160,13 @@ def registry_lab(lesson: Lesson) -> None:
 def tracer(lesson: Lesson) -> None:
     """Another question is followed at once; a network that is connected is the piece that was missing."""
     lab = lesson.output("tracer(")
-    start, target = lab.get_by_label("from"), lab.get_by_label("to", exact=True)
+    start, target = lab.get_by_label("from", exact=True), lab.get_by_label("to", exact=True)
     lesson.timed("to", lambda: target.select_option("localhost"), lab, "localhost is whoever asks: web itself")
     lesson.timed("from", lambda: start.select_option("the world"), lab, "some computer out there")
     lesson.timed("from, back", lambda: start.select_option("web"), lab, "It arrives")
     target.select_option("safe")
-    lab.get_by_label("container").select_option("web")
-    lab.get_by_label("network").select_option("vault")
+    lab.get_by_label("container", exact=True).select_option("web")
+    lab.get_by_label("network", exact=True).select_option("vault")
     lesson.timed("connect", lab.get_by_role("button", name="connect", exact=True).click, lab, "both are on vault")
     lesson.timed("try it", lab.get_by_role("button", name="try it for real").click, lab, "somebody answers")
     lesson.timed("disconnect", lab.get_by_role("button", name="disconnect").click, lab, "nobody on bridge, shop")
