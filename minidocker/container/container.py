@@ -262,10 +262,12 @@ class Container(Drawn):
 
     def connect_to(self, network: Network, asked: dict[str, Any]) -> None:
         """Connect it to one more network: what `Network.connect` does."""
+        self.reload()
         networking.connect(self, network, asked)
 
     def disconnect_from(self, network: Network, force: bool = False) -> None:
         """Take it off a network: what `Network.disconnect` does."""
+        self.reload()
         networking.disconnect(self, network, force)
 
     def rename(self, name: str) -> None:

@@ -328,3 +328,15 @@ def test_all_of_it_works_without_root() -> None:
         assert done.stdout == "all well\n", done.stderr
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_what_somebody_else_connected_meanwhile_is_known(engine: Engine) -> None:
+    """As with Docker's SDK: an object of before acts on the container as it is now."""
+    old, again = run(engine), engine.networks.create("again")
+    again.connect(old.name)
+    again.disconnect(engine.containers.get(old.name))
+    again.remove()
+    engine.networks.create("again").connect(old)
+    engine.networks.get("again").disconnect(old.id)
+    with pytest.raises(Forbidden, match="is not connected to network again"):
+        engine.networks.get("again").disconnect(old)

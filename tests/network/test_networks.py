@@ -181,7 +181,8 @@ def test_filters(networks: Networks) -> None:
         return [network.name for network in networks.list(filters=filters)]
 
     assert names(driver="bridge") == ["bridge", "front"] and names(type="custom") == ["front"]
-    assert names(name="ro") == ["front"] and names(id=made.short_id) == ["front"] and names(scope="local") != []
+    assert names(name="^fr.nt$") == names(name="ro") == ["front"] and names(name="^ro") == []
+    assert names(id=made.short_id) == ["front"] and names(scope="local") != []
     assert names(label="tier=web") == ["front"] and names(label="tier=db") == []
     with pytest.raises(InvalidArgument, match="Invalid filter 'foo'"):
         names(foo="bar")
