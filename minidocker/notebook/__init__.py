@@ -4,6 +4,7 @@
     widgets/    the same pictures with controls; each has a still face for where no kernel runs
     lessons.py  a clean engine of its own, and an empty folder, for one notebook
     hub.py      a registry for one notebook
+    programs.py a function of the notebook, as a program beside it
     sight.py    what is seen from inside a container, and from outside
     survey.py   which containers are on which networks, and who listens; a connection that is tried
     attacks.py  what a program inside may try, with its walls and without
@@ -27,11 +28,14 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.powers": "powers",
     "pictures.ray": "ray",
     "pictures.film": "film",
+    "pictures.homes": "homes",
+    "pictures.owners": "owners",
     "pictures.crowd": "crowd",
     "pictures.machine": "life_cycle",
     "pictures.signals": "signals",
     "lessons": "lesson on_linux",
     "hub": "registry",
+    "programs": "beside",
     "listing": "source",
     "magics": "load_ipython_extension",
     "pictures.door": "door patterns",
@@ -63,6 +67,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "widgets.tracer": "tracer",
     "widgets.predict": "predict",
     "widgets.tarlab": "tar_lab",
+    "widgets.volumelab": "volume_lab",
     "widgets.stepper": "stepper",
 }
 PLACES = {name: module for module, names in NAMES.items() for name in names.split()}

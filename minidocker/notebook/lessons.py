@@ -81,6 +81,8 @@ def _clear(engine: Engine, home: Path) -> None:
         for container in engine.containers.list(all=True):
             container.remove(force=True)
         engine.close()
+    if programs := sys.modules.get("minidocker.notebook.programs"):
+        programs.close_all()
     shutil.rmtree(home, ignore_errors=True)
 
 

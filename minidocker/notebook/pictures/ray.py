@@ -1,6 +1,8 @@
 """The lookup ray: one path falls through the layers, the newest first, until a layer answers or hides it.
 
-This is what the kernel's overlay file system does at every look at a file (docs.kernel.org/filesystems/overlayfs).
+This is what the kernel's overlay file system does at every look at a file (docs.kernel.org/filesystems/overlayfs). What
+is mounted into a container lies on top, each a patch over a part of the stack: the ray passes beside those that are not
+on its way.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from minidocker.notebook.pictures.facts import count
-from minidocker.notebook.pictures.sources import Said, follow, said, seen, sources
+from minidocker.notebook.pictures.patches import check_seen, covers, patched
+from minidocker.notebook.pictures.sources import Said, follow, said, seen
 from minidocker.notebook.pictures.svg import Figure, Markup, arrow, el, group, printable, rect, text
 from minidocker.tree import clean
 
@@ -21,16 +24,17 @@ TOP, ROW, GAP = 74.0, 34, 7
 def ray(thing: Any, path: str) -> Figure:
     """Draw who answers for a path in an image, a container, or a list of Changesets (bottom first).
 
-    Links on the way to it are followed first, as the kernel does, name by name. Raises InvalidArgument.
+    Links on the way to it are followed first, as the kernel does, name by name. Raises InvalidArgument, Unsupported.
     """
-    found, asked = sources(thing), clean(path)
+    found, asked = patched(thing), clean(path)
     there, error = follow(found.tree, asked)
+    check_seen(found, there)
     words = said(found, there)
     shown, kind = (error, "") if error else seen(found.tree, there)
     end = next((index for index, one in enumerate(words) if one.verdict in ("answers", "hides")), len(words))
     title = f"who answers for {printable(asked)}?"
     note = f"a link on the way leads to {there}: this is its ray" if there != asked else ""
-    drawn = [group(_slab(one, index, end), 0, _y(index)) for index, one in enumerate(words)]
+    drawn = [group(_slab(one, index, end, there), 0, _y(index)) for index, one in enumerate(words)]
     drawn += [group(_beam(words, end)), group(_result(words, end, shown, kind))]
     head = [text(0, 16, title, "md-h", width=WIDTH * 0.8), text(0, 34, note, "md-dim", "md-s", width=WIDTH)]
     up = 0 if note else 14
@@ -50,13 +54,14 @@ def _y(index: int) -> float:
     return TOP + index * (ROW + GAP)
 
 
-def _slab(one: Said, index: int, end: int) -> list[Markup]:
+def _slab(one: Said, index: int, end: int, path: str) -> list[Markup]:
     """One source: its name at the edge, what it says inside; below the ray's end all is faint."""
-    look = ("md-on", "md-dash") if one.source.writable else ("md-slab",)
+    look = ("md-on", "md-dash") if one.source.writable else ("md-m",) if one.source.place else ("md-slab",)
     faint = None if index == end else 0.75
+    aside = WORDS - LEFT - 8 if one.source.place and not covers(one.source, path) else 0  # the ray passes beside it
     parts = [
         text(LEFT - 10, ROW / 2 + 4, one.source.name, "md-c", width=LEFT - 12, text_anchor="end", fill_opacity=faint),
-        rect(LEFT, 0, SLAB, ROW, *look, stroke_opacity=None if index <= end else 0.55),
+        rect(LEFT + aside, 0, SLAB - aside, ROW, *look, stroke_opacity=None if index <= end else 0.55),
     ]
     if one.verdict == "hidden":
         parts.append(rect(WORDS - 8, 6, SLAB - 48, ROW - 12, "md-thin", "md-dash"))
@@ -73,9 +78,10 @@ def _beam(words: Sequence[Said], end: int) -> list[Markup]:
     parts = [text(BEAM, start - 6, "open", "md-dim", "md-s", text_anchor="middle")]
     if end == len(words):
         way = f"M{BEAM} {start:.0f}V{_y(end) + 8:.0f}H{LEFT + SLAB}"
-        return [*parts, *map(_ring, range(end)), el("path", d=way, class_="md-ink")]
+        rings = [_ring(index) for index in range(end) if not words[index].source.place]
+        return [*parts, *rings, el("path", d=way, class_="md-ink")]
     middle = _y(end) + ROW / 2
-    parts += map(_ring, range(end))
+    parts += [_ring(index) for index in range(end) if not words[index].source.place]
     if words[end].verdict == "hides":
         stop = el("path", d=f"M{BEAM - 10} {middle}h20", class_="md-ink", stroke_width=4)
         return [*parts, arrow(BEAM, start, BEAM, middle - 3), stop]

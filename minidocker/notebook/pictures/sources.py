@@ -30,6 +30,7 @@ class Source:
     """One place that a path may come from: what it has, and the tree below it, each read when it is first asked for.
 
     `number` counts an image's layers from the bottom, 1 first; `base` are those of the course's own base image.
+    `place` is where something is mounted, `blind` what only the container's own processes see into.
     """
 
     name: str
@@ -38,6 +39,8 @@ class Source:
     number: int = 0
     writable: bool = False
     base: bool = False
+    place: str = ""
+    blind: bool = False
 
     @cached_property
     def changes(self) -> Changeset:
@@ -134,8 +137,10 @@ def said(found: Sources, path: str) -> list[Said]:
     words, merged, ended = [], True, False
     for answer in lookup(found.layers, path):
         source = found.each[answer.layer]
-        blocked = _blocks(source.changes, path)
-        why = blocked if answer.verdict == "hides" else "not asked any more" if ended else "knows nothing of it"
+        blocked = _blocks(source, path)
+        silent = "not asked any more" if ended else "knows nothing of it"
+        silent = f"is mounted on {source.place}, not on the way" if source.place and not blocked else silent
+        why = blocked if answer.verdict == "hides" else silent
         if answer.verdict in ("answers", "hidden") and answer.entry:
             merged = merged and answer.entry.is_dir
             head = "answers" if not ended else "what is in it shows too" if merged else "has it, but nobody asks"
@@ -146,8 +151,9 @@ def said(found: Sources, path: str) -> list[Said]:
     return words
 
 
-def _blocks(layer: Changeset, path: str) -> str:
+def _blocks(source: Source, path: str) -> str:
     """Why the search ends in this layer, though it has nothing to show."""
+    layer = source.changes
     if layer.get(path) == WHITEOUT:
         return "a whiteout: it is deleted here"
     for up in parents(path):
@@ -155,7 +161,7 @@ def _blocks(layer: Changeset, path: str) -> str:
         if above is not None and not above.is_dir:
             return f"{up} is deleted here" if above == WHITEOUT else f"{up} is a {what(above)} here"
         if up in layer.opaque:
-            return f"{up} is opaque: it hides all below"
+            return "has no such file, and hides all below" if source.place else f"{up} is opaque: it hides all below"
     return ""
 
 
