@@ -18,7 +18,9 @@ from typing import Any
 
 from minidocker.errors import Unsupported
 
-LEASH = "import os, sys, threading\nthreading.Thread(target=lambda: os._exit(not sys.stdin.read()), daemon=True).start()"
+LEASH = (
+    "import os, sys, threading\nthreading.Thread(target=lambda: os._exit(not sys.stdin.read()), daemon=True).start()"
+)
 READY = "ready"
 _open: dict[str, subprocess.Popen[str]] = {}
 

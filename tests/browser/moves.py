@@ -157,6 +157,21 @@ def registry_lab(lesson: Lesson) -> None:
     lesson.timed("start again", button("start again").click, lab, "nothing has been pushed yet")
 
 
+def volume_lab(lesson: Lesson) -> None:
+    """What is written is left where it is kept; the next container finds it again, but for its own layer."""
+    lab = lesson.run("volume_lab(")
+
+    def button(name: str) -> Locator:
+        return lab.get_by_role("button", name=name, exact=True)
+
+    lesson.timed("write", button("write").click, lab, "note-1")
+    lesson.timed("docker rm -f", button("docker rm -f").click, lab, "the container is gone")
+    choice = lab.get_by_label("/fourth is")
+    lesson.timed("/fourth is", lambda: choice.select_option("nothing"), lab, "the next container has none")
+    lesson.timed("docker run", button("docker run").click, lab, "seen from inside")
+    lesson.timed("docker volume prune", button("docker volume prune").click, lab, "1 volume removed")
+
+
 def tracer(lesson: Lesson) -> None:
     """Another question is followed at once; a network that is connected is the piece that was missing."""
     lab = lesson.output("tracer(")
@@ -182,5 +197,6 @@ MOVES = {  # lesson -> what is done in it, in turn
     "06-dockerfile": [stepper],
     "07-build-cache": [cache_lab],
     "08-registries": [registry_lab],
+    "10-volumes-and-plugins": [volume_lab],
     "11-networks": [tracer],
 }

@@ -1,4 +1,4 @@
-"""Where the folders of a container really are: in its own layer, in a volume, on the host, in memory; and what is left."""
+"""Where the folders of a container really are: in its own layer, a volume, on the host, in memory."""
 
 from __future__ import annotations
 

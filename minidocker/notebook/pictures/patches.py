@@ -48,7 +48,9 @@ def _patch(container: Container, mount: Mount, place: str) -> Source:
     kind = mount_name(container, mount.target)
     if not isinstance(mount, Bind):
         return Source(f"{kind} on {place}", lambda: Changeset({place: directory()}, {place}), place=place, blind=True)
-    return Source(f"{kind} on {place}", lambda: Changeset(dict(_content(container, mount, place)), {place}), place=place)
+    return Source(
+        f"{kind} on {place}", lambda: Changeset(dict(_content(container, mount, place)), {place}), place=place
+    )
 
 
 def _content(container: Container, mount: Bind, place: str) -> Iterator[tuple[str, Any]]:

@@ -51,8 +51,9 @@ class VolumeLab(Faced):
         self.folder.mkdir()
         self.image, _ = engine.images.build(text=RECIPE, tag=NAME)
         self.picture = Picture()
-        does = {WRITE: self.write, RUN: self.run, RM: self.remove, RM_V: partial(self.remove, v=True)}
-        self.buttons = {name: self._button(name, act) for name, act in (does | {PRUNE: self.prune}).items()}
+        does: dict[str, Callable[[], None]] = {WRITE: self.write, RUN: self.run, RM: self.remove}
+        does |= {RM_V: partial(self.remove, v=True), PRUNE: self.prune}
+        self.buttons = {name: self._button(name, act) for name, act in does.items()}
         choices = list(FOURTH) if engine.runtime.name == "namespaces" else list(FOURTH)[:-1]
         self.fourth = W.Dropdown(
             options=choices, description="/fourth is", style={"description_width": "initial"},
@@ -77,7 +78,8 @@ class VolumeLab(Faced):
         self.refresh()
 
     def run(self) -> None:
-        """Make and start the container, with what is chosen."""
+        """Make and start the container, with what is chosen; an older one of its name is removed."""
+        self._remove()
         option = FOURTH[self.fourth.value].split()
         volumes = [f"{VOLUME}:/named", f"{self.folder}:/bound", *option[1:] * (option[:1] == ["-v"])]
         memory = {"/fourth": ""} if option[:1] == ["--tmpfs"] else None
@@ -118,9 +120,12 @@ class VolumeLab(Faced):
 
     def refresh(self) -> None:
         """Draw all as it is now."""
-        if self.container is not None:
-            self.homes = look(self.container, PLACES)
-        else:
+        try:
+            if self.container is not None:
+                self.homes = look(self.container, PLACES)
+        except DockerException:  # somebody else stopped or removed it
+            self.container = None
+        if self.container is None:
             self.homes = tuple(without(self.engine, home) for home in self.homes)
         self.picture.figure = self.face()
         for name, button in self.buttons.items():
@@ -132,9 +137,12 @@ class VolumeLab(Faced):
         lonely = f"anonymous volumes that no container has: {idle}"
         return homes_figure(f"container {NAME}", self.homes, [*(f"$ {line}" for line in self.said[-2:]), lonely])
 
-    def _clear(self) -> None:
+    def _remove(self, v: bool = False) -> None:
         with contextlib.suppress(NotFound):
-            self.engine.containers.get(NAME).remove(force=True, v=True)
+            self.engine.containers.get(NAME).remove(force=True, v=v)
+
+    def _clear(self) -> None:
+        self._remove(v=True)
         with contextlib.suppress(DockerException):
             self.engine.volumes.get(VOLUME).remove()
         shutil.rmtree(self.folder, ignore_errors=True)

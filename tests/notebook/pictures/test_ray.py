@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minidocker.errors import InvalidArgument
+from minidocker.container import Container
+from minidocker.engine import Engine, connect
+from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.image import Image
 from minidocker.layer import WHITEOUT, Changeset, directory, file
+from minidocker.notebook.pictures.patches import patched
 from minidocker.notebook.pictures.ray import ray
 from minidocker.notebook.pictures.sources import said, sources
 from minidocker.tree import symlink
@@ -89,3 +93,64 @@ def test_an_image_has_its_instructions_and_its_base_is_one_source(app: Image) ->
 def test_what_has_no_layers_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="a str has no layers"):
         ray("/etc", "/etc")
+
+
+# What is mounted
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    with connect(tmp_path / "engine", runtime="simulated") as engine:
+        yield engine
+
+
+def made(engine: Engine, folder: Path, **options: Any) -> Container:
+    folder.mkdir(exist_ok=True)
+    (folder / "menu").write_text("apples\n")
+    recipe = "FROM scratch\nCOPY menu /app/menu\nCOPY menu /data/menu\n"
+    image, _ = engine.images.build(path=str(folder), text=recipe)
+    (folder / "menu").write_text("pears\n")
+    return engine.containers.create(image, "true", **options)
+
+
+def told(container: Container, path: str) -> list[str]:
+    return [f"{one.source.name}: {one.verdict}" for one in said(patched(container), path)]
+
+
+def test_an_empty_folder_hides_and_an_empty_volume_begins_with_what_the_image_has(
+    engine: Engine, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    options = {"volumes": [f"{tmp_path}/empty:/app", "shelf:/data"]}
+    shop = made(engine, tmp_path / "shop", **options)
+    hidden = "COPY menu /app/menu: hidden"
+    assert told(shop, "/app/menu")[:2] == ["volume shelf on /data: silent", "bind mount on /app: hides"]
+    assert hidden in told(shop, "/app/menu")
+    twin = ray(shop, "/app/menu").twin
+    assert "has no such file, and hides all below" in twin and "is mounted on /data, not on the way" in twin
+    assert twin.endswith("seen  No such file or directory")
+    assert told(shop, "/data/menu")[0] == "volume shelf on /data: answers"
+    assert ray(shop, "/data/menu").twin.endswith("seen  apples  (file, 7B)")
+
+
+def test_what_lies_deeper_is_on_top_and_one_file_may_be_mounted(engine: Engine, tmp_path: Path) -> None:
+    shop = made(engine, tmp_path, volumes=["/app/inner", f"{tmp_path}/menu:/app/menu", f"{tmp_path}:/app"])
+    mounted = [line.partition(":")[0] for line in told(shop, "/app/inner")[:3]]
+    assert mounted[2] == "bind mount on /app"
+    assert {*mounted[:2]} == {"bind mount on /app/menu", "anonymous volume on /app/inner"}
+    assert ray(shop, "/app/menu").twin.endswith("seen  pears  (file, 6B)")
+    assert "/app/inner" in ray(shop, "/app/inner").title
+
+
+def test_of_memory_nobody_outside_says_what_is_in_it(engine: Engine, tmp_path: Path) -> None:
+    shop = made(engine, tmp_path, tmpfs={"/app": ""})
+    assert "tmpfs on /app" in ray(shop, "/data/menu").twin
+    assert ray(shop, "/app").twin.splitlines()[-1].strip() == "seen  nothing is in it  (directory)"
+    with pytest.raises(Unsupported, match="only the container's own processes see it"):
+        ray(shop, "/app/menu")
+
+
+def test_the_ray_passes_beside_a_patch_that_is_not_on_its_way(engine: Engine, tmp_path: Path) -> None:
+    shop = made(engine, tmp_path, volumes=["shelf:/data"])
+    beside, through = ray(shop, "/app/menu").body, ray(shop, "/data/menu").body
+    assert "x='256' width='288'" in beside and "x='256' width='288'" not in through
