@@ -189,7 +189,7 @@ def settings(container: Container, state: dict[str, Any]) -> dict[str, Any]:
 def place(container: Container, network: Network | None, asked: dict[str, Any], running: bool) -> dict[str, Any]:
     """What is said of one network that it is on, or is to be on."""
     made = asked | {"GwPriority": 0, "NetworkID": network.id if network and running else ""}
-    if network and not network.predefined:
+    if network and not network.predefined and running:
         made["Aliases"] = aliases(container, network, asked)
     made |= NO_ADDRESS | {"MacAddress": asked.get("MacAddress") or "", "DNSNames": None}
     one = network.place(container.id) if network and running else None

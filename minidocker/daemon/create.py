@@ -134,6 +134,7 @@ CONFIG: Options = {
     "NetworkDisabled": bool,
     "OnBuild": [str],
     "OpenStdin": bool,
+    "Runtime": str,  # the SDK has it here, Docker in HostConfig
     "Shell": [str],
     "StdinOnce": bool,
     "StopSignal": str,
@@ -230,7 +231,7 @@ def create(call: Call) -> Response:
 def options(body: Mapping[str, Any]) -> Options:
     """The options that a body stands for. Raises InvalidArgument, Unsupported."""
     host = body.get("HostConfig", {})
-    every = {**body, **host}
+    every = {**body, **{key: value for key, value in host.items() if value or key in MEANS}}
     if more := next((key for key in NOT_HERE if every.get(key)), ""):
         raise Unsupported(f"minidocker does not have {more} of a container: leave it out")
     found = {NAMES[key]: value for key, value in every.items() if key in NAMES and (value or key in MEANS)}

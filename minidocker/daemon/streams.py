@@ -10,6 +10,7 @@ import json
 import select
 import socket
 import ssl
+import time
 from collections.abc import Callable, Iterator
 
 from minidocker.container import logs as records
@@ -24,6 +25,7 @@ from minidocker.times import stamp
 from minidocker.web.message import Hijack, Response, Socket
 
 PIECE = 1 << 16
+HEAD = 0.1  # seconds
 MOMENT = 1.0  # seconds between two looks whether a client is still there
 RAW = "application/vnd.docker.raw-stream"
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -37,7 +39,23 @@ Filter = Callable[[bytes], bytes]
 def hijacked(call: Call, take: Callable[[Socket, bytes], None]) -> Response:
     """From here on the connection is the program's: with Docker's 101 where the client asks for that, else 200."""
     upgrade = {"Connection": "Upgrade", "Upgrade": "tcp"} if "upgrade" in call.request.headers else {}
-    return Response(101 if upgrade else 200, {"Content-Type": RAW, **upgrade}, Hijack(take))
+
+    def begin(client: Socket, first: bytes) -> None:
+        _let_read(client)
+        take(client, first)
+
+    return Response(101 if upgrade else 200, {"Content-Type": RAW, **upgrade}, Hijack(begin))
+
+
+def _let_read(client: Socket) -> None:
+    """Wait until a client has read the head: Docker's SDK loses what comes together with that."""
+    import fcntl
+    import termios
+
+    end = time.monotonic() + HEAD
+    with contextlib.suppress(OSError):
+        while any(fcntl.ioctl(client.fileno(), termios.TIOCOUTQ, bytes(4))) and time.monotonic() < end:
+            time.sleep(0.0005)
 
 
 def attach(call: Call) -> Response:
