@@ -104,6 +104,7 @@ def build_image(
     guard: Guard = unguarded,
     images: Images | None = None,
     around: Mapping[str, Any] | None = None,
+    apart: bool = False,
     **others: Any,
 ) -> Build:
     """Build as `images.build` of Docker's SDK. `text` is ours: the Dockerfile itself, for a context in `path`.
@@ -112,7 +113,7 @@ def build_image(
     texts, as `docker build` takes them. And so are `build_contexts`, name -> folder, URL, docker-image://… or
     oci-layout://…, and `no_cache_filter`, the names of stages; as `docker build --build-context, --no-cache-filter`.
     `guard` learns how to end it from another thread; `images` may be those of somebody else (`acting_for`); `around`
-    are further fields of the `Box` of each RUN.
+    are further fields of the `Box` of each RUN, whose output and errors are told `apart`.
     """
     tags = (tag,) if isinstance(tag, str) else tuple(tag or ())
     delivery = Delivery.of(tags, platform or "", buildargs or {}, others)
@@ -136,6 +137,7 @@ def build_image(
         pull=newest,
         no_cache_filter=tuple(name.strip() for text in texts(no_cache_filter) for name in text.split(",")),
         around=around or {},
+        apart=apart,
     )
     if nocache and no_cache_filter:
         raise InvalidArgument("--no-cache and --no-cache-filter cannot currently be used together")

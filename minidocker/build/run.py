@@ -41,6 +41,7 @@ class Command:
     script: tuple[str, str] | None = None  # the path inside, and the text
     mounts: tuple[Mount, ...] = ()
     around: Mapping[str, Any] = field(default_factory=dict)  # further fields of its `Box`: limits, names of hosts
+    apart: bool = False  # whether its two streams are told apart, where the runtime can do that
 
 
 class StepFailed(BuildError):
@@ -71,7 +72,7 @@ def run(
     failed = f'process "{" ".join(command.process.args)}" did not complete successfully'
     try:
         with together.stoppable(partial(_kill, runtime, box)):
-            code = _run(runtime, box, output, together)
+            code = _run(runtime, box, output, together, command.apart)
         together.check()
         if code:
             raise StepFailed(f"{failed}: exit code: {code}", code, command.process.args)
@@ -92,14 +93,14 @@ def _binds(folder: Path, command: Command) -> tuple[Bind, ...]:
     return (Bind(str(path), target, read_only=True),)
 
 
-def _run(runtime: Runtime, box: Box, output: Output, together: Together[Any]) -> int:
+def _run(runtime: Runtime, box: Box, output: Output, together: Together[Any], apart: bool) -> int:
     """Run to the end and return the exit code."""
-    (_listen if runtime.attachable else _look)(runtime, box, output, together)
+    (_listen if apart and runtime.attachable else _look)(runtime, box, output, together)
     return int(read_json(box.path / "state.json")["ExitCode"])
 
 
 def _listen(runtime: Runtime, box: Box, output: Output, together: Together[Any]) -> None:
-    """Run, with a pipe for each stream. Whoever does not listen makes the program wait."""
+    """Run, with a pipe for each stream, so that they are told apart; what comes at the same time has no order."""
     lock = FileLock(box.path / "monitor.lock", shared=True)
     with closing(_Pipes(output)) as pipes:
         try:
@@ -121,7 +122,7 @@ class _Pipes:
     def __init__(self, output: Output) -> None:
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         self.ends = (out_end, err_end)
-        self.tell = {out: lambda text: output(text, False), err: lambda text: output(text, True)}
+        self.tell = {out: partial(_stdout, output), err: lambda text: output(text, True)}
         self.rests = {out: b"", err: b""}
 
     def begun(self) -> None:
@@ -148,13 +149,22 @@ class _Pipes:
 
 
 def _look(runtime: Runtime, box: Box, output: Output, together: Together[Any]) -> None:
-    """Run, with a file for both streams: for a runtime that runs it here and now, so that nobody could read a pipe."""
-    path = box.path / "output"
+    """Run, with a file for both streams: what they say is in its true order, and nothing makes the program wait."""
+    path, tell = box.path / "output", partial(_stdout, output)
     with path.open("xb") as out, path.open("rb") as back:
+        rest = b""
         runtime.start(box, Stdio(None, out.fileno(), out.fileno()))
-        with FileLock(box.path / "monitor.lock", shared=True):
+        lock = FileLock(box.path / "monitor.lock", shared=True)
+        while not lock.acquire(blocking=False):
             together.check()
-        _pass_on(back.read(), lambda text: output(text, False), last=True)
+            _doze(box)
+            rest = _pass_on(rest + back.read(), tell)
+        lock.release()
+        _pass_on(rest + back.read(), tell, last=True)
+
+
+def _stdout(output: Output, text: str) -> None:
+    output(text, False)
 
 
 def _pass_on(data: bytes, output: Callable[[str], None], last: bool = False) -> bytes:

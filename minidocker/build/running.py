@@ -122,5 +122,5 @@ class Running(Copying):
             mounts, process = given.mounts(" ".join(todo.process.args)), todo.process
             env = given.variables(dict(text.partition("=")[::2] for text in process.env))
             process = replace(process, env=tuple(f"{name}={value}" for name, value in env.items()))
-            todo = replace(todo, process=process, mounts=mounts, around=self.options.around)
+            todo = replace(todo, process=process, mounts=mounts, around=self.options.around, apart=self.options.apart)
             yield stack.enter_context(run(self.build.runtime, folder, layers, todo, self.heard, self.build.together))

@@ -19,7 +19,8 @@ from minidocker.image import Image, Layer
 class Options:
     """What `docker build` was asked for. `epoch` is SOURCE_DATE_EPOCH: then every time in the image is that one.
 
-    `secrets` holds them by id, `ssh` the sockets of agents by id; `around` are further fields of the `Box` of each RUN.
+    `secrets` holds them by id, `ssh` the sockets of agents by id; `around` are further fields of the `Box` of each RUN,
+    whose output and errors are told `apart`.
     """
 
     tags: tuple[str, ...] = ()
@@ -39,6 +40,7 @@ class Options:
     no_cache_filter: tuple[str, ...] = ()  # stages
     pull: bool = False
     around: Mapping[str, Any] = field(default_factory=dict)
+    apart: bool = False
 
 
 @dataclass(frozen=True)

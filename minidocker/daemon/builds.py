@@ -128,6 +128,7 @@ def _options(call: Call) -> dict[str, Any]:
         "network_mode": _network(call),
         "images": call.engine.images.acting_for(_logins(call)),
         "around": _around(call),
+        "apart": True,
     }
 
 

@@ -12,7 +12,7 @@ from minidocker import archive
 from minidocker.base import is_base
 from minidocker.build.remotes import Remotes, kind
 from minidocker.content import temp_path
-from minidocker.daemon.progress import Tell, Work, decoded, login_of, stream
+from minidocker.daemon.progress import Tell, Work, login_of, stream
 from minidocker.daemon.route import Call
 from minidocker.engine import reference_of
 from minidocker.errors import InvalidArgument, Unsupported
@@ -129,9 +129,9 @@ def prune(call: Call) -> Response:
 # To and from registries
 
 
-def acting(call: Call, name: Reference, login: Mapping[str, Any] | None = None) -> tuple[ImageCollection, Reference]:
+def acting(call: Call, name: Reference) -> tuple[ImageCollection, Reference]:
     """The images for whoever the client says that it is; the daemon's own logins are nobody else's business."""
-    return call.engine.images.acting_for({name.domain: login_of(call) if login is None else login}), name
+    return call.engine.images.acting_for({name.domain: login_of(call)}), name
 
 
 def create(call: Call) -> Response:
@@ -159,11 +159,8 @@ def pull(call: Call) -> Response:
 
 def push(call: Call) -> Response:
     """Push an image; without any tag, all of a repository."""
-    given = call.request.headers.get("x-registry-auth")
-    if given is None:
-        raise InvalidArgument("Bad parameters and missing X-Registry-Auth: EOF")
     wanted, text = call.text("tag"), call["name"]
-    images, name = acting(call, reference_of(text, wanted or None), decoded(given))
+    images, name = acting(call, reference_of(text, wanted or None))
     if name.digest:
         raise InvalidArgument("cannot push a digest reference")
     every = not wanted and ":" not in text.rpartition("/")[2]
