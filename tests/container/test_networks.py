@@ -154,7 +154,7 @@ class TestSaid:
         alone = engine.containers.create(BASE, "true", network_mode="none")
         assert list(alone.attrs["NetworkSettings"]["Networks"]) == ["none"]
         with pytest.raises(InvalidArgument, match="can not be used together"):
-            engine.containers.create(BASE, "true", network="a", network_mode="b")
+            engine.containers.create(BASE, "true", network="one", network_mode="two")
         with pytest.raises(NotFound):
             engine.networks.get("bridge").connect("nosuch")
 
