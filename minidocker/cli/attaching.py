@@ -11,6 +11,7 @@ from minidocker.cli.flags import Call, Exit
 from minidocker.cli.surroundings import in_words_of
 from minidocker.container.options.networks import MAC
 from minidocker.network import ports
+from minidocker.network.names import parse
 
 LISTS = {"alias": "Aliases", "link-local-ip": "LinkLocalIPs", "driver-opt": "DriverOpts"}
 ADDRESSES = {"ip": "IPv4Address", "ip6": "IPv6Address"}
@@ -56,6 +57,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
     "network": network,
     "net": network,
     "publish": in_words_of(lambda text: [*ports.parse(text)]),
+    "link": in_words_of(lambda text: parse([text])),
     "expose": in_words_of(lambda text: ports.exposed([text])),
 }
 
@@ -67,8 +69,8 @@ def options(call: Call) -> dict[str, Any]:
     names = [one["name"] for one in asked]
     for one in asked:
         _check(call, one, names)
-    if call.link:
-        raise _refusal(call, "--link: containers on a network of yours know each other's names; leave it out")
+    if call.link and _made(asked[0]["name"]):
+        asked[0]["link"] = call.link
     if call.mac_address and not MAC.fullmatch(call.mac_address):
         raise _refusal(call, f"{call.mac_address} is not a valid mac address")
     published: dict[str, Any] = {key: [] for key in ports.exposed(call.expose)} | dict(ports.bindings(call.publish))
@@ -76,6 +78,7 @@ def options(call: Call) -> dict[str, Any]:
     return {
         "network_mode": names[0] if call.network or call.net else None,
         "networking_config": wanted or None,
+        "links": call.link or None,
         "ports": published or None,
         "publish_all_ports": call.publish_all or None,
     }
@@ -89,6 +92,7 @@ def endpoint(asked: Asked) -> dict[str, Any]:
     return {
         "IPAMConfig": ipam or None,
         "Aliases": asked.get("alias"),
+        "Links": asked.get("link"),
         "MacAddress": asked.get("mac-address", ""),
         "DriverOpts": dict(pairs) or None,
     }
@@ -106,9 +110,14 @@ def _merge(call: Call, first: Asked) -> None:
             first[key] = value
 
 
+def _made(name: str) -> bool:
+    """Whether a network is one that somebody made."""
+    return name not in NOT_MADE and not name.startswith("container:")
+
+
 def _check(call: Call, one: Asked, names: list[str]) -> None:
     """Raise docker's complaint about a network."""
-    made = one["name"] not in NOT_MADE and not one["name"].startswith("container:")
+    made = _made(one["name"])
     if names.count(one["name"]) > 1:
         raise _refusal(call, f'network "{one["name"]}" is specified multiple times')
     if not made and one.get("alias"):

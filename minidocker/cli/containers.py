@@ -85,7 +85,7 @@ def container_row(container: Container, names: dict[str, str], full: bool = Fals
         "State": known["State"],
         "Status": known["Status"],
         "Size": sizes() if size else sizes,
-        "Names": container.name,
+        "Names": ",".join(name[1:] for name in known["Names"]) if full else container.name,
         "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
         "Label": lambda key: labels.get(key, ""),
         "Mounts": ",".join(mounts if full else [ellipsis(mount, 15) for mount in mounts]),
@@ -235,13 +235,17 @@ rm [OPTIONS] CONTAINER [CONTAINER...]
 Remove one or more containers
 
   -f, --force     Force the removal of a running container (uses SIGKILL)
+  -l, --link      Remove the specified link
   -v, --volumes   Remove anonymous volumes associated with the container
-""",
-    refused={"there are no links": "l/link"},
+"""
 )
 def rm(call: Call) -> int:
     """`docker rm`."""
-    remove = lambda name: call.engine.containers.get(name).remove(call.volumes, force=call.force)  # noqa: E731
+    containers = call.engine.containers
+
+    def remove(name: str) -> None:
+        containers.unlink(name) if call.link else containers.get(name).remove(call.volumes, force=call.force)
+
     return each(call.args, remove, at_once=MANY, missing_ok=call.force)
 
 

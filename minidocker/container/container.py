@@ -13,7 +13,7 @@ from pathlib import Path
 from socket import SocketIO
 from typing import TYPE_CHECKING, Any
 
-from minidocker.container import inspection, life, logs, mountpoints, networking, spec
+from minidocker.container import inspection, life, links, logs, mountpoints, networking, spec
 from minidocker.container import state as states
 from minidocker.container.attaching import attach_socket, connect, guests, joined, need_attachable, pieces
 from minidocker.container.execution import Command, Environment, ExecResult, Execution, create
@@ -129,6 +129,7 @@ class Container(Drawn):
             if self._runs() or not self._rests():
                 return
             sharing.check(self)
+            links.check(self)
             (self.path / "stopped").unlink(missing_ok=True)
             mounts.check_sources(self.config["HostConfig"])
             for point in self.config["Mounts"]:
@@ -153,6 +154,7 @@ class Container(Drawn):
         """Start it on its networks; where that fails, it is on none of them."""
         wires = networking.join(self)
         try:
+            links.follow(self)
             with guests(self.path) as clients:
                 self.runtime.start(self.box(wires), replace(stdio, clients=(*stdio.clients, *clients)))
             with STARTED:
@@ -279,7 +281,8 @@ class Container(Drawn):
         """Delete it, its writable layer and its logs, with `v` its anonymous volumes. Raises Conflict while it runs,
         unless `force`.
         """
-        spec.refuse("links, asked for by link=" for _ in range(link))
+        if link:
+            raise Conflict("Conflict, cannot remove the default link name of the container")  # `containers.unlink`
         while True:
             state = self.state() if force else self._led("remove")[0]
             if state["Status"] in LIVE:
@@ -575,6 +578,9 @@ class Container(Drawn):
         args = (self.config["Path"], *self.config["Args"])
         cwd, user, env = config.get("WorkingDir") or "/", config.get("User") or "", tuple(self.env(self.tty))
         process = Process(args, env, cwd, user, groups=self.groups(), **of_process(self.config))
+        fields = {field: value for topic in TOPICS for field, value in topic.boxed(self.config).items()}
+        if self.config.get("Links"):
+            fields["names"] = replace(fields["names"], links=links.hosts(self))
         return Box(
             self.path,
             self.image.layers,
@@ -586,7 +592,7 @@ class Container(Drawn):
             throwaway=self.throwaway,
             networks=str(self.containers.networks.folder.absolute()),
             wires=wires,
-            **{field: value for topic in TOPICS for field, value in topic.boxed(self.config).items()},
+            **fields,
         )
 
     def hostname(self) -> str:
@@ -605,7 +611,7 @@ class Container(Drawn):
         """Docker's own variables, and over them those of the image and the user."""
         config = self.config["Config"]
         own = [spec.PATH, f"HOSTNAME={self.hostname()}", *(["TERM=xterm"] if tty else [])]
-        return spec.merge_env(own, config.get("Env") or [])
+        return spec.merge_env([*own, *links.environment(self)], config.get("Env") or [])
 
     def mounts(self) -> tuple[Mount, ...]:
         """All that is mounted into it."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minidocker import journal
-from minidocker.container import mountpoints, networking, spec
+from minidocker.container import links, mountpoints, networking, spec
 from minidocker.container.container import Container
 from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
@@ -29,6 +29,7 @@ from minidocker.errors import (
     InvalidArgument,
     NotFound,
     NullResource,
+    Unsupported,
 )
 from minidocker.filters import texts
 from minidocker.image import Image
@@ -81,6 +82,7 @@ class Containers:
             options = self.networks.named(sharing.with_ids(options, self))
             default = "none" if runtime.no_bridge(str(self.networks.folder)) else "bridge"
             config = spec.container_config(image, name, command, options, default)
+            config |= self._links(options.get("links"), config, default)
             container = Container(self, config)
             container.warnings = discarded(config) + limits.discard(
                 config["HostConfig"], lambda: container.runtime.supports()
@@ -89,6 +91,7 @@ class Containers:
             config["Mounts"] = mountpoints.with_borrowed(config, self.get)
             with mountpoints.provided(self.volumes, config["Mounts"]):
                 self._enter(container)
+            links.enter(self, container)
         container.image = image
         try:
             mountpoints.fill(container, self.volumes)
@@ -96,6 +99,19 @@ class Containers:
             container.remove(v=True)
             raise
         return container
+
+    def _links(self, asked: Any, config: Mapping[str, Any], default: str) -> dict[str, Any]:
+        """Whom a new container is linked to. Raises InvalidArgument, Unsupported."""
+        mode = config["HostConfig"]["NetworkMode"]
+        found = links.choose(self, asked, mode)
+        if found and (mode, default) == ("default", "none"):
+            why = self.runtime.no_bridge(str(self.networks.folder))
+            raise Unsupported(f"links need the default network, and there is none here: {why}")
+        return {"Links": found} if found else {}
+
+    def unlink(self, name: str) -> None:
+        """Remove a link, as `docker rm --link` does: `app/database`. Raises Conflict, NotFound."""
+        links.remove(self, name)
 
     def _suiting(self, name: str, platform: str) -> Image:
         """An image that is here, and for the platform that is asked for. Raises ImageNotFound."""

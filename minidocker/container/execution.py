@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from minidocker.container import attaching, detaching, spec
+from minidocker.container import attaching, detaching, links, spec
 from minidocker.container.options.terminal import stdin as stdin_of
 from minidocker.content import read_json, write_json
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, StartError
@@ -42,6 +42,7 @@ class ExecResult(NamedTuple):
 def create(container: Container, cmd: Command, **options: Any) -> dict[str, Any]:
     """What is to be run, checked; the keys are those of the API's `GET /exec/{id}/json`, and a few of our own."""
     check_running(container)
+    links.check(container)
     config, args = container.config["Config"], spec.words(cmd)
     if not args:
         raise InvalidArgument("No exec command specified")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minidocker.container import networking
+from minidocker.container import links, networking
 from minidocker.container.execution import running_ids
 from minidocker.container.options import limits
 from minidocker.container.state import FRESH, describe
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from minidocker.container.container import Container
 
 ABSENT = (  # of the API's HostConfig, by what Docker says where there is none: limits and more that are not here yet
-    (None, "DeviceRequests Links Mounts"),
+    (None, "DeviceRequests Mounts"),
     (0, "CpuCount CpuPercent IOMaximumBandwidth IOMaximumIOps"),
     ("", "Cgroup ContainerIDFile Isolation"),
 )
@@ -44,7 +44,11 @@ def attrs(container: Container) -> dict[str, Any]:
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": running_ids(container) or None,
-        "HostConfig": HOST_CONFIG | {"Runtime": container.containers.runtime.name} | limits.DEFAULTS | host,
+        "HostConfig": HOST_CONFIG
+        | {"Runtime": container.containers.runtime.name}
+        | limits.DEFAULTS
+        | host
+        | {"Links": links.shown(container)},
         "GraphDriver": {
             "Name": storage,
             "Data": None if storage == "vfs" else {"UpperDir": str(path / "upper"), "WorkDir": str(path / "work")},
@@ -66,7 +70,7 @@ def summary(container: Container, size: bool = False) -> dict[str, Any]:
     config, state = container.config, container.state()
     row = {
         "Id": container.id,
-        "Names": ["/" + container.name],
+        "Names": links.names(container),
         "Image": config["Config"]["Image"],
         "ImageID": config["Image"],
         "Command": " ".join([config["Path"], *(f"'{arg}'" if " " in arg else arg for arg in config["Args"])]),

@@ -30,11 +30,10 @@ PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 TAKEN = frozenset(
     "name entrypoint hostname domainname user environment working_dir labels stop_signal stop_timeout "
-    "read_only use_config_proxy platform noted".split()
+    "read_only use_config_proxy platform noted links".split()
 ).union(*(topic.OPTIONS for topic in TOPICS))
 WANTED_LATER = {  # what it is -> the options of the SDK's that ask for it, and are refused by name
     "limits of Windows": "cpu_count cpu_percent",
-    "links": "links",
     "an init process of your choice": "init_path",
     "settings of LXC": "lxc_conf",
     "versions of the API": "version",

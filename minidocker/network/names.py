@@ -12,15 +12,42 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from minidocker.errors import InvalidArgument
 
-def table(endpoints: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Name -> addresses, of all who are on a network; names are compared without regard to case."""
+
+def table(endpoints: Iterable[Mapping[str, Any]], links: Iterable[str] = ()) -> dict[str, list[str]]:
+    """Name -> addresses, of all who are on a network; names are compared without regard to case.
+
+    `links` are further names that only who asks knows: `db:database`.
+    """
     found: dict[str, list[str]] = {}
     for endpoint in endpoints:
         address = endpoint["IPv4Address"].partition("/")[0]
         for name in dict.fromkeys(map(str.lower, (endpoint["Name"], *endpoint.get("Aliases", ())))):
             found.setdefault(name, []).append(address)
-    return found
+    more = {alias.lower(): found[name.lower()] for name, alias in parse(links) if name.lower() in found}
+    return found | more
+
+
+def parse(asked: Any) -> list[tuple[str, str]]:
+    """Links as the SDK, the API and the command line have them: container and alias. Raises InvalidArgument.
+
+    >>> parse({"db": "database"}), parse(["db", "/cache:/app/c"])
+    ([('db', 'database')], [('db', 'db'), ('cache', 'c')])
+    """
+    pairs = sorted(asked.items()) if isinstance(asked, Mapping) else asked or ()
+    return [_pair(":".join(filter(None, each)) if isinstance(each, tuple) else str(each)) for each in pairs]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, colon, alias = text.partition(":")
+    if not text:
+        raise InvalidArgument("empty string specified for links")
+    if ":" in alias:
+        raise InvalidArgument(f"bad format for links: {text}")
+    if name.startswith("/"):  # as `docker inspect` shows them
+        return name[1:], alias.rpartition("/")[2]
+    return name, alias if colon else name
 
 
 def lookup(tables: Iterable[Mapping[str, list[str]]], name: str) -> list[str]:

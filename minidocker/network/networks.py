@@ -310,6 +310,7 @@ def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[
         "IPv6Address": "",
         "Aliases": [str(alias) for alias in asked.get("Aliases") or ()],
         "Interface": asked.get("Interface") or "eth0",
+        "Links": list(asked.get("Links") or ()),
     }
     if network.driver != "bridge":
         return endpoint

@@ -157,6 +157,7 @@ class Names:
     servers: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()  # of others on the default network: `names:address`
 
 
 @dataclass(frozen=True)
@@ -197,6 +198,7 @@ class Wire:
     gateway: str = ""
     internal: bool = False
     named: bool = False
+    links: Sequence[str] = ()  # names that only this container knows: `db:database`
 
 
 @dataclass(frozen=True)
@@ -367,6 +369,9 @@ class Runtime(Protocol):
 
     def disconnect(self, box: Box, wire: Wire) -> None:
         """Take it off a network; `box.wires` are those that stay."""
+
+    def rewrite(self, box: Box) -> None:
+        """Bring its /etc/hosts up to date, while it runs: `box.wires` and `box.names`. What it wrote there stays."""
 
     def bury(self, box: Box) -> None:
         """See to what is left of a container whose monitor was killed."""

@@ -274,8 +274,8 @@ class Machine:
         text = text[: text.rfind(b"\n") + 1]
         self.read += len(text)
         for line in text.decode().splitlines():
-            if line == "networks":
-                self.rewire()
+            if line.startswith("hosts "):
+                self.rewrite(json.loads(line.removeprefix("hosts ")))
                 continue
             if line in ("pause", "unpause"):
                 self.paused = line == "pause"
@@ -285,9 +285,13 @@ class Machine:
             if target := self.kernel.processes.get(pid):
                 target.signal(signum)
 
-    def rewire(self) -> None:
-        """Bring /etc/hosts up to date with the networks that the container is on now; what others wrote there stays."""
-        self.box = replace(self.box, wires=tuple(Wire(**wire) for wire in self.kernel.neighbours.wires()))
+    def rewrite(self, told: Mapping[str, Any]) -> None:
+        """Bring /etc/hosts up to date: the networks that it is on now, and its links; what others wrote there stays."""
+        wires, known = (
+            tuple(Wire(**wire) for wire in told["wires"]),
+            replace(self.box.names, links=tuple(told["links"])),
+        )
+        self.box = replace(self.box, wires=wires, names=known)
         system, there = self.mounts.table[names.TARGETS["hosts"]][0], names.TARGETS["hosts"]
         if entry := system.get(there):
             text = names.with_networks(entry.data.read().decode(errors="replace"), self.box)

@@ -27,17 +27,16 @@ def contents(box: Box, host: Callable[[str], str] = lambda _: "", outside: str =
     >>> names = Names(hosts=("db:10.0.0.2",), servers=("9.9.9.9",))
     >>> made = contents(Box(None, (), process=None, hostname="web", names=names))
     >>> made["hosts"].splitlines()[-2:], made["resolv.conf"]
-    (['127.0.1.1\\tweb', '10.0.0.2\\tdb'], 'nameserver 9.9.9.9\\n')
+    (['10.0.0.2\\tdb', '127.0.1.1\\tweb'], 'nameserver 9.9.9.9\\n')
     """
     hosts = host("/etc/hosts") if box.network == "host" else HOSTS
-    if box.hostname and box.network != "host":
-        hosts += "".join(own_lines(box))
+    own = own_lines(box) if box.hostname and box.network != "host" else []
     more = (text.partition(":") for text in box.names.hosts)
     gateway = outside or next((wire.gateway for wire in box.wires if wire.gateway), "127.0.0.1")
     places = ((name, gateway if address == "host-gateway" else address) for name, _, address in more)
     return {
         "hostname": f"{box.hostname or 'localhost'}\n",
-        "hosts": hosts + "".join(f"{address}\t{name}\n" for name, address in places),
+        "hosts": hosts + "".join([*(f"{address}\t{name}\n" for name, address in places), *link_lines(box), *own]),
         "resolv.conf": resolver(box.names, host("/etc/resolv.conf"), box),
     }
 
@@ -49,12 +48,22 @@ def own_lines(box: Box) -> list[str]:
     return [f"{address}\t{full}{box.hostname}\n" for address in addresses]
 
 
+def link_lines(box: Box) -> list[str]:
+    """The lines of /etc/hosts that say where those are that a container is linked to."""
+    return [f"{address}\t{name}\n" for name, _, address in (text.partition(":") for text in box.names.links)]
+
+
 def with_networks(hosts: str, box: Box) -> str:
     """The text of /etc/hosts, with the lines of the networks that it is on now, and all that others wrote there."""
-    ours = own_lines(box)
-    name = ours[0].partition("\t")[2]
-    kept = [line for line in hosts.splitlines(keepends=True) if line.partition("\t")[2] != name or line in ours]
+    ours = [*link_lines(box), *own_lines(box)]
+    told = {_about(line) for line in ours}
+    kept = [line for line in hosts.splitlines(keepends=True) if _about(line) not in told or line in ours]
     return "".join([*kept, *(line for line in ours if line not in kept)])
+
+
+def _about(line: str) -> str:
+    """Whom a line of ours is about: a link's alias and id stay where the linked one gets another name or address."""
+    return " ".join(line.partition("\t")[2].split(" ")[:2])
 
 
 def resolver(names: Names, host: str, box: Box | None = None) -> str:

@@ -224,11 +224,15 @@ class Namespaces:
             if wire.named:
                 request["servers"] = servers_of(box)
             self._ask_switch(box, request, [upstream.fileno()] if wire.named else [])
-        rewrite(box)
+        self.rewrite(box)
 
     def disconnect(self, box: Box, wire: Wire) -> None:
         """Take it off a network."""
         self._ask_switch(box, {"do": "disconnect", "container": box.path.name, "network": wire.network}, [])
+        self.rewrite(box)
+
+    def rewrite(self, box: Box) -> None:
+        """Bring its /etc/hosts and /etc/resolv.conf up to date."""
         rewrite(box)
 
     def _ask_switch(self, box: Box, request: Mapping[str, Any], fds: list[int]) -> None:

@@ -48,21 +48,21 @@ class Neighbours:
         """The container's own places, in the order of its interfaces."""
         return wires_now(self.folder, self.box.name) if self.folder else []
 
-    def networks(self) -> Iterator[tuple[str, list[Mapping[str, Any]]]]:
-        """The networks with names that it is on: each one's name, and who runs on it."""
+    def _named(self) -> Iterator[tuple[str, list[Mapping[str, Any]], list[str]]]:
+        """The networks with names that it is on: each one's name, who runs on it, and its own links there."""
         for wire in self.wires():
             if wire["named"]:
-                yield wire["name"], [each for _, each in self._endpoints(wire["network"])]
+                yield wire["name"], [each for _, each in self._endpoints(wire["network"])], wire["links"]
 
     def lookup(self, name: str) -> list[str]:
         """The addresses that a name has on the first of its networks that knows it; in any order, as Docker's."""
-        found = list(names.lookup([names.table(each) for _, each in self.networks()], name))
+        found = list(names.lookup([names.table(each, links) for _, each, links in self._named()], name))
         random.shuffle(found)
         return found
 
     def reverse(self, address: str) -> str:
         """The name that goes with an address: `web.frontend`; empty where none does."""
-        return names.reverse(self.networks(), address)
+        return names.reverse([(name, each) for name, each, _ in self._named()], address)
 
     def route(self, address: str) -> Path | None:
         """The folder of the container that has an address; None where that is a network's gateway.

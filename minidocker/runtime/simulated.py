@@ -378,12 +378,17 @@ class Simulated:
         return ""
 
     def connect(self, box: Box, wire: Wire) -> None:
-        """Have the container look again at what the networks' files say."""
-        control(box.path, "networks")
+        """Nothing but its /etc/hosts: the networks' files are looked at each time."""
+        self.rewrite(box)
 
     def disconnect(self, box: Box, wire: Wire) -> None:
-        """Have it look again."""
-        control(box.path, "networks")
+        """The same."""
+        self.rewrite(box)
+
+    def rewrite(self, box: Box) -> None:
+        """Have its monitor write its /etc/hosts anew."""
+        told = {"wires": [asdict(wire) for wire in box.wires], "links": box.names.links}
+        control(box.path, f"hosts {json.dumps(told)}")
 
     def bury(self, box: Box) -> None:
         """Nothing is left of one whose monitor was killed: its processes were part of that."""

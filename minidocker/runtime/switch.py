@@ -297,11 +297,14 @@ class NameServer:
 
     def find(self, name: str, kind: str) -> list[str] | None:
         """What the container's networks know; None where that is nothing at all."""
-        networks = [self.plug.switch.endpoints(id) for id, wire in self.plug.wires.items() if wire["named"]]
+        named = {id: wire for id, wire in self.plug.wires.items() if wire["named"]}
+        networks = [self.plug.switch.endpoints(id) for id in named]
         if kind == "PTR":
             known = names.reverse(networks, nameserver.address_of(name))
             return [known] if known else None
-        found = list(names.lookup([names.table(ends) for _, ends in networks], name))
+        found = list(
+            names.lookup(map(names.table, [ends for _, ends in networks], [w["links"] for w in named.values()]), name)
+        )
         if kind != "A":
             return [] if found else None
         random.shuffle(found)  # as Docker does: who takes the first of several takes each in turn

@@ -25,6 +25,7 @@ def wire_of(record: Mapping[str, Any], id: str) -> dict[str, Any]:
         "gateway": config.get("Gateway", "").partition("/")[0],
         "internal": record["Internal"],
         "named": record["Name"] != DEFAULT,
+        "links": endpoint.get("Links") or [],
     }
 
 

@@ -13,6 +13,7 @@ from minidocker.container.options.sharing import JOINS, network_of
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.filters import texts
 from minidocker.network import ports
+from minidocker.network.names import parse
 from minidocker.runtime import Port
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ def wanted(given: Mapping[str, Any], default: str) -> dict[str, dict[str, Any]]:
 def endpoint(asked: Mapping[str, Any] | None) -> dict[str, Any]:
     """What is asked of one network, under the API's keys. Raises Unsupported."""
     made: dict[str, Any] = ENDPOINT | {key: value for key, value in (asked or {}).items() if key in ENDPOINT}
-    if made["Links"]:
-        raise Unsupported("minidocker does not have links: containers on a network of yours know each other's names")
+    made["Links"] = [":".join(pair) for pair in parse(made["Links"])] or None
     if made["MacAddress"]:
         made["MacAddress"] = mac(made["MacAddress"])
     return made | {"Aliases": texts(made["Aliases"]) or None}
