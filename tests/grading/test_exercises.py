@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from minidocker.grading import MODULES
 from minidocker.grading.exercise import Exercise
 from minidocker.grading.release import dump, read, released, source
 from tests.grading.conftest import EXERCISES, FOLDER
@@ -105,6 +111,45 @@ def test_all_have_one_shape(name: str, opened: Opened) -> None:
     count = {4: "four", 5: "five"}[len(tasks)]
     assert cells["end"].startswith(f"`check()` without an address lists all {count}. ")
     assert "Break one of them on purpose and run `transplant(anyway=True)`: " in cells["end"].replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_three_wrong_solutions_or_more_for_each_task_get_the_hint_that_is_meant_for_them(
+    name: str, opened: Opened
+) -> None:
+    module = importlib.import_module(f"tests.grading.test_{MODULES[name]}")
+    assert callable(module.test_a_wrong_solution_gets_its_hint)  # which is what tries them
+    for task in opened(FOLDER / name / "source.ipynb").tasks:
+        wrong = [(function, hint) for address, function, _, hint in module.WRONG if address == task.address]
+        hints = [hint for case in task.cases for hint in (case.hint, case.say)]
+        meant = [hint for _, hint in wrong if any(hint in known for known in hints)]
+        assert len({function.__name__ for function, _ in wrong}) >= 3 and meant, task.address
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_a_solved_notebook_passes_as_it_stands_and_leaves_nothing(name: str, tmp_path: Path) -> None:
+    mark = f"MINIDOCKER_TEST={tmp_path}"
+    words = {"TMPDIR": str(tmp_path), "MINIDOCKER_RUNTIME": "simulated", "MINIDOCKER_TEST": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-m", "minidocker.grading", "check", str(FOLDER / name / "source.ipynb")],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(FOLDER.parent), **words},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []
+    assert [pid for pid in processes() if mark in pid] == []
+
+
+def processes() -> list[str]:
+    """The environment of every process that may be read; none where there is no /proc."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().decode(errors="replace"))
+    return found
 
 
 def whiteouts_stay(lower: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:

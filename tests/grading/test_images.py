@@ -26,6 +26,10 @@ def no_algorithm(config: bytes) -> str:
     return images._digest(config)[7:]
 
 
+def of_its_text(config: bytes) -> str:
+    return images._digest(config.decode().encode())
+
+
 def never_gzip(config: bytes, layers: list[bytes]) -> dict[str, Any]:
     made = images._manifest(config, layers)
     return made | {"layers": [layer | {"mediaType": LAYER} for layer in made["layers"]]}
@@ -97,6 +101,7 @@ def as_a_set(roots: list[str], blobs: dict[str, bytes]) -> set[str]:
 
 WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
     ("2.1", written_anew, "under way", "Hash the bytes as they are"),
+    ("2.1", of_its_text, "under way", "Bytes are hashed, not text"),
     ("2.1", no_algorithm, "under way", "`sha256:`, and the hex digest"),
     ("2.2", never_gzip, "under way", "its media type ends in +gzip"),
     ("2.2", each_layer_once, "under way", "the same layer twice is listed twice"),

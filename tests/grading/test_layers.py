@@ -41,6 +41,19 @@ def no_chain(diff_ids: list[str]) -> list[str]:
     return diff_ids[:1] + [f"sha256:{digits}" for digits in hashed]
 
 
+def digits_alone(blob: bytes, digest: str) -> bool:
+    import hashlib
+
+    return hashlib.sha256(blob).hexdigest() in digest.lower()
+
+
+def previous_diff_id(diff_ids: list[str]) -> list[str]:
+    chain: list[str] = []
+    for diff_id in diff_ids:
+        chain.append(diff_id if not chain else diff_id.replace("sha256:", f"{chain[-1]} "))
+    return chain
+
+
 def no_algorithm(blob: bytes, digest: str) -> bool:
     import hashlib
 
@@ -77,8 +90,10 @@ WRONG: list[tuple[str, Callable[..., Any], str, str]] = [
     ("1.3", whiteout_for_each, "under way", "One whiteout at the top"),
     ("1.3", content_only, "under way", "a new mode is a change"),
     ("1.3", borrows, "cannot pass", "minidocker's own diff()"),
+    ("1.4", previous_diff_id, "under way", "sha256 of the text 'CHAIN DIFF'"),
     ("1.4", no_chain, "under way", "not of the diff id below it"),
     ("1.4", of_a_liar, "cannot pass", "must return a list, and returns a Liar"),
+    ("1.1", digits_alone, "under way", "A digest is `algorithm:hex`"),
     ("1.1", no_algorithm, "under way", "A digest is `algorithm:hex`"),
     ("1.1", crashes, "under way", "ValueError: oh (line 2 of crashes)"),
 ]
