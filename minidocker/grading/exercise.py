@@ -87,8 +87,9 @@ class Exercise:
         if missing:
             said = "The engine lives on these functions: it takes only organs that pass their check."
             said += "" if anyway else " (transplant(anyway=True) tries others too. What becomes of Docker?)"
-            return Verdict(f"Transplant: first pass {', '.join(missing)}", (said,), "under way")
-        verdict = self.graft(self.namespace)
+            verdict = Verdict(f"Transplant: first pass {', '.join(missing)}", (said,), "under way")
+        else:
+            verdict = self.graft(self.namespace)
         if os.environ.get("NBGRADER_EXECUTION") and not verdict.passed:
             raise AssertionError(verdict.twin)
         return verdict

@@ -181,6 +181,8 @@ def test_under_nbgrader_a_failed_check_raises(solved: Exercise, monkeypatch: pyt
     solved.namespace["apply"] = whiteouts_stay
     with pytest.raises(AssertionError, match="never seen in the tree"):
         solved.check("1.2")
+    with pytest.raises(AssertionError, match=r"first pass 1\.2"):
+        solved.transplant()
 
 
 def test_a_released_notebook_is_plain_json_with_nothing_run() -> None:
