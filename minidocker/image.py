@@ -47,7 +47,7 @@ class Layer(Drawn):
         """The layer as a value. Raises CorruptBlob, LayerError."""
         return self.store.layer(self.descriptor, self.diff_id)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of file content in it."""
         return self.store.layer_size(self.descriptor, self.diff_id)
@@ -127,7 +127,7 @@ class Image(Drawn):
         """The labels that the Dockerfile set."""
         return self.config.get("Labels") or {}
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of file content in all layers."""
         return sum(layer.size for layer in self.layers)

@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -107,13 +108,25 @@ class Images:
     def list(self, name: str | None = None, all: bool = False, filters: Mapping[str, Any] | None = None) -> Found:
         """All images, newest first; `name` is a repository; `filters`: dangling, label, reference, before, since."""
         seen = {entry["digest"]: entry for entry in self._entries()}
-        images = {image.id: image for image in (Image(self, digest) for digest in seen)}.values()
+        images = {image.id: image for image in self._remembered(seen)}.values()
         found = sorted(images, key=lambda image: unix_time(image.raw.get("created")), reverse=True)
         filters = dict(filters or {}) | ({"reference": name} if name else {})
         for key, wanted in filters.items():
             test = self._filter(key, texts(wanted))
             found = [image for image in found if test(image)]
         return found
+
+    def _remembered(self, manifests: Iterable[str]) -> Iterable[Image]:
+        """The images of some manifests; those that were read before need not be, while their files are the same."""
+        known, now = self.__dict__.setdefault("_read", {}), {}
+        for manifest in manifests:
+            seal, image = known.get(manifest, ((), None))
+            if image is None or seal != _seal(image):
+                image = Image(self, manifest)
+                seal = _seal(image)
+            now[manifest] = (seal, image)
+        self.__dict__["_read"] = now
+        return [image for _, image in now.values()]
 
     def ids(self) -> set[str]:
         """The ids of all images."""
@@ -332,6 +345,16 @@ class Images:
                 return lambda image: unix_time(image.raw.get("created")) < edge
             return lambda image: unix_time(image.raw.get("created")) > edge
         raise InvalidArgument(f"Invalid filter '{key}'")
+
+
+def _seal(image: Image) -> tuple[int, ...]:
+    """What tells cheaply whether the files of an image have been written since."""
+    blobs = f"{image.store.root}/blobs/sha256/"
+    try:
+        files = [os.stat(blobs + digest[7:]) for digest in (image.manifest_digest, image.id)]  # noqa: PTH116
+    except FileNotFoundError:
+        return ()
+    return tuple(number for file in files for number in (file.st_mtime_ns, file.st_size, file.st_ino))
 
 
 def _name(entry: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ def test_what_goes_wrong_later_is_said_in_the_stream(daemon: Served, dockerfile:
     ],
 )
 def test_what_is_wrong_from_the_beginning_is_an_http_error(
-    daemon: Served, dockerfile: str, query: dict[str, str], words: str
+    daemon: Served, dockerfile: str, query: dict[str, Any], words: str
 ) -> None:
     answer = daemon.ask("POST", "/v1.41/build", tar(Dockerfile=dockerfile), **query)
     assert answer.status in (400, 501) if words else answer.status in (200, 400)

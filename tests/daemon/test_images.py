@@ -167,7 +167,13 @@ def test_save_and_load(daemon: Served, image: str) -> None:
 
 
 def test_import(daemon: Served) -> None:
-    query = {"fromSrc": "-", "repo": "imported", "tag": "1", "message": "by hand", "changes": ["USER me", "ENV A=1"]}
+    query: dict[str, Any] = {
+        "fromSrc": "-",
+        "repo": "imported",
+        "tag": "1",
+        "message": "by hand",
+        "changes": ["USER me", "ENV A=1"],
+    }
     [line] = daemon.ask("POST", "/images/create", iter([tar(f="f")]), **query).lines
     made = daemon.engine.images.get("imported:1")
     assert line == {"status": made.id}
