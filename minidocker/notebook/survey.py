@@ -24,18 +24,21 @@ LISTENS = "0A"  # the state TCP_LISTEN, in /proc/net/tcp
 PATIENCE = 2  # seconds that a probe waits
 
 
-def survey(engine: Engine) -> Plan:
-    """What there is now."""
+def survey(engine: Engine, before: Plan | None = None) -> Plan:
+    """What there is now. Who listens is taken from a plan of `before`: the kernel needs 30 ms to tell it."""
+    listens = {peer.name: peer.listens for peer in before.peers if peer.runs} if before else {}
     found = engine.networks.list()
     bridges = [one for one in found if one.driver not in ("host", "null")]
     nets = [Net(one.name, one.subnet, one.internal, one.name != DEFAULT) for one in bridges]
     known = {net.name for net in nets}
-    peers = (_peer(one, found, known) for one in engine.containers.list(all=True))
+    peers = (_peer(one, found, known, listens) for one in engine.containers.list(all=True))
     nets.sort(key=lambda net: (net.name != DEFAULT, net.name))
     return Plan(tuple(nets), tuple(sorted(peers, key=lambda peer: peer.name)))
 
 
-def _peer(container: Container, networks: Iterable[Any], known: set[str]) -> Peer:
+def _peer(
+    container: Container, networks: Iterable[Any], known: set[str], listens: Mapping[str, Listening | None]
+) -> Peer:
     attrs = container.attrs
     state, host = attrs["State"], attrs["HostConfig"]
     by_id = {network.name: network.record["Endpoints"].get(container.id) or {} for network in networks}
@@ -46,6 +49,9 @@ def _peer(container: Container, networks: Iterable[Any], known: set[str]) -> Pee
         if name in known
     )
     running = bool(state["Running"])
+    seen: Listening | None = frozenset()
+    if running:
+        seen = listens[container.name] if container.name in listens else _listens(container, state)
     mode = str(host["NetworkMode"])
     if mode.startswith("container:"):
         with suppress(LookupError):
@@ -58,7 +64,7 @@ def _peer(container: Container, networks: Iterable[Any], known: set[str]) -> Pee
         running,
         tuple(sorted({int(key.partition("/")[0]) for key in attrs["Config"].get("ExposedPorts") or {}})),
         tuple(_bindings(host.get("PortBindings") or {}, attrs["NetworkSettings"]["Ports"] or {})),
-        _listens(container, state) if running else frozenset(),
+        seen,
     )
 
 

@@ -63,7 +63,7 @@ def _on(peer: Peer, net: Net) -> Place | None:
 
 
 def _about(net: Net) -> str:
-    return "internal: no way out" if net.internal else "a way out, and names" if net.named else "a way out, no names"
+    return "internal: no way out" if net.internal else "a way out, names" if net.named else "a way out, no names"
 
 
 def _net_words(net: Net) -> str:

@@ -31,7 +31,7 @@ class Tracer(Faced):
 
     def __init__(self, engine: Engine, question: Question) -> None:
         self.engine = engine
-        plan = survey(engine)
+        self.plan = plan = survey(engine)
         start, target, port = question
         self.start = _choice("from", _starts(plan), start)
         self.target = _choice("to", _targets(plan), target)
@@ -63,12 +63,12 @@ class Tracer(Faced):
         return self.start.value, self.target.value, self.port.value
 
     def show(self, tried: str = "") -> None:
-        """Draw the networks as they are now, and the way of the connection."""
+        """Draw the networks, and the way of the connection."""
         self.picture.figure = self.drawn(tried)
 
     def drawn(self, tried: str = "") -> Figure:
         """The map, and below it the way."""
-        plan = survey(self.engine)
+        plan = self.plan
         start, target, _ = self.question
         found = plan.called(target)
         lit = {start, found.name if found else ""}
@@ -76,6 +76,7 @@ class Tracer(Faced):
 
     def tried(self) -> str:
         """What becomes of it for real."""
+        self.plan = survey(self.engine)
         try:
             said = probe(self.engine, *self.question)
         except (DockerException, OSError) as error:
@@ -92,11 +93,12 @@ class Tracer(Faced):
         except (DockerException, OSError) as error:
             said += f": {error}"
         self.message.value = said[:200]
+        self.plan = survey(self.engine, self.plan)
         self.show()
 
     def look(self) -> None:
         """Find out anew who is there."""
-        plan = survey(self.engine)
+        self.plan = plan = survey(self.engine)
         for choice, options in (
             (self.start, _starts(plan)),
             (self.target, _targets(plan)),
@@ -111,7 +113,7 @@ class Tracer(Faced):
         self.show()
 
     def face(self) -> Figure:
-        """The map and the way, as they are now."""
+        """The map and the way, as they were seen last."""
         return self.drawn()
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from minidocker.network.plan import Net, Peer, Place, Plan
+from minidocker.network.plan import MACHINE, Net, Peer, Place, Plan
 from minidocker.network.tracer import trace
 from minidocker.notebook.pictures.networkmap import MOST_LANES, MOST_ROWS, map_figure, tables_figure
 from minidocker.notebook.pictures.packet import trace_figure
-from tests.network.test_tracer import MACHINE, SHOP
+from tests.network.test_tracer import SHOP
 
 
 def test_each_container_is_where_its_networks_are() -> None:
