@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 class Engine(Drawn):
     """One root folder with its images and containers. Use `minidocker.connect()` to get one."""
 
+    remote = False  # it is in this process, as opposed to one behind a socket
+
     def __init__(self, root: Path, runtime: str = "") -> None:
         self.root = root
         self._others: dict[str, Runtime] = {}  # runtimes that single containers asked for

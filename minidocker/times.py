@@ -55,14 +55,15 @@ def stamp(value: Any) -> str | None:
     if value in (None, "", 0, "0"):
         return None
     try:
-        return rfc3339(_nanoseconds(value))
+        return rfc3339(nanoseconds(value))
     except (TypeError, ValueError, OverflowError, OSError) as error:
         raise InvalidArgument(
             f"invalid value for time: {value!r}; use seconds, RFC 3339 or a duration like 10m"
         ) from error
 
 
-def _nanoseconds(value: Any) -> int:
+def nanoseconds(value: Any) -> int:
+    """What `stamp` takes, in nanoseconds since 1970. Raises ValueError."""
     text = str(value)
     if isinstance(value, str) and GO_DURATION.sub("", text) == "":
         ago = sum(float(number) * UNITS[unit] for number, unit in GO_DURATION.findall(text))

@@ -40,6 +40,9 @@ MODULES = {
     "pulling": ("pull", "push", "login", "logout", "search"),
     "registry": ("registry serve", "registry garbage-collect", "registry htpasswd", "system fsck"),
     "daemon": ("daemon",),
+    "context": tuple(
+        f"context {name}" for name in ("create", "use", "ls", "inspect", "rm", "show", "update", "export", "import")
+    ),
     "manifests": ("manifest inspect",),
     "networking": (
         *(f"network {name}" for name in ("create", "ls", "inspect", "connect", "disconnect", "rm", "prune")),
@@ -75,6 +78,14 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
         "Manage networks",
         {name: f"network {name}" for name in ("connect", "create", "disconnect", "inspect", "ls", "prune", "rm")}
         | {"list": "network ls", "remove": "network rm"},
+    ),
+    "context": (
+        "Manage contexts",
+        {
+            name: f"context {name}"
+            for name in ("create", "export", "import", "inspect", "ls", "rm", "show", "update", "use")
+        }
+        | {"list": "context ls", "remove": "context rm"},
     ),
     "registry": (
         "Serve images as a registry",
@@ -115,9 +126,7 @@ LATER = {
     "annotate create": "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",
     "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
     "checkpoint": "it is only supported on a Docker daemon with experimental features enabled",
-    "swarm service stack node config secret stats update context trust": (
-        "minidocker does not have this part of docker"
-    ),
+    "swarm service stack node config secret stats update trust": ("minidocker does not have this part of docker"),
 }
 
 
@@ -213,9 +222,7 @@ def _call(chosen: Command, path: str, words: list[str], options: Call) -> int:
     prefix, otherwise = (f"{PROGRAM}: ", 125) if chosen.name == "run" else ("", 1)
     try:
         if chosen.needs_engine:
-            from minidocker import connect
-
-            call.engine = connect(options.root or None, options.runtime or None)
+            call.engine = _engine(chosen.name, options)
         return chosen.run(call)
     except Invalid as wrong:
         if chosen.name == "exec":
@@ -227,11 +234,25 @@ def _call(chosen: Command, path: str, words: list[str], options: Call) -> int:
             raise
         hint = f"\n\nRun '{path} --help' for more information" if chosen.name == "run" else ""
         if chosen.name == "run":
-            otherwise = _by_words(str(error))
+            otherwise = by_words(str(error))
         raise Exit(_exit_code(error, otherwise), f"{prefix}{complaint(error)}{hint}") from None
     finally:
         if call.engine is not None:
             call.engine.close()
+
+
+def _engine(name: str, options: Call) -> Any:
+    """The engine that a command is for: the one in a folder of this machine, or one behind a socket."""
+    from minidocker.cli import hosts
+
+    if host := hosts.chosen(options):
+        from minidocker.cli import remote
+
+        remote.check(name, host.address)
+        return remote.Remote(host.address, host.tls())
+    from minidocker import connect
+
+    return connect(options.root or None, options.runtime or None)
 
 
 def complaint(error: Exception) -> str:
@@ -243,7 +264,7 @@ def complaint(error: Exception) -> str:
     return str(error)
 
 
-def _by_words(text: str) -> int:
+def by_words(text: str) -> int:
     """The exit code of a `docker run` that came to nothing, which docker's command line reads from the words."""
     if "executable file not found" in text or "no such file or directory" in text:
         return 127
@@ -268,16 +289,23 @@ minidocker [OPTIONS] [COMMAND] [ARG...]
 
 A Docker small enough to read in a weekend
 
+  -c, --context string   Name of the context to use to connect to a daemon (overrides MINIDOCKER_HOST and the one
+                         that was chosen with "minidocker context use")
   -D, --debug            Show Python's traceback of an error that is minidocker's own
+  -H, --host string      Daemon socket to connect to: unix://PATH or tcp://HOST:PORT (default: no daemon, but the
+                         engine in this process)
       --root string      Folder that holds images and containers (default: $MINIDOCKER_ROOT,
                          else the user's data folder)
       --runtime string   What "run" means: "namespaces" or "simulated" (default: $MINIDOCKER_RUNTIME,
                          else what works here)
+      --tls              Use TLS; implied by --tlsverify
+      --tlscacert string   Trust certs signed only by this CA (default "~/.docker/ca.pem")
+      --tlscert string   Path to TLS certificate file (default "~/.docker/cert.pem")
+      --tlskey string    Path to TLS key file (default "~/.docker/key.pem")
+      --tlsverify        Use TLS and verify the remote
   -v, --version          Print version information and quit
 """
 _TOP_REFUSED = {
-    "minidocker has no daemon yet, so there is no socket to connect to; --root DIR chooses another engine": """
-        H/host= c/context= tls tlsverify tlscacert= tlscert= tlskey=""",
     "minidocker keeps no settings, and no log of its own": "config= l/log-level=",
 }
 

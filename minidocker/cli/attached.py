@@ -6,7 +6,6 @@ running. However this ends, the terminal is as it was before.
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
@@ -15,10 +14,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
 from typing import Any
 
 from minidocker.cli.flags import Exit
+from minidocker.cli.hosts import settings
 from minidocker.container.attaching import Frames
 from minidocker.container.detaching import DEFAULT, Detacher, codes
 from minidocker.errors import APIError
@@ -61,15 +60,7 @@ def size() -> tuple[int, int]:
 
 def detach_keys(given: str) -> bytes:
     """The keys to watch for: those of the command line, else those of Docker's config.json, else ctrl-p ctrl-q."""
-    return codes(given or _settings().get("detachKeys") or DEFAULT)
-
-
-def _settings() -> dict[str, Any]:
-    folder = os.environ.get("DOCKER_CONFIG")
-    with suppress(OSError, ValueError, RuntimeError):
-        found = json.loads(((Path(folder) if folder else Path.home() / ".docker") / "config.json").read_text())
-        return found if isinstance(found, dict) else {}
-    return {}
+    return codes(given or settings().get("detachKeys") or DEFAULT)
 
 
 def converse(

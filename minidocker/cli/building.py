@@ -127,6 +127,8 @@ def carry_out(call: Call, options: dict[str, Any]) -> int:
     check_format(call.format, call.plan)
     if call.check or call.call != "build":
         return checked(call, options)
+    if call.engine.remote:
+        return classic(call, options)
     progress = show("quiet" if call.quiet else call.progress)
     try:
         if call.plan:
@@ -141,6 +143,24 @@ def carry_out(call: Call, options: dict[str, Any]) -> int:
     except DockerfileError as error:
         raise Exit(1, f"{progress.recall()}{located(error)}") from None
     if isinstance(progress, Quiet):
+        print(image.id)
+    return 0
+
+
+def classic(call: Call, options: dict[str, Any]) -> int:
+    """Let a daemon build, and print what its classic builder says, as docker does."""
+    from minidocker.cli.remote.images import show as print_it
+
+    if call.plan:
+        call.engine.images.forecast()
+    iidfile = options.pop("iidfile")
+    try:
+        image, _ = call.engine.images.build(**options, on_event=None if call.quiet else print_it)
+    except BuildError as error:
+        raise Exit(getattr(error, "exit_code", 1) or 1, printable(error.msg)) from None
+    if iidfile:
+        Path(iidfile).write_text(image.id)
+    if call.quiet:
         print(image.id)
     return 0
 

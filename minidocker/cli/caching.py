@@ -78,7 +78,12 @@ def du(call: Call) -> int:
     """`docker buildx du`."""
     from minidocker.build.records import usage
 
-    records = usage(call.engine.store, filters_of(call.filter))
+    if call.engine.remote:
+        if call.filter:
+            raise Exit(1, "a daemon does not filter its build cache: leave --filter out")
+        records = call.engine.df()["BuildCache"]
+    else:
+        records = usage(call.engine.store, filters_of(call.filter))
     if call.format:
         if call.verbose:
             raise Exit(1, "--format and --verbose cannot be used together")

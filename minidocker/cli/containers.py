@@ -72,8 +72,8 @@ def container_row(container: Container, names: dict[str, str], full: bool = Fals
     mounts = [mount.get("Name") or mount["Source"] for mount in known["Mounts"]]
 
     def sizes() -> str:
-        own = container.changes().size
-        return f"{human_size(own, 3)} (virtual {human_size(own + container.image.size, 3)})"
+        own, whole = container.sizes()
+        return f"{human_size(own, 3)} (virtual {human_size(whole, 3)})"
 
     return {
         "ID": container.id if full else container.short_id,

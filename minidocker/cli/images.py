@@ -248,6 +248,9 @@ def save(call: Call) -> int:
     """`docker save`: all images in one archive that `docker load`, skopeo and podman take."""
     from minidocker import archive
 
+    if call.engine.remote:
+        write_out(call.engine.images.saved(call.args), call.output)
+        return 0
     chosen = [named for name in call.args for named in archive.chosen(call.engine.images, name)]
     write_out(archive.save(chosen), call.output)
     return 0
@@ -288,6 +291,10 @@ def load(call: Call) -> int:
     if not call.input and sys.stdin.isatty():
         raise Exit(1, "requested load from stdin, but stdin is empty")
     source = _readable(call.input) if call.input else sys.stdin.buffer
+    if call.engine.remote:
+        for text in call.engine.images.loaded(source):
+            print(text, end="")
+        return 0
     loaded = archive.load(call.engine.images, source)
     for image, names in loaded:
         for name in names:

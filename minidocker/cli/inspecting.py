@@ -64,8 +64,8 @@ def _container(call: Call) -> Look:
         container = call.engine.containers.get(name)
         attrs: dict[str, Any] = container.attrs
         if call.options.get("size"):
-            own = container.changes().size
-            attrs |= {"SizeRw": own, "SizeRootFs": own + container.image.size}
+            own, whole = container.sizes()
+            attrs |= {"SizeRw": own, "SizeRootFs": whole}
         return attrs
 
     return look

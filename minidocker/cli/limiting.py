@@ -294,7 +294,8 @@ def samples(call: Call, before: dict[str, dict[str, Any]]) -> list[tuple[str, di
     for name in listed:
         try:
             container = call.engine.containers.get(name)
-            before[name] = stats.sample(container, before.get(name))
+            sample = container.sample if call.engine.remote else partial(stats.sample, container)
+            before[name] = sample(before.get(name))
             found.append((name, before[name]))
         except NotFound:
             continue

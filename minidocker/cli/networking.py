@@ -116,7 +116,7 @@ def ls(call: Call) -> int:
     """`docker network ls`; where containers cannot be connected here, it says so."""
     found = call.engine.networks.list(filters=filters_of(call.filter))
     LISTING.show([network_row(network, call.no_trunc) for network in found], call.format, call.quiet)
-    why = call.engine.runtime.no_bridge(str(call.engine.networks.folder))
+    why = "" if call.engine.remote else call.engine.runtime.no_bridge(str(call.engine.networks.folder))
     if why and not call.quiet and call.format in ("", "table"):
         print(f"minidocker: containers cannot be connected here, so they have loopback alone: {why}", file=sys.stderr)
     return 0

@@ -17,7 +17,7 @@ from minidocker.cli.mounting import capabilities, devices, is_size, mount, secur
 from minidocker.container import Container
 from minidocker.container import logs as records
 from minidocker.dockerfile.values import duration
-from minidocker.errors import APIError, NotFound, StartError
+from minidocker.errors import APIError, Conflict, NotFound, StartError
 from minidocker.images import is_id
 from minidocker.reference import Reference
 from minidocker.runtime import Client, Stdio
@@ -355,22 +355,30 @@ def foreground(
             return 0 if detached else ended(container)
     finally:
         if remove and not detached:
-            with suppress(NotFound):  # the engine may have been quicker
+            with suppress(NotFound, Conflict):  # the engine may have been quicker, or is about to
                 container.remove(v=True, force=True)
 
 
 def start_connected(container: Container, wanted: set[str], keys: bytes) -> bool:
     """Start it, and stay connected to it until its streams end; whether one has detached before."""
-    if not container.containers.runtime.attachable:
+    if not attachable(container):
         start_here(container, "stdin" in wanted, wanted)
         return False
     if container.status == "running":
         return stay(container, wanted, keys)
-    ours, theirs = socket.socketpair()
-    with theirs:
-        client = Client(theirs.fileno(), *(name in wanted for name in ("stdin", "stdout", "stderr")))
-        container.start(Stdio(clients=(client,)))
+    if isinstance(container, Container):
+        ours, theirs = socket.socketpair()
+        with theirs:
+            client = Client(theirs.fileno(), *(name in wanted for name in ("stdin", "stdout", "stderr")))
+            container.start(Stdio(clients=(client,)))
+    else:
+        ours = container.start_connected(wanted)
     return attached.converse(ours, container.tty, "stdin" in wanted, keys, container.resize)
+
+
+def attachable(container: Any) -> bool:
+    """Whether its streams can be had: of a daemon's it is the daemon that says."""
+    return not isinstance(container, Container) or container.containers.runtime.attachable
 
 
 def start_here(container: Container, stdin: bool, wanted: set[str]) -> None:
@@ -457,7 +465,7 @@ def exec_(call: Call) -> int:
             raise Exit(1, f"Error response from daemon: OCI runtime exec failed: {error.explanation}") from None
         return 0
     attached.check_terminal(call.interactive, call.tty)
-    if not container.containers.runtime.attachable:
+    if not attachable(container):
         return exec_here(container, words, call, options)
     execution = container.exec_create(words, stdin=call.interactive, tty=call.tty, **options)
     try:
@@ -508,7 +516,7 @@ def attach(call: Call) -> int:
         raise Exit(1, _NOT_RUNNING.get(status, "You cannot attach to a stopped container, start it first"))
     attached.check_terminal(not call.no_stdin, container.tty)
     with container.watching(), signals_to(container) if call.sig_proxy and not container.tty else nullcontext():
-        if not container.containers.runtime.attachable:
+        if not attachable(container):
             show_log(container, {"stdout", "stderr"}, follow=True, tail=0)
         elif stay(container, {"stdout", "stderr"} | (set() if call.no_stdin else {"stdin"}), keys):
             raise Exit(1, attached.DETACHED)
@@ -527,6 +535,8 @@ def stay(container: Container, wanted: set[str], keys: bytes) -> bool:
 
 def ended(container: Container) -> int:
     """The exit code of a container whose streams have ended; the restart policy may start it again meanwhile."""
+    if not isinstance(container, Container):
+        return int(container.exit_code())
     state = container.state()
     return int(state["ExitCode"] if state["Restarting"] else container.wait()["StatusCode"])
 

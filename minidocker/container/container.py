@@ -508,6 +508,11 @@ class Container(Drawn):
         self.state()
         return self.runtime.changes(self.box())
 
+    def sizes(self) -> tuple[int, int]:
+        """How much it has written, and how much that is with its image."""
+        own = self.changes().size
+        return own, own + self.image.size
+
     def tree(self) -> Tree:
         """What it sees: its image's layers with its own on top."""
         return view((*self._lower(), self.changes()))

@@ -13,7 +13,7 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from shutil import which
@@ -145,13 +145,19 @@ class Credentials:
         return value
 
     def _change(self, change: Any) -> None:
-        """Write the file anew: as a whole, for nobody else's eyes; what else stands in it stays."""
+        def in_auths(config: dict[str, Any]) -> None:
+            auths = dict(_mapping(config, "auths"))
+            change(auths)
+            config["auths"] = auths
+
+        self.change_file(in_auths)
+
+    def change_file(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Write config.json anew: as a whole, for nobody else's eyes; what else stands in it stays."""
         path = self.path.resolve()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         config = self._read()
-        auths = dict(_mapping(config, "auths"))
-        change(auths)
-        config["auths"] = auths
+        change(config)
         temp = temp_path(path)
         try:
             with os.fdopen(os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
