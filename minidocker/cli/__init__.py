@@ -299,9 +299,9 @@ A Docker small enough to read in a weekend
       --runtime string   What "run" means: "namespaces" or "simulated" (default: $MINIDOCKER_RUNTIME,
                          else what works here)
       --tls              Use TLS; implied by --tlsverify
-      --tlscacert string   Trust certs signed only by this CA (default "~/.docker/ca.pem")
-      --tlscert string   Path to TLS certificate file (default "~/.docker/cert.pem")
-      --tlskey string    Path to TLS key file (default "~/.docker/key.pem")
+      --tlscacert string   Trust certs signed only by this CA (default: ~/.docker/ca.pem)
+      --tlscert string   Path to TLS certificate file (default: ~/.docker/cert.pem)
+      --tlskey string    Path to TLS key file (default: ~/.docker/key.pem)
       --tlsverify        Use TLS and verify the remote
   -v, --version          Print version information and quit
 """

@@ -6,6 +6,7 @@ import os
 import posixpath
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import confirm, filters_of, human_size
 from minidocker.cli.images import write_out
 from minidocker.container import Container
+from minidocker.content import Store
 from minidocker.layer import Changeset
 from minidocker.reference import Reference
 from minidocker.tree import Entry, FileData, Tree, directory
@@ -74,6 +76,8 @@ def _seen(container: Container) -> Tree:
 def _followed(container: Container, path: str, follow: bool) -> str:
     if not follow:
         return path
+    if not isinstance(container, Container):
+        return container.followed(posixpath.join("/", path))
     try:
         return _seen(container).resolve(posixpath.join("/", path))
     except OSError:
@@ -87,7 +91,7 @@ def copy_out(container: Container, source: str, target: str) -> None:
 
     chunks, stat = container.get_archive(source)
     top = "" if stat["name"] in (".", "/") else f"/{stat['name']}"
-    with open_plain(container.containers.store, chunks) as plain:
+    with _store(container) as store, open_plain(store, chunks) as plain:
         read = layertar.read(plain.path, lenient=True)
         members = {
             path[len(top) :]: entry for path, entry in read.items() if path.startswith(f"{top}/") and path != "/"
@@ -105,13 +109,10 @@ def copy_in(container: Container, source: str, target: str) -> None:
     from minidocker import layertar
 
     members = dict(_read(source))
-    tree = _seen(container)
     inside = posixpath.join("/", target)
-    there = _entry_at(tree, inside)
-    kind = "" if there is None else "dir" if there.is_dir else "file"
-    above = _entry_at(tree, posixpath.dirname(inside.rstrip("/")) or "/")
+    kind, above = _kinds(container, inside, posixpath.dirname(inside.rstrip("/")) or "/")
     name = Path(source).absolute().name or Path(source).resolve().name
-    into = _destination(source, name, members[""], inside, kind, "dir" if above and above.is_dir else "")
+    into = _destination(source, name, members[""], inside, kind, above.replace("file", ""))
     if kind != "dir" or into != inside:  # as one member of the folder above
         folder, top = posixpath.split(into)
         changes = {f"/{top}{path}": entry for path, entry in members.items()}
@@ -119,6 +120,26 @@ def copy_in(container: Container, source: str, target: str) -> None:
         folder = inside
         changes = {path: entry for path, entry in members.items() if path}
     container.put_archive(folder or "/", layertar.chunks(Changeset(changes)))
+
+
+def _kinds(container: Container, *paths: str) -> list[str]:
+    """What is at paths inside, symbolic links followed: `dir`, `file`, or "" where nothing is."""
+    if isinstance(container, Container):
+        tree = _seen(container)
+        return ["" if one is None else "dir" if one.is_dir else "file" for one in (_entry_at(tree, p) for p in paths)]
+    return [container.kind(path) for path in paths]
+
+
+@contextmanager
+def _store(container: Container) -> Iterator[Store]:
+    """Where a tar that comes may be put aside."""
+    if isinstance(container, Container):
+        yield container.containers.store
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory() as folder:
+        yield Store(Path(folder))
 
 
 def _entry_at(tree: Any, path: str) -> Entry | None:

@@ -37,9 +37,9 @@ daemon.json again.
       --data-root string               Folder of images and containers; the same as --root before the command
       --shutdown-timeout int           Set the shutdown timeout (default 15)
       --tls                            Use TLS; implied by --tlsverify
-      --tlscacert string               Trust certs signed only by this CA (default "~/.docker/ca.pem")
-      --tlscert string                 Path to TLS certificate file (default "~/.docker/cert.pem")
-      --tlskey string                  Path to TLS key file (default "~/.docker/key.pem")
+      --tlscacert string               Trust certs signed only by this CA (default: ~/.docker/ca.pem)
+      --tlscert string                 Path to TLS certificate file (default: ~/.docker/cert.pem)
+      --tlskey string                  Path to TLS key file (default: ~/.docker/key.pem)
       --tlsverify                      Use TLS and verify the remote
       --validate                       Validate daemon configuration and exit
 """, needs_engine=False)  # fmt: skip

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from types import GeneratorType
 from typing import Any
 
 from minidocker.cli.flags import Exit
@@ -126,19 +127,13 @@ class Api:
         def asked(*given: Any, **options: Any) -> Any:
             with translated(self._host):
                 answer = ask(*given, **options)
-            return self._pieces(answer) if hasattr(answer, "__next__") or hasattr(answer, "close") else answer
+            return self._pieces(answer) if isinstance(answer, GeneratorType) else answer
 
         return asked
 
-    def _pieces(self, answer: Any) -> Any:
-        if not hasattr(answer, "__next__") and not hasattr(answer, "_stream"):
-            return answer
-
-        def pieces() -> Iterator[Any]:
-            with translated(self._host):
-                yield from answer
-
-        return pieces()
+    def _pieces(self, answer: Iterator[Any]) -> Iterator[Any]:
+        with translated(self._host):
+            yield from answer
 
 
 @contextmanager
@@ -194,8 +189,10 @@ def timestamp(given: str) -> str:
 def client_tls(files: dict[str, str], verify: bool) -> Any:
     """How Docker's SDK is told of certificates: `files` are ca, cert and key."""
     try:
-        from docker.tls import TLSConfig
+        from docker import tls
     except ImportError as error:
         raise Unsupported(f"TLS to a daemon needs Docker's SDK for Python: pip install docker ({error})") from error
+    if bool(files.get("cert")) != bool(files.get("key")):
+        raise InvalidArgument("a certificate needs its key: --tlscert and --tlskey belong together")
     pair = (files["cert"], files["key"]) if files.get("cert") and files.get("key") else None
-    return TLSConfig(client_cert=pair, ca_cert=files.get("ca") or None, verify=verify)
+    return tls.TLSConfig(client_cert=pair, ca_cert=files.get("ca") or None, verify=verify)

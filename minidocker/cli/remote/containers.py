@@ -11,6 +11,7 @@ from typing import Any
 
 from minidocker.cli.remote import Api, timestamp
 from minidocker.container.attaching import Frames
+from minidocker.container.cp import GO_KINDS
 from minidocker.container.options import TOPICS, limits, networks, restart
 from minidocker.container.spec import check_name, env_list, words
 from minidocker.errors import APIError, NotFound, StartError
@@ -347,6 +348,16 @@ class Container:
         self.api._raise_for_status(answer)
         found: dict[str, Any] = json.loads(base64.b64decode(answer.headers["X-Docker-Container-Path-Stat"]))
         return found
+
+    def kind(self, path: str) -> str:
+        """Whether a folder (`dir`) or something else (`file`) is at a path, or nothing."""
+        found = self.stat(self.followed(path))
+        return "" if found is None else "dir" if found["mode"] & GO_KINDS["dir"] else "file"
+
+    def followed(self, path: str) -> str:
+        """A path, or where the link there leads to; the daemon follows those on the way."""
+        found = self.stat(path)
+        return found["linkTarget"] or path if found else path
 
     def export(self) -> Any:
         """All of its files."""

@@ -33,11 +33,9 @@ class Images:
         """Those that are listed."""
         return [Image(self.api, one) for one in self.api.images(filters=dict(filters or {}))]
 
-    def names(self) -> dict[str, list[str]]:
+    def names(self) -> dict[str, Sequence[str]]:
         """Image id -> its names."""
-        return {
-            one["Id"]: [tag for tag in one["RepoTags"] or [] if tag != "<none>:<none>"] for one in self.api.images()
-        }
+        return {image.id: image.tags for image in self.list()}
 
     def get(self, name: str) -> Image:
         """The one of a name or id. Raises ImageNotFound."""
@@ -153,7 +151,7 @@ class Images:
         id = ""
         for message in found:
             if "error" in message:
-                raise BuildError(message["error"])
+                raise BuildError(message["error"], exit_code=(message.get("errorDetail") or {}).get("code") or 1)
             id = (message.get("aux") or {}).get("ID", id)
             if on_event is not None:
                 on_event(message)
