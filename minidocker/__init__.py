@@ -19,7 +19,15 @@ __all__ = ["__version__", "connect", "from_env", "load_ipython_extension"]
 
 
 def connect(root: Any = None, runtime: str | None = None) -> Engine:
-    """Open the engine on a folder; see `minidocker.engine.connect`. Nothing is imported before it is asked for."""
+    """Open the engine on a folder; see `minidocker.engine.connect`. Nothing is imported before it is asked for.
+
+    For the address of a daemon (`unix:///run/minidocker.sock`, ours or Docker's) it is Docker's own client,
+    a `docker.DockerClient`, which has the same surface.
+    """
+    if str(root).partition("://")[0] in ("unix", "tcp", "http", "https", "npipe", "ssh"):
+        from minidocker.cli.remote import client
+
+        return client(str(root))  # type: ignore[no-any-return]
     from minidocker.engine import connect as open_engine
 
     return open_engine(root, runtime)

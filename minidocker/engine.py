@@ -396,7 +396,8 @@ def root_folder(root: str | os.PathLike[str] | None = None) -> Path:
     text = str(root or os.environ.get("MINIDOCKER_ROOT") or data_folder())
     if text.startswith(("unix://", "tcp://", "http://", "https://", "npipe://", "ssh://")):
         raise Unsupported(
-            f"cannot connect to {text}: minidocker has no daemon and no client for one yet; give a folder"
+            f"{text} is a daemon's address, and not a folder: `minidocker.connect({text!r})` and `minidocker -H {text}` "
+            "lead there, and MINIDOCKER_HOST instead of MINIDOCKER_ROOT"
         )
     return Path(text).expanduser().absolute()
 
