@@ -396,8 +396,8 @@ def root_folder(root: str | os.PathLike[str] | None = None) -> Path:
     text = str(root or os.environ.get("MINIDOCKER_ROOT") or data_folder())
     if text.startswith(("unix://", "tcp://", "http://", "https://", "npipe://", "ssh://")):
         raise Unsupported(
-            f"{text} is a daemon's address, and not a folder: `minidocker.connect({text!r})` and `minidocker -H {text}` "
-            "lead there, and MINIDOCKER_HOST instead of MINIDOCKER_ROOT"
+            f"{text} is a daemon's address, and not a folder: `minidocker.connect({text!r})` and "
+            f"`minidocker -H {text}` lead there, and MINIDOCKER_HOST instead of MINIDOCKER_ROOT"
         )
     return Path(text).expanduser().absolute()
 
