@@ -100,8 +100,11 @@ def _executor(call: Call) -> Iterator[tuple[Executor, int]]:
         from concurrent.futures import ThreadPoolExecutor
 
         jobs = call.jobs if call.jobs > 0 else os.cpu_count() or 1
-        with ThreadPoolExecutor(jobs) as threads:
+        threads = ThreadPoolExecutor(jobs)
+        try:
             yield threads, jobs
+        finally:
+            threads.shutdown(cancel_futures=True)
         return
     try:
         from distributed import Client

@@ -37,6 +37,7 @@ from minidocker.grading.transplant import Borrowed, replaced
 DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 GIVES = (*DEFINES, ast.Assign, ast.AnnAssign)
 MAGIC = re.compile(r"^([ \t]*)(?:[%!?].*|[\w.]+\?+)$", re.M)  # a line that only IPython reads
+PR_SET_CHILD_SUBREAPER = 36  # of <linux/prctl.h>: orphans come to this process, as to process 1
 ROUNDS = 20  # of killing what a learner's code left behind
 GONE = "ended the process that ran it, or did not come to its end"
 NOTES = 200  # at most so many cells and functions are told of
@@ -61,14 +62,19 @@ class Supervisor:
 
     def serve(self) -> None:
         """Answer until nobody asks any more."""
-        for line in self.inlet:
-            request = json.loads(line)
-            if "cells" in request:
-                self.request = request
-                self.say(self.load())
-            else:
-                self.say(self.call(request, line))
-            self.tidy()
+        try:
+            for line in self.inlet:
+                request = json.loads(line)
+                if "cells" in request:
+                    self.request = request
+                    self.say(self.load())
+                else:
+                    self.say(self.call(request, line))
+                self.tidy()
+        except OSError:  # who asked is gone
+            pass
+        finally:
+            self.end()
 
     def load(self) -> bytes:
         """Have the cells run; where they bring down the runner as a whole, only what they define."""
@@ -155,20 +161,28 @@ class Supervisor:
         self.tidy()
 
     def tidy(self) -> None:
-        """End every process but the runner. Only as process 1, which sees no others than those of the sandbox."""
+        """End every process but the runner: of those that can be seen; or that came to this one, as orphans do."""
         for _ in range(ROUNDS):
             with contextlib.suppress(ChildProcessError):
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
-            if not ALONE:
-                return
-            mine = (b"1", self.runner)
-            others = [name for name in os.listdir(b"/proc") if name.isdigit() and name not in mine]  # noqa: PTH208
+            others = _others() - {self.runner}
             if not others:
                 return
             for name in others:
                 with contextlib.suppress(OSError):
                     os.kill(int(name), signal.SIGKILL)
+
+
+def _others() -> set[bytes]:
+    """The processes that are the learner's, as /proc names them."""
+    try:
+        if ALONE:
+            return {name for name in os.listdir(b"/proc") if name.isdigit() and name != b"1"}  # noqa: PTH208
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb") as children:  # noqa: PTH123
+            return set(children.read().split())
+    except OSError:  # no Linux
+        return set()
 
 
 def _line(message: Message) -> bytes:
@@ -426,6 +440,10 @@ def main() -> None:
         os.dup2(nothing, number)
     if ALONE:
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans that have ended do not count against the limit
+    elif sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
     Supervisor(inlet, outlet).serve()
 
 

@@ -108,6 +108,7 @@ def in_container(engine: Engine, limits: Limits) -> Sandbox:
         security_opt=["no-new-privileges"],
         log_config={"Type": "none"},
         labels={"minidocker.grading": "sandbox"},
+        auto_remove=True,  # where whoever grades is killed: the harness ends when nobody asks any more
     )
     theirs_in, inlet = os.pipe()
     outlet, theirs_out = os.pipe()
@@ -121,7 +122,12 @@ def in_container(engine: Engine, limits: Limits) -> Sandbox:
     finally:
         os.close(theirs_in)
         os.close(theirs_out)
-    return Sandbox(inlet, outlet, lambda: container.remove(v=True, force=True))
+
+    def close() -> None:
+        with contextlib.suppress(DockerException):  # its monitor may be about to
+            container.remove(v=True, force=True)
+
+    return Sandbox(inlet, outlet, close)
 
 
 def in_process() -> Sandbox:
