@@ -34,7 +34,7 @@ sense, 3 a submission could not be graded at all (it is no notebook, or the sand
       --check-timeout string   Seconds for each check, and for each cell (default "5")
   -e, --exercise string        Grade them as this exercise, whatever they say
   -f, --force                  Grade again what was graded already
-  -j, --jobs int               How many at the same time (default: one a processor)
+  -j, --jobs int               How many at the same time (default: two a processor)
   -m, --memory bytes           Memory of each submission (default "512m")
   -o, --output string          Folder for the reports (default "grades")
   -q, --quiet                  Print no progress
@@ -57,8 +57,8 @@ def grade(call: Call) -> int:
         raise Exit(MISUSED, f"minidocker grade: no exercise {call.exercise!r}; there are: {', '.join(MODULES)}")
     if call.sandbox not in ("", "container", "process"):
         raise Exit(MISUSED, f"minidocker grade: --sandbox is container or process, and not {call.sandbox!r}")
-    root = str(call.top.root or "")
-    batch = Batch(Path(call.output), limits(call), call.exercise, root, call.sandbox, call.force)
+    where = {"root": str(call.top.root or ""), "runtime": call.top.runtime or "", "require": call.sandbox}
+    batch = Batch(Path(call.output), limits(call), call.exercise, force=call.force, **where)
     try:
         found = list(find([Path(path) for path in call.args]))
     except DockerException as error:
@@ -66,11 +66,14 @@ def grade(call: Call) -> int:
     if not found:
         raise Exit(MISUSED, f"minidocker grade: no notebooks (*.ipynb) below {', '.join(call.args)}")
     results: list[Result] = []
-    with _executor(call) as (executor, jobs):
-        for result, known in batch.run(found, executor, jobs):
-            results.append(result)
-            if not call.quiet:
-                print(_line(result, known, len(results), len(found)), file=sys.stderr, flush=True)
+    try:
+        with _executor(call) as (executor, jobs):
+            for result, known in batch.run(found, executor, jobs):
+                results.append(result)
+                if not call.quiet:
+                    print(_line(result, known, len(results), len(found)), file=sys.stderr, flush=True)
+    except DockerException as error:  # of the machine: no sandbox at all
+        raise Exit(NOT_GRADED, f"minidocker grade: {error}") from None
     print("\n".join(map(str, report.write(Path(call.output), results))))
     if any(result.problem for result in results):
         return NOT_GRADED
@@ -94,12 +97,12 @@ def limits(call: Call) -> Any:
 @contextmanager
 def _executor(call: Call) -> Iterator[tuple[Executor, int]]:
     """What runs the grading, and how much of it at once: threads here, or a cluster's workers."""
-    import os
+    from minidocker.grading.grade import JOBS
 
     if not call.scheduler:
         from concurrent.futures import ThreadPoolExecutor
 
-        jobs = call.jobs if call.jobs > 0 else os.cpu_count() or 1
+        jobs = call.jobs if call.jobs > 0 else JOBS
         threads = ThreadPoolExecutor(jobs)
         try:
             yield threads, jobs

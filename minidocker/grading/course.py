@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import marshal
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,11 +75,7 @@ def image(engine: Engine) -> Image:
     from minidocker.layer import Changeset
     from minidocker.tree import directory, file
 
-    content = _compiled()
-    key = hashlib.sha256(
-        json.dumps({n: hashlib.sha256(d).hexdigest() for n, d in content.items()}).encode()
-    ).hexdigest()
-    tag = f"{REPOSITORY}:{key[:16]}"
+    tag, content = f"{REPOSITORY}:{_key()}", _compiled()
     try:
         return engine.images.get(tag)
     except ImageNotFound:
@@ -108,18 +106,29 @@ def unpack(folder: Path) -> Path:
 
 
 @cache
+def _key() -> str:
+    """Of the files in a sandbox."""
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in _compiled().items()}
+    return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
+
+
+@cache
 def _compiled() -> dict[str, bytes]:
     """The files with their bytecode, so that no container compiles them again."""
-    import importlib.util
-    import py_compile
-    import tempfile
+    from importlib.util import cache_from_source
 
-    found = dict(files())
-    with tempfile.TemporaryDirectory() as folder:
-        text, made = Path(folder) / "source.py", str(Path(folder) / "made.pyc")
-        for name, data in files().items():
-            text.write_bytes(data)
-            mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-            py_compile.compile(str(text), made, f"{WHERE}/minidocker/{name}", True, invalidation_mode=mode)
-            found[importlib.util.cache_from_source(name)] = Path(made).read_bytes()
-    return found
+    return files() | {cache_from_source(name): _bytecode(name, data) for name, data in files().items()}
+
+
+def _bytecode(name: str, data: bytes) -> bytes:
+    """A compiled module, marked as not to be compared with its source (PEP 552); the one on disk, if it is of this."""
+    from importlib.util import MAGIC_NUMBER, cache_from_source
+
+    made, found = PACKAGE / name, b""
+    with suppress(OSError):
+        if made.read_bytes() == data:
+            found = Path(cache_from_source(str(made))).read_bytes()
+            stamp = (int(made.stat().st_mtime) & 0xFFFFFFFF).to_bytes(4, "little") + len(data).to_bytes(4, "little")
+            found = found[16:] if found[:16] == MAGIC_NUMBER + bytes(4) + stamp else b""
+    code = found or marshal.dumps(compile(data, f"{WHERE}/minidocker/{name}", "exec", dont_inherit=True))
+    return MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8) + code

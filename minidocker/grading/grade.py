@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -32,6 +33,7 @@ from minidocker.times import now
 if TYPE_CHECKING:
     from minidocker.engine import Engine
 
+JOBS = 2 * (os.cpu_count() or 1)  # half of the time one waits: for its container, or for its turn to be checked
 HELD = 4  # submissions that are read ahead, for each one that is graded
 WORDS = 600  # characters of one thing that is said
 
@@ -45,6 +47,7 @@ class Job:
     cells: tuple[str, ...]
     limits: Limits = field(default_factory=Limits)
     root: str = ""  # of the engine; "": that of whoever grades
+    runtime: str = ""  # the engine's
     require: str = ""  # "container" or "process"; "": a container, where there can be one
 
     @property
@@ -190,24 +193,26 @@ def _defines_no_task(text: str, names: set[str]) -> str:
 
 
 @cache
-def _engine(root: str) -> Engine:
-    """The engine of this process, made once for all that it grades."""
+def _engine(root: str, runtime: str) -> Engine:
+    """The engine of this process, made once for all that it grades; sandboxes that were never started go."""
     import minidocker
 
-    return minidocker.connect(root or None)
+    engine = minidocker.connect(root or None, runtime or None)
+    engine.containers.prune(filters={"label": [sandbox.LABEL], "until": ["10m"]})
+    return engine
 
 
 def _where(job: Job) -> tuple[str, Callable[[], sandbox.Sandbox]]:
     """Where it runs here, in words, and how that is started. Raises DockerException where it may not run."""
-    return _place(job.root, job.require, job.limits)
+    return _place(job.root, job.runtime, job.require, job.limits)
 
 
 @cache
-def _place(root: str, require: str, limits: Limits) -> tuple[str, Callable[[], sandbox.Sandbox]]:
-    why = "asked for" if require == "process" else sandbox.works(_engine(root))
+def _place(root: str, runtime: str, require: str, limits: Limits) -> tuple[str, Callable[[], sandbox.Sandbox]]:
+    why = "asked for" if require == "process" else sandbox.works(_engine(root, runtime))
     if not why:
         words = "in a container of its own: no network, a read-only course"
-        return words, lambda: sandbox.in_container(_engine(root), limits)
+        return words, lambda: sandbox.in_container(_engine(root, runtime), limits)
     if require == "container":
         raise DockerException(f"submissions cannot be graded in containers here: {why}")
     return f"NOT in a container ({why}): a process with limits, which can read files", sandbox.in_process
@@ -224,6 +229,7 @@ class Batch:
     limits: Limits = field(default_factory=Limits)
     exercise: str = ""  # "": as each one says
     root: str = ""
+    runtime: str = ""
     require: str = ""
     force: bool = False
 
@@ -235,7 +241,8 @@ class Batch:
         if not name:
             said = "it is of no exercise that this course has: it neither says so nor defines what one asks for"
             return Result("", submission.digest, "", problem=said, who=submission.who)
-        return Job(name, submission.digest, submission.cells, self.limits, self.root, self.require)
+        place = (self.root, self.runtime, self.require)
+        return Job(name, submission.digest, submission.cells, self.limits, *place)
 
     def recall(self, job: Job) -> Result | None:
         """What was graded before; None for what is damaged, or not there."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from minidocker.engine import Engine
 
 COMMAND = ["-B", "-S", "-s", "-P", "-m", "minidocker.grading.harness"]  # no site, no user's packages, no current folder
-NOBODY = "65534:65534"
+NOBODY, LABEL = "65534:65534", "minidocker.grading.sandbox"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,8 @@ def in_container(engine: Engine, limits: Limits) -> Sandbox:
     container = engine.containers.create(
         course.image(engine),
         ["python3", *COMMAND],
-        **{"stdin_open": True, "network_mode": "none", "read_only": True, "user": NOBODY, "working_dir": "/tmp"},
+        **{"stdin_open": True, "network_mode": "none", "read_only": True, "working_dir": "/tmp"},
+        user=NOBODY if os.getuid() == 0 else None,  # without root, who is root inside is nobody else outside
         tmpfs={"/tmp": f"size={limits.files},mode=1777"},
         shm_size=limits.files,
         mem_limit=limits.memory,
@@ -107,7 +108,7 @@ def in_container(engine: Engine, limits: Limits) -> Sandbox:
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         log_config={"Type": "none"},
-        labels={"minidocker.grading": "sandbox"},
+        labels=[LABEL],
         auto_remove=True,  # where whoever grades is killed: the harness ends when nobody asks any more
     )
     theirs_in, inlet = os.pipe()

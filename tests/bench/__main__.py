@@ -1,7 +1,7 @@
 """`make bench`: our speed beside that of others, measured side by side in one run and printed as ratios.
 
     python -m tests.bench [run] [crowd] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [growth]
-                          [registry] [client] [--quick]
+                          [registry] [client] [grading] [--quick]
 
 Each figure is a module here and says what it measured. What is not installed is left out, with the reason.
 """
@@ -23,6 +23,7 @@ from tests.bench import (
     crowd,
     explorer,
     foresee,
+    grading,
     growth,
     lessons,
     load_root,
@@ -51,6 +52,7 @@ FIGURES = {
     "registry": registry,
     "networks": networks,
     "client": client,
+    "grading": grading,
 }
 
 

@@ -1,0 +1,369 @@
+"""Grading as a whole: what is written, what is graded again, on a cluster, without root, without containers; no leaks."""
+
+# ruff: noqa: E501  (cells a line)
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minidocker
+from minidocker.cli import main
+from minidocker.grading import MODULES, report
+from minidocker.grading.grade import Batch, Job, grade_one
+from minidocker.grading.sandbox import Limits
+from minidocker.grading.score import Result
+from minidocker.grading.submission import find, load, parse
+from tests.grading.handed_in import FOLDER, cell_of, notebook, solution, write
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading forks processes")
+SOLVED, SETUP, VERIFY, CHAIN = solution(), solution()[0], cell_of("verify"), cell_of("chain_ids")
+CLASS: dict[str, Any] = {
+    "ada": [SETUP, VERIFY, CHAIN],
+    "bob": [SETUP, "def verify(blob, digest):\n    return f'<b>{blob}</b>'", CHAIN],
+    "=cmd()|<script>alert(1)</script>": [SETUP, CHAIN],
+    "eve": b"{",
+}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The root folder of an engine that all of these share."""
+    folder = tmp_path_factory.mktemp("root")
+    with minidocker.connect(folder) as engine:
+        yield engine.root
+        assert engine.containers.list(all=True) == [], "a sandbox is left"
+
+
+@pytest.fixture
+def handed_in(tmp_path: Path) -> Path:
+    (tmp_path / "in").mkdir()
+    names = {name.replace("/", "_"): cells for name, cells in CLASS.items()}
+    write(tmp_path / "in", names)
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def grade(root: Path, tmp_path: Path, capsys: Any) -> Callable[..., tuple[int, str]]:
+    """`minidocker grade`, its exit code, and what it said under way."""
+
+    def run(*words: object) -> tuple[int, str]:
+        code = main(["--root", str(root), "grade", "-o", str(tmp_path / "out"), *map(str, words)])
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def graded(folder: Path, root: Path, executor: Executor, jobs: int = 2, **options: Any) -> dict[str, Result]:
+    batch = Batch(folder / "out", root=str(root), **options)
+    return {result.who: result for result, _ in batch.run(find([folder / "in"]), executor, jobs)}
+
+
+# What is written
+
+
+def test_the_same_submissions_get_the_same_reports_but_for_the_times(
+    grade: Callable[..., tuple[int, str]], handed_in: Path, tmp_path: Path
+) -> None:
+    def without_times() -> dict[str, str]:
+        found = {path.name: path.read_text() for path in (tmp_path / "out").iterdir() if path.is_file()}
+        return {n: re.sub(r"""("graded_at": "|"seconds": |time=')[^",']+""", r"\1", text) for n, text in found.items()}
+
+    code, told = grade("--jobs", 2, handed_in)
+    first = without_times()
+    assert code == 3 and "[4/4]" in told and "(as before)" not in told
+    code, told = grade("--force", "--jobs", 1, handed_in)
+    assert (code, without_times()) == (3, first) and "(as before)" not in told
+    assert sorted(first) == ["grades.csv", "grades.json", "junit.xml", "report.html", "report.md"]
+
+
+def test_the_reports_say_the_scope_and_are_harmless(
+    grade: Callable[..., tuple[int, str]], handed_in: Path, tmp_path: Path
+) -> None:
+    grade("-q", handed_in)
+    out = tmp_path / "out"
+    suites = {suite.get("name"): suite for suite in ET.parse(out / "junit.xml").getroot()}
+    assert len(suites) == 4 and suites["eve"].find("testcase/error") is not None
+    ada = {case.get("name"): case.find("failure") for case in suites["ada"].iter("testcase")}
+    assert ada["1.1 verify"] is None and ada["1.2 apply"] is not None
+    rows = (out / "grades.csv").read_text().splitlines()
+    assert (
+        rows[0] == "submission,exercise,points,of,passed,1.1,1.2,1.3,1.4,problem"
+        and "ada,01-layers,3,9,no,1,0,0,2," in rows
+    )
+    assert not any(row.startswith("=") for row in rows)
+    markdown, page = (out / "report.md").read_text(), (out / "report.html").read_text()
+    assert "public checks: 5 of 5, hidden checks: 6 of 6" in markdown
+    prose = "\n".join(line for line in markdown.split("\n") if not line.startswith("    "))  # what is no code block
+    for text in (prose, page):
+        assert "<script" not in text and "<b>b'hello'" not in text
+    assert page.count("<svg") > 3 and "Content-Security-Policy" in page
+    found = json.loads((out / "grades.json").read_text())["submissions"]
+    assert [(one["who"], one["points"]) for one in found][1:] == [("ada", 3), ("bob", 2), ("eve", 0)]
+
+
+def test_of_hidden_checks_only_the_rule_is_told(root: Path) -> None:
+    """…or a function could return its arguments, and the report would give them away."""
+    cells = [SETUP, VERIFY, CHAIN.replace("return chain", "return chain if len(chain) < 4 else repr(diff_ids)")]
+    chain = graded_cells(root, cells).tasks[3]
+    assert (chain.public.passed, chain.hidden.passed < chain.hidden.of) == (4, True)
+    assert "- four layers" in chain.said and not any("sha256" in line for line in chain.said)
+
+
+def graded_cells(root: Path, cells: list[str], name: str = "01-layers", **options: Any) -> Result:
+    found = parse("x", notebook(*cells))
+    return grade_one(Job(name, found.digest, found.cells, root=str(root), **options))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_exercise_can_be_graded(root: Path, name: str) -> None:
+    """…those too that lend a registry or a wait() to a function: the solution earns all, untouched it earns nothing."""
+    assert graded_cells(root, solution(name), name).passed
+    given = load("x", FOLDER / name / f"{name.partition('-')[2]}.ipynb")
+    result = grade_one(Job(name, given.digest, given.cells, root=str(root)))
+    assert result.points == 0 and all("Nothing is written yet" in task.said[1] for task in result.tasks)
+
+
+# Exit codes
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        ((), 2, "give notebooks"),
+        (("/nowhere",), 2, "there is nothing at /nowhere"),
+        (("--exercise", "99-x", "."), 2, "no exercise '99-x'"),
+        (("--memory", "1", "."), 2, "64m at least"),
+        (("--check-timeout", "soon", "."), 2, "soon"),
+        (("--sandbox", "cloud", "."), 2, "container or process"),
+        (("--scheduler", "tcp://127.0.0.1:1", str(FOLDER / "01-layers" / "layers.ipynb")), 2, "127.0.0.1:1"),
+        (("--nonsense", "."), 125, "unknown flag"),
+    ],
+)
+def test_what_makes_no_sense(grade: Callable[..., tuple[int, str]], words: Any, code: int, says: str) -> None:
+    done, told = grade(*words)
+    assert done == code and says in told
+
+
+def test_all_passed_is_0_and_not_all_is_1(grade: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    write(tmp_path / "in", {"ada": SOLVED})
+    assert grade(tmp_path / "in")[0] == 0
+    write(tmp_path / "in", {"bob": [SETUP]})
+    assert grade(tmp_path / "in")[0] == 1
+
+
+# What was graded before
+
+
+def test_what_has_not_changed_is_not_graded_again(grade: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    write(tmp_path / "in", {"ada": [SETUP, VERIFY], "same": [SETUP, VERIFY], "bob": [SETUP]})
+    grade(tmp_path / "in")
+    kept = sorted((tmp_path / "out" / "results").iterdir())
+    assert len(kept) == 2, "two that are the same are graded once"
+    kept[0].write_text("{ damaged")
+    write(tmp_path / "in", {"new": [SETUP, CHAIN]})
+    told = grade(tmp_path / "in")[1]
+    assert told.count("(as before)") in (1, 2) and len(list((tmp_path / "out" / "results").iterdir())) == 3
+    assert grade(tmp_path / "in")[1].count("(as before)") == 4
+    assert grade("--check-timeout", 4, tmp_path / "in")[1].count("(as before)") == 0, "other limits are another grading"
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was(root: Path, tmp_path: Path) -> None:
+    write(tmp_path / "in", {f"n{number}": [SETUP, VERIFY, f"# {number}"] for number in range(6)})
+    words = ["--root", root, "grade", "--jobs", 1, "-o", tmp_path / "out", tmp_path / "in"]
+    command = [sys.executable, "-m", "minidocker", *map(str, words)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
+        assert run.stderr and "[1/6]" in run.stderr.readline()
+        run.kill()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1 and 1 <= done.stderr.count("(as before)") < 6
+    with minidocker.connect(root) as engine:
+        gone(engine)
+
+
+def gone(engine: Any) -> None:
+    """Who grades was killed: its sandbox ends by itself, or was not started yet (and goes before the next batch)."""
+    for container in engine.containers.list(all=True):
+        assert container.labels == {"minidocker.grading.sandbox": ""}
+        if container.status == "created":
+            container.remove()
+        else:
+            container.wait(timeout=60, condition="removed")
+
+
+# Between submissions
+
+LEAVES = r"""
+import os, socket, subprocess, sys, threading, time, hashlib, builtins
+for folder in ("/tmp", "/dev/shm", "/var/tmp", "/course", "/", "/etc", "/run", "/dev", "/dev/mqueue"):
+    try: open(folder + "/left-behind", "w").write("x")
+    except OSError: pass
+os.environ["LEFT"] = "1"
+hashlib.left = builtins.left = True
+import minidocker.layer; minidocker.layer.left = True
+server = socket.socket(socket.AF_UNIX); server.bind("\0left"); server.listen()
+inet = socket.create_server(("127.0.0.1", 45454))
+subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)"])
+def verify(blob, digest):
+    open("/tmp/left-behind", "w").write("x"); time.sleep(1); return True
+"""
+LOOKS = r"""
+import os, socket, time
+def traces():
+    import hashlib, builtins, minidocker.layer as layer
+    found = [f"{folder}/{name}" for folder in ("/tmp", "/dev/shm", "/var/tmp", "/course", "/", "/run", "/dev/mqueue") for name in os.listdir(folder) if "left" in name]
+    found += [name for name in os.environ if name == "LEFT"]
+    found += [module.__name__ for module in (hashlib, builtins, layer) if hasattr(module, "left")]
+    for kind, address in ((socket.AF_UNIX, "\0left"), (socket.AF_INET, ("127.0.0.1", 45454))):
+        with socket.socket(kind) as one:
+            if one.connect_ex(address) == 0: found.append(str(address))
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try: words = open(f"/proc/{pid}/cmdline").read()
+        except OSError: words = ""
+        if "sleep(99)" in words: found.append(words)
+    return found
+def verify(blob, digest):
+    time.sleep(0.3)
+    raise ValueError(f"traces: {traces()}")
+"""  # fmt: skip
+
+
+def containers(root: Path) -> None:
+    with minidocker.connect(root) as engine:
+        if engine.runtime.name == "simulated":
+            pytest.skip("no containers here")
+
+
+def test_nothing_leaks_from_one_submission_into_another(root: Path, tmp_path: Path) -> None:
+    """One leaves files, variables, patches, servers and processes; another looks for them, beside it and after it."""
+    containers(root)
+    write(tmp_path / "in", {"a-leaves": [SETUP, LEAVES, CHAIN], "b-looks": [SETUP, LOOKS]})
+    write(tmp_path / "in", {"c-looks-later": [SETUP, LOOKS, CHAIN], "d-itself": [SETUP, LEAVES, LOOKS, "found = traces()", "def verify(blob, digest):\n    raise ValueError(found)"]})  # fmt: skip
+    with ThreadPoolExecutor(2) as threads:
+        found = graded(tmp_path, root, threads, limits=Limits(check_seconds=3))
+    assert "left-behind" in found["d-itself"].tasks[0].said[1], "whoever left them finds them"
+    for name in ("b-looks", "c-looks-later"):
+        assert "traces: []" in found[name].tasks[0].said[1], found[name].tasks[0].said
+
+
+def test_nothing_of_a_call_is_left_for_the_next(root: Path) -> None:
+    cells = [
+        SETUP,
+        "calls = []\ndef verify(blob, digest):\n    calls.append(1)\n    raise ValueError(f'call {len(calls)}')",
+    ]
+    assert "call 1" in graded_cells(root, cells).tasks[0].said[1]
+
+
+# Where there are no containers
+
+
+def test_without_a_container_it_is_a_process_with_limits_and_says_so(root: Path, tmp_path: Path) -> None:
+    write(
+        tmp_path / "in",
+        {
+            "ada": SOLVED,
+            "loops": [SETUP, "def verify(blob, digest):\n    while True: pass", CHAIN],
+            "exits": [SETUP, "import os\nos._exit(0)", VERIFY, CHAIN],
+            "allocates": [SETUP, "def verify(blob, digest):\n    return bytes(10 << 30)", CHAIN],
+            "leaves": [
+                SETUP,
+                VERIFY,
+                "import os, time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(99)",
+                CHAIN,
+            ],
+        },
+    )
+    with ThreadPoolExecutor(2) as threads:
+        found = graded(tmp_path, root, threads, limits=Limits(check_seconds=2), require="process")
+    assert {name: result.points for name, result in found.items()} == {
+        "ada": 9, "loops": 2, "exits": 3, "allocates": 2, "leaves": 3,
+    }  # fmt: skip
+    assert found["ada"].sandbox.startswith(
+        "NOT in a container (asked for): a process with limits, which can read files"
+    )
+
+
+def test_the_simulated_runtime_grades_in_a_process_and_container_alone_refuses(tmp_path: Path) -> None:
+    write(tmp_path / "in", {"ada": [SETUP, VERIFY]})
+    base = ["--root", str(tmp_path / "root"), "--runtime", "simulated", "grade", "-o", str(tmp_path / "out")]
+    assert main([*base, str(tmp_path / "in")]) == 1
+    assert "there are no containers here" in (tmp_path / "out" / "report.md").read_text()
+    assert main([*base, "--sandbox", "container", str(tmp_path / "in")]) == 3
+
+
+@pytest.mark.skipif(
+    os.name != "posix" or os.getuid() != 0 or not shutil.which("setpriv"), reason="for root, to be nobody"
+)
+def test_without_root() -> None:
+    python = next((p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if Path(p).exists()), "")
+    version = (
+        python
+        and subprocess.run([python, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True).stdout
+    )
+    if version != b"True\n":
+        pytest.skip("no Python that others may run")
+    home = Path("/tmp") / f"minidocker-nobody-{os.getpid()}"
+    try:
+        shutil.copytree(Path(minidocker.__file__).parent, home / "code" / "minidocker")
+        shutil.copytree(FOLDER / "01-layers", home / "code" / "exercises" / "01-layers")
+        write(home / "in", {"ada": SOLVED, "bomb": [SETUP, "import os\ndef verify(blob, digest):\n    while True:\n        try: os.fork()\n        except OSError: pass", CHAIN]})  # fmt: skip
+        for path in (home, *home.rglob("*")):
+            os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+        words = ["-m", "minidocker", "grade", "--check-timeout", "2", "-o", str(home / "out"), str(home / "in")]
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, *words]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(home / "code")}
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=120, check=False, cwd=home
+        )
+        assert done.returncode == 1, done.stderr
+        found = {one["who"]: one for one in json.loads((home / "out" / "grades.json").read_text())["submissions"]}
+        assert {name: one["points"] for name, one in found.items()} == {"ada": 9, "bomb": 2}
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+# A cluster
+
+
+def test_a_cluster_grades_the_same_though_a_worker_is_killed(root: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    write(tmp_path / "in", {f"n{number}": [SETUP, VERIFY, CHAIN, f"# {number}"] for number in range(6)} | {"eve": b""})
+    options = {"n_workers": 3, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**options, local_directory=str(tmp_path / "dask"), silence_logs=50) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        batch = Batch(tmp_path / "out", root=str(root))
+        found, killed = {}, False
+        for result, _ in batch.run(find([tmp_path / "in"]), client.get_executor(pure=False, retries=2), 3):
+            found[result.who] = result
+            if result.tasks and not killed:
+                busy = next((worker for worker, keys in client.processing().items() if keys), None)
+                if busy:
+                    os.kill(client.run(os.getpid, workers=[busy])[busy], signal.SIGKILL)
+                    killed = True
+    assert killed, "one worker was killed while it had something to do"
+    assert {name: result.points for name, result in found.items() if name != "eve"} == {f"n{n}": 3 for n in range(6)}
+    assert not any(result.failed for result in found.values())
+    with ThreadPoolExecutor(1) as threads:
+        again = [known for _, known in Batch(tmp_path / "out", root=str(root)).run(find([tmp_path / "in"]), threads, 1)]
+    assert again.count(True) == 6, "what a cluster graded is known here"
+    with minidocker.connect(root) as engine:
+        gone(engine)
+
+
+def test_the_reports_of_nobody_can_be_written(tmp_path: Path) -> None:
+    assert all(path.stat().st_size for path in report.write(tmp_path, []))
