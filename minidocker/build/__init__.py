@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from minidocker.build.builder import Builder
@@ -31,6 +32,7 @@ from minidocker.build.context import Context
 from minidocker.build.contexts import Contexts
 from minidocker.build.delivery import Delivery
 from minidocker.build.opening import MAX_DOCKERFILE, dockerignore, open_context
+from minidocker.build.run import Around
 from minidocker.build.secrets import agents as ssh_agents
 from minidocker.build.secrets import values as secret_values
 from minidocker.build.specs import texts
@@ -103,7 +105,7 @@ def build_image(
     no_cache_filter: str | Sequence[str] | None = None,
     guard: Guard = unguarded,
     images: Images | None = None,
-    around: Mapping[str, Any] | None = None,
+    around: Around = nullcontext,
     apart: bool = False,
     **others: Any,
 ) -> Build:
@@ -113,7 +115,7 @@ def build_image(
     texts, as `docker build` takes them. And so are `build_contexts`, name -> folder, URL, docker-image://… or
     oci-layout://…, and `no_cache_filter`, the names of stages; as `docker build --build-context, --no-cache-filter`.
     `guard` learns how to end it from another thread; `images` may be those of somebody else (`acting_for`); `around`
-    are further fields of the `Box` of each RUN, whose output and errors are told `apart`.
+    gives further fields of the `Box` of each RUN while it runs, whose output and errors are told `apart`.
     """
     tags = (tag,) if isinstance(tag, str) else tuple(tag or ())
     delivery = Delivery.of(tags, platform or "", buildargs or {}, others)
@@ -136,7 +138,7 @@ def build_image(
         contexts=Contexts(build_contexts or ()),
         pull=newest,
         no_cache_filter=tuple(name.strip() for text in texts(no_cache_filter) for name in text.split(",")),
-        around=around or {},
+        around=around,
         apart=apart,
     )
     if nocache and no_cache_filter:

@@ -10,8 +10,8 @@ import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from minidocker.waiting import ready
 
 HOSTNAME = "buildkitsandbox"
 LOOK = 0.05  # seconds between two looks at the output of a step that runs
+Around = Callable[[], AbstractContextManager[Mapping[str, Any] | None]]
 Output = Callable[[str, bool], None]  # a piece of output; and whether it is of standard error
 LONG = 1 << 14  # bytes of a line that are not waited for
 
@@ -40,7 +41,7 @@ class Command:
     network: str
     script: tuple[str, str] | None = None  # the path inside, and the text
     mounts: tuple[Mount, ...] = ()
-    around: Mapping[str, Any] = field(default_factory=dict)  # further fields of its `Box`: limits, names of hosts
+    around: Around = nullcontext  # gives further fields of its `Box` while it runs: limits, names of hosts, networks
     apart: bool = False  # whether its two streams are told apart, where the runtime can do that
 
 
@@ -67,8 +68,15 @@ def run(
     """
     folder.mkdir(mode=0o700)
     mounts = (*_binds(folder, command), *command.mounts)
-    about = {"network": command.network, "log": False, "throwaway": True, **command.around}
-    box = Box(folder, layers, command.process, HOSTNAME, mounts, **about)
+    with command.around() as more:
+        about = {"network": command.network, "log": False, "throwaway": True, **(more or {})}
+        box = Box(folder, layers, command.process, HOSTNAME, mounts, **about)
+        yield from _changes(runtime, box, command, output, together)
+
+
+def _changes(
+    runtime: Runtime, box: Box, command: Command, output: Output, together: Together[Any]
+) -> Iterator[Changeset]:
     failed = f'process "{" ".join(command.process.args)}" did not complete successfully'
     try:
         with together.stoppable(partial(_kill, runtime, box)):
@@ -122,7 +130,10 @@ class _Pipes:
     def __init__(self, output: Output) -> None:
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
         self.ends = (out_end, err_end)
-        self.tell = {out: partial(_stdout, output), err: lambda text: output(text, True)}
+        self.tell: dict[int, Callable[[str], None]] = {
+            out: partial(_stdout, output),
+            err: lambda text: output(text, True),
+        }
         self.rests = {out: b"", err: b""}
 
     def begun(self) -> None:

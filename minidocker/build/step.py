@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from minidocker.build.cache import Cache, Decision, Facts
 from minidocker.build.contexts import Contexts
 from minidocker.build.draft import Draft
+from minidocker.build.run import Around
 from minidocker.dockerfile import Dockerfile
 from minidocker.dockerfile.lint import LintWarning
 from minidocker.drawn import Drawn
@@ -19,8 +21,8 @@ from minidocker.image import Image, Layer
 class Options:
     """What `docker build` was asked for. `epoch` is SOURCE_DATE_EPOCH: then every time in the image is that one.
 
-    `secrets` holds them by id, `ssh` the sockets of agents by id; `around` are further fields of the `Box` of each RUN,
-    whose output and errors are told `apart`.
+    `secrets` holds them by id, `ssh` the sockets of agents by id; `around` gives further fields of the `Box` of each
+    RUN while it runs, whose output and errors are told `apart`.
     """
 
     tags: tuple[str, ...] = ()
@@ -39,7 +41,7 @@ class Options:
     contexts: Contexts = field(default_factory=Contexts)
     no_cache_filter: tuple[str, ...] = ()  # stages
     pull: bool = False
-    around: Mapping[str, Any] = field(default_factory=dict)
+    around: Around = nullcontext
     apart: bool = False
 
 

@@ -13,12 +13,15 @@ import io
 import json
 import os
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from minidocker.build import build_image
 from minidocker.build.opening import is_remote
 from minidocker.build.run import StepFailed
+from minidocker.build.running import NETWORKS
 from minidocker.build.together import Together
 from minidocker.container.options import limits, naming
 from minidocker.daemon.progress import Message, Tell, decoded, stream
@@ -26,8 +29,12 @@ from minidocker.daemon.route import Call
 from minidocker.errors import BuildError, DockerException, DockerfileError, InvalidArgument, StartError, Unsupported
 from minidocker.platforms import Platform
 from minidocker.reference import Reference
-from minidocker.runtime import Names
+from minidocker.runtime import Names, Wire
+from minidocker.runtime.wires import wire_of
 from minidocker.web.message import Body, Response
+
+if TYPE_CHECKING:
+    from minidocker.engine import Engine
 
 Event = Mapping[str, Any]
 NO_BUILDKIT = "minidocker has no BuildKit for its clients: build with DOCKER_BUILDKIT=0"
@@ -115,6 +122,8 @@ def _options(call: Call) -> dict[str, Any]:
     platform = call.text("platform")
     Platform.parse(platform)
     sources = _json(call, "cachefrom", list, "cache from")
+    if (mode := call.text("networkmode")) in ("", "bridge"):
+        mode = "default"
     known = [name for name in sources if call.engine.images.find(name)]
     return {
         "tag": tags,
@@ -125,9 +134,9 @@ def _options(call: Call) -> dict[str, Any]:
         "buildargs": {name: value for name, value in args.items() if value is not None},
         "labels": {name: value or "" for name, value in _map(call, "labels", "labels").items()},
         "cache_from": known,
-        "network_mode": _network(call),
+        "network_mode": mode if mode in NETWORKS else "none",
         "images": call.engine.images.acting_for(_logins(call)),
-        "around": _around(call),
+        "around": partial(_surroundings, call.engine, mode, _around(call)),
         "apart": True,
     }
 
@@ -179,9 +188,17 @@ def _logins(call: Call) -> dict[str, Any]:
     return {name: login for name, login in given.items() if isinstance(login, dict) and name.strip()}
 
 
-def _network(call: Call) -> str:
-    mode = call.text("networkmode", "default")
-    return "default" if mode in ("", "bridge") else mode
+@contextmanager
+def _surroundings(engine: Engine, mode: str, fields: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """What surrounds a RUN while it runs: on a network of somebody's, it has a place there. Raises NotFound."""
+    if mode in NETWORKS:
+        yield fields
+        return
+    networks, network = engine.networks, engine.networks.get(mode)
+    with networks.visit(network) as id:
+        network.reload()
+        wires = (Wire(**wire_of(network.record, id)),)
+        yield {**fields, "networks": str(networks.folder.absolute()), "wires": wires}
 
 
 def _around(call: Call) -> dict[str, Any]:

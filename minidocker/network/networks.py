@@ -1,6 +1,7 @@
 """The networks of one store: made, found, listed, pruned; and the addresses that they give.
 
 networks/<id>.json    what a network is, and the endpoint of each container that runs on it
+networks/<id>.visit   held by a RUN of a build for as long as it is on a network
 networks/.lock        held by whoever changes one
 
 An endpoint counts for as long as its container runs (or is being started), so one that was killed gives its address
@@ -10,7 +11,8 @@ back by itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ class Networks:
     """The networks of one store. `find` gives the container of a name or id; `lives` says whether one of an id runs."""
 
     def __init__(self, store: Store, find: Callable[[Any], Any], lives: Callable[[str], bool]) -> None:
-        self.store, self.container, self.lives = store, find, lives
+        self.store, self.container = store, find
+        self.lives: Callable[[str], bool] = lambda id: lives(id) or self._visits(id)
         self.users: Callable[[str], dict[str, dict[str, Any]]] = lambda name: {}  # noqa: ARG005 - of `host` and `none`
         self.folder = store.root / "networks"
         self._founded = False
@@ -169,6 +172,31 @@ class Networks:
                 return
             self._write(record)
         self.tell("disconnect", record, id)
+
+    @contextmanager
+    def visit(self, network: Network) -> Iterator[str]:
+        """Be on a network for a while, without being a container: the id under which its address is kept."""
+        id = os.urandom(32).hex()
+        path = self.folder / f"{id}.visit"
+        with FileLock(path):
+            try:
+                self.join(network, id, "", {})
+                yield id
+            finally:
+                self.leave(network.id, id)
+                path.unlink(missing_ok=True)
+
+    def _visits(self, id: str) -> bool:
+        """Whether somebody of this id is on a visit."""
+        path = self.folder / f"{id}.visit"
+        if not path.exists():
+            return False
+        lock = FileLock(path, shared=True)
+        if not lock.acquire(blocking=False):
+            return True
+        lock.release()
+        path.unlink(missing_ok=True)  # a visitor who was killed
+        return False
 
     def renamed(self, id: str, name: str) -> None:
         """A container has a new name: from now on, that is what the others ask for."""

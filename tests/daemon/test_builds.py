@@ -165,6 +165,24 @@ def test_options_reach_the_steps(daemon: Served) -> None:
         assert "77\n" in spoken
 
 
+def test_a_step_is_on_a_network_of_ones_own(daemon: Served) -> None:
+    if daemon.engine.runtime.name != "namespaces" or daemon.engine.runtime.no_bridge(
+        str(daemon.engine.networks.folder)
+    ):
+        pytest.skip("this machine has no networks of its own for containers")
+    network = daemon.engine.networks.create("building")
+    other = daemon.engine.containers.run(
+        "minidocker/base", "sleep 60", detach=True, network="building", name="pingtarget"
+    )
+    spoken = text(said(daemon, "FROM minidocker/base\nRUN cat /sys/class/net/eth0/operstate", networkmode=network.id))
+    assert "up\n" in spoken or "unknown\n" in spoken, spoken
+    network.reload()
+    assert list(network.endpoints) == [other.id]
+    assert "error" in said(daemon, "FROM minidocker/base\nRUN true", networkmode="nope", nocache="1")[-1]
+    other.remove(force=True)
+    network.remove()
+
+
 def test_a_client_that_leaves_ends_its_build(daemon: Served) -> None:
     line = Line(daemon.socket)
     line.request("POST", "/build?t=left", tar(Dockerfile="FROM minidocker/base\nRUN echo begun; sleep 30"))
