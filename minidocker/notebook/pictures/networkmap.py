@@ -153,7 +153,7 @@ def tables_figure(plan: Plan) -> Figure:
     """Draw a table of names for each network on which somebody is."""
     nets = [net for net in plan.nets if plan.endpoints(net.name)]
     blocks = [(net, _rows(plan, net)) for net in nets]
-    wide, tall = 245.0, max((len(rows) for _, rows in blocks), default=0)
+    wide, tall = 245.0, max((len(_drawn(rows)) for _, rows in blocks), default=0)
     drawn, lines = [text(0, 16, "who is called what", "md-h")], ["who is called what"]
     for n, (net, rows) in enumerate(blocks):
         x, y = n % 3 * (wide + 12), 28.0 + n // 3 * (tall * 20 + 56)
@@ -174,7 +174,13 @@ def _rows(plan: Plan, net: Net) -> list[tuple[str, str]]:
     return [("(no name)", str(one["IPv4Address"])) for one in endpoints]
 
 
+def _drawn(rows: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A line for each address: the name stands at the first of its own."""
+    return [("" if n else name, one) for name, said in rows for n, one in enumerate(said.split(", "))]
+
+
 def _block(net: Net, rows: Sequence[tuple[str, str]], width: float) -> Iterator[Markup]:
+    rows = _drawn(rows)
     yield rect(0, 0, width, 34 + 20 * len(rows), "md-slab", rx=6)
     yield text(12, 20, f"on {net.name}", "md-b", width=width - 20)
     for n, (name, said) in enumerate(rows):

@@ -50,6 +50,7 @@ def test_a_table_for_each_network_on_which_somebody_is() -> None:
     twin = tables_figure(SHOP).twin
     assert "  on bridge:\n    (no name)     172.17.0.2\n    (no name)     172.17.0.3\n" in twin
     assert "    api           10.0.0.4, 10.0.0.5\n" in twin and "    store         10.0.1.2" in twin
+    assert all(f">{text}<" in tables_figure(SHOP).body for text in ("api", "10.0.0.4", "10.0.0.5")), "a line for each"
     assert "off" not in twin, "who does not run has no name"
 
 
