@@ -282,10 +282,11 @@ class Images:
     def prune(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Remove images that no container uses: the untagged ones, or with `{"dangling": False}` all of them.
 
-        `{"ImagesDeleted": [{"Untagged": …}, {"Deleted": …}] or None, "SpaceReclaimed": bytes}`; filters: label, until.
+        `{"ImagesDeleted": [{"Untagged": …}, {"Deleted": …}] or None, "SpaceReclaimed": bytes}`.
+        Filters: label, label!, until.
         """
         filters = dict(filters or {})
-        if wrong := filters.keys() - {"dangling", "label", "until"}:
+        if wrong := filters.keys() - {"dangling", "label", "label!", "until"}:
             raise InvalidArgument(f"Invalid filter '{min(wrong)}'")
         dangling = is_true("dangling", texts(filters.pop("dangling", True))[-1])
         used = {image for image, _ in self.in_use().values()}
@@ -332,6 +333,8 @@ class Images:
             return lambda image: is_true("dangling", wanted[-1]) != bool(image.tags)
         if key == "label":
             return lambda image: all(has_label(image.labels, label) for label in wanted)
+        if key == "label!":
+            return lambda image: not any(has_label(image.labels, label) for label in wanted)
         if key == "until" and len(wanted) == 1:
             latest = unix_time(stamp(wanted[0]))
             return lambda image: unix_time(image.raw.get("created")) < latest

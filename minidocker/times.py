@@ -49,6 +49,8 @@ def stamp(value: Any) -> str | None:
 
     None where none is meant (`None`, 0, ""). Raises InvalidArgument.
 
+    >>> stamp("-1h") > stamp("1h")
+    True
     >>> stamp(60), stamp("2026-01-01"), stamp("1.5")
     ('1970-01-01T00:01:00.000000000Z', '2026-01-01T00:00:00.000000000Z', '1970-01-01T00:00:01.500000000Z')
     """
@@ -57,16 +59,16 @@ def stamp(value: Any) -> str | None:
     try:
         return rfc3339(nanoseconds(value))
     except (TypeError, ValueError, OverflowError, OSError) as error:
-        raise InvalidArgument(
-            f"invalid value for time: {value!r}; use seconds, RFC 3339 or a duration like 10m"
-        ) from error
+        raise InvalidArgument(f'failed to parse value as time or duration: "{value}"') from error
 
 
 def nanoseconds(value: Any) -> int:
     """What `stamp` takes, in nanoseconds since 1970. Raises ValueError."""
     text = str(value)
-    if isinstance(value, str) and GO_DURATION.sub("", text) == "":
-        ago = sum(float(number) * UNITS[unit] for number, unit in GO_DURATION.findall(text))
+    unsigned = text.removeprefix("-")
+    if isinstance(value, str) and GO_DURATION.sub("", unsigned) == "":
+        ago = sum(float(number) * UNITS[unit] for number, unit in GO_DURATION.findall(unsigned))
+        ago = ago if unsigned == text else -ago  # a time to come
         return time.time_ns() - int(ago * 10**9)
     if isinstance(value, datetime):
         text = value.isoformat()

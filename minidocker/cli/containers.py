@@ -9,6 +9,7 @@ from minidocker.cli.flags import Call, Exit, command
 from minidocker.cli.format import Listing, Row, ago, columns, each, ellipsis, filters_of, human_size, local_time
 from minidocker.cli.networking import ports_text
 from minidocker.container import Container
+from minidocker.errors import NotFound
 
 MANY = 50  # containers that are stopped at the same time, as docker does
 LISTING = Listing(
@@ -177,7 +178,14 @@ Kill one or more running containers
 """)
 def kill(call: Call) -> int:
     """`docker kill`."""
-    return each(call.args, lambda name: call.engine.containers.get(name).kill(call.signal or None), at_once=MANY)
+
+    def send(name: str) -> None:
+        try:
+            call.engine.containers.get(name).kill(call.signal or None)
+        except NotFound as error:
+            raise NotFound(f"Cannot kill container: {name}: {error.explanation}") from None
+
+    return each(call.args, send, at_once=MANY)
 
 
 @command("""

@@ -9,7 +9,8 @@ from minidocker.cli.format import filters_of
 from minidocker.cli.pieces import TemplateError
 from minidocker.cli.template import compile_template
 from minidocker.cli.values import as_structs, to_json
-from minidocker.times import rfc3339
+from minidocker.errors import APIError
+from minidocker.times import rfc3339, stamp
 
 NOTHING: dict[str, Any] = {"status": "", "id": "", "from": "", "Type": "", "Action": ""}
 NOTHING |= {"Actor": {"ID": "", "Attributes": {}}, "scope": "", "time": 0, "timeNano": 0}
@@ -30,6 +31,11 @@ def events(call: Call) -> int:
     """`docker events`: it goes on until the moment of --until, or Ctrl-C."""
     if call.format not in ("", "json"):
         _formatted(NOTHING, call.format)  # a bad template is told at once
+    for moment in (call.since, call.until):
+        try:
+            stamp(moment)
+        except APIError as error:
+            raise Exit(1, error.explanation) from None
     span = {"since": call.since or None, "until": call.until or None}
     with call.engine.events(filters=filters_of(call.filter), decode=True, **span) as found:
         for event in found:

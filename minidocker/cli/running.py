@@ -21,6 +21,7 @@ from minidocker.errors import APIError, Conflict, NotFound, StartError
 from minidocker.images import is_id
 from minidocker.reference import Reference
 from minidocker.runtime import Client, Stdio
+from minidocker.times import stamp
 
 _CREATION = (
     """
@@ -556,6 +557,11 @@ Fetch the logs of a container
 def logs(call: Call) -> int:
     """`docker logs`: what it wrote to stdout on stdout, what to stderr on stderr."""
     container: Container = call.engine.containers.get(call.args[0])
+    for name in ("since", "until"):
+        try:
+            stamp(call.options[name])
+        except APIError as error:
+            raise Exit(1, f'invalid value for "{name}": {error.explanation}') from None
     span = {"tail": call.tail, "since": call.since or None, "until": call.until or None}
     show_log(container, {"stdout", "stderr"}, call.follow, call.timestamps, call.details, **span)
     with suppress(NotFound):  # one with --rm has gone

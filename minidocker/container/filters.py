@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from minidocker.container import networking
 from minidocker.errors import ImageNotFound, InvalidArgument, Unsupported
-from minidocker.filters import has_label
+from minidocker.filters import has_label, is_true
 from minidocker.times import stamp
 
 if TYPE_CHECKING:
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 STATUSES = ("created", "restarting", "running", "removing", "paused", "exited", "dead")
 HEALTHS = ("starting", "healthy", "unhealthy", "none")
-LATER = ("is-task", "isolation")
 Test = Callable[["Container"], bool]
 
 
 def container_filter(containers: Containers, key: str, wanted: list[str]) -> Test:
     """The test for one filter with its values, of which one must fit (for labels: all). Raises InvalidArgument."""
-    if key in LATER:
-        raise Unsupported(f"minidocker does not have the filter '{key}'; leave it out")
+    if key == "is-task":  # of a service of a swarm, which none is
+        tasks = {is_true(key, value) for value in wanted}
+        return lambda _: True not in tasks
+    if key == "isolation":
+        raise Unsupported("containers of Linux have no isolation to filter by: leave the filter 'isolation' out")
     if key == "name":
         patterns = [_pattern(text) for text in wanted]
         return lambda c: any(pattern.search(c.name) or pattern.search("/" + c.name) for pattern in patterns)

@@ -152,7 +152,10 @@ def update(call: Call) -> Response:
 
 def remove(call: Call) -> Response:
     """Delete it; with `v` its anonymous volumes too."""
-    found(call).remove(v=call.flag("v"), link=call.flag("link"), force=call.flag("force"))
+    if call.flag("link"):
+        call.engine.containers.unlink(call["id"])
+        return Response(204)
+    found(call).remove(v=call.flag("v"), force=call.flag("force"))
     return Response(204)
 
 

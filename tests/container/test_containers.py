@@ -274,3 +274,15 @@ def test_what_is_not_there_yet_says_so(engine: Engine) -> None:
         with pytest.raises(Unsupported):
             call()
     assert (made.health, made.ports) == ("unknown", {})
+
+
+def test_moments_to_come_tasks_and_labels_that_are_not_there(engine: Engine) -> None:
+    made = engine.containers.create("minidocker/base", "true", name="app", labels={"keep": "1"})
+    made.start()
+    made.wait()
+    assert made.logs(since="-1h") == b""
+    with pytest.raises(InvalidArgument, match='failed to parse value as time or duration: "x"'):
+        made.logs(since="x")
+    assert engine.containers.list(all=True, filters={"is-task": "false"}) == [made]
+    assert engine.containers.list(all=True, filters={"is-task": "true"}) == []
+    assert engine.images.prune(filters={"label!": ["nosuch"], "dangling": True})["ImagesDeleted"] is None
