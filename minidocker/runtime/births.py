@@ -19,6 +19,7 @@ from typing import Any
 from minidocker.runtime import cgroup, inside, linux
 from minidocker.runtime.fuse import Servers
 from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import receive_fds
 
 KINDS = {  # of namespaces, as in /proc/<pid>/ns, and the flags of clone(2) for them
     "user": linux.NEWUSER,
@@ -187,7 +188,7 @@ def check_confession(end: socket.socket) -> int | None:
     said, master = b"", None
     with suppress(ConnectionResetError):  # it died before it had read all that it was told
         while True:
-            more, fds, _, _ = socket.recv_fds(end, 1 << 16, 1, socket.MSG_CMSG_CLOEXEC)
+            more, fds = receive_fds(end, 1 << 16)
             if fds:
                 master = fds[0]
             elif more:

@@ -25,6 +25,7 @@ from minidocker.runtime import inside, linux
 from minidocker.runtime.births import check_confession, confess, map_ids
 from minidocker.runtime.fuse import Servers
 from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import receive_fds
 from minidocker.runtime.shim import Monitor
 
 ID = "container"  # its name for the runtime: each has a state folder of its own
@@ -225,7 +226,7 @@ class Console:
         self.door.settimeout(10)
         caller, _ = self.door.accept()
         with caller:
-            _, fds, _, _ = socket.recv_fds(caller, 4096, 1)
+            _, fds = receive_fds(caller, 4096)
         return fds[0]
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidocker.runtime import linux
+from minidocker.runtime.messages import receive_fds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -109,7 +110,7 @@ def enter(pid: int) -> None:
 def mount(path: str, end: int) -> None:
     """Mount what the server at the other end of a connection serves, on a folder. Raises OSError."""
     with socket.socket(fileno=end) as channel:
-        _, fds, _, _ = socket.recv_fds(channel, 1, 1)
+        _, fds = receive_fds(channel, 1)
         if not fds:
             raise OSError(107, "its server could not start")
         linux.mount(NAME, path, f"fuse.{NAME}", linux.MS_NODEV, OPTIONS.format(fds[0]))

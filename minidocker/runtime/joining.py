@@ -19,6 +19,7 @@ from typing import Any
 from minidocker.runtime import linux, plug
 from minidocker.runtime.births import KINDS, identity, other_namespaces
 from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import receive_fds
 from minidocker.runtime.state import read_state
 
 REFUSED = {  # Docker's words for a container that does not run; the one above the container is in State.Error
@@ -77,7 +78,7 @@ class Joined:
                 socket.send_fds(theirs, [b"!"], [linux.open_tree(there, "")])
             os._exit(0)
         theirs.close()
-        _, fds, _, _ = socket.recv_fds(ours, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        _, fds = receive_fds(ours, 1)
         ours.close()
         os.waitpid(helper, 0)
         return list(fds)

@@ -41,7 +41,7 @@ from minidocker.runtime.births import (
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
 from minidocker.runtime.inside import Refusal
-from minidocker.runtime.messages import receive, send, streams
+from minidocker.runtime.messages import receive, receive_fds, send, streams
 from minidocker.runtime.state import boot_id, monitor_lock, tell, write_json
 from minidocker.runtime.stdio import Streams
 
@@ -72,7 +72,7 @@ def main(fd: int) -> None:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             ahead = kind == last != NO_CONTAINER and not select.select([server], [], [], BREATH)[0]
             spare = bear_ahead(*kind.decode().split(" ", 1)) if ahead else None
-            data, fds, _, _ = socket.recv_fds(server, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            data, fds = receive_fds(server, 1)
             if data:
                 server.close()
                 worker(socket.socket(fileno=fds[0]), taken_start, spare)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import socket
 import struct
@@ -22,9 +23,22 @@ def send(to: socket.socket, message: Mapping[str, Any], fds: list[int] | None = 
 
 def receive(source: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """Receive one message, and nothing of what follows it; EOFError where the other side has gone."""
-    head, fds, _, _ = socket.recv_fds(source, 4, MAX_FDS, socket.MSG_CMSG_CLOEXEC)
+    head, fds = receive_fds(source, 4, MAX_FDS)
     size = struct.unpack("<I", _all_of(source, 4, head))[0]
     return json.loads(_all_of(source, size)), fds
+
+
+def receive_fds(source: socket.socket, size: int, most: int = 1) -> tuple[bytes, list[int]]:
+    """Receive bytes, and the descriptors beside them, which no program inherits that is started meanwhile.
+
+    `socket.recv_fds` forgets its flags.
+    """
+    fds = array.array("i")
+    data, beside, _, _ = source.recvmsg(size, socket.CMSG_LEN(most * fds.itemsize), socket.MSG_CMSG_CLOEXEC)
+    for level, kind, content in beside:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(content[: len(content) - len(content) % fds.itemsize])
+    return data, list(fds)
 
 
 def _all_of(source: socket.socket, size: int, data: bytes = b"") -> bytes:

@@ -31,7 +31,7 @@ from minidocker.runtime import births, linux, wayout
 from minidocker.runtime.door import open_door
 from minidocker.runtime.forward import Door
 from minidocker.runtime.loop import Loop
-from minidocker.runtime.messages import receive, send
+from minidocker.runtime.messages import receive, receive_fds, send
 from minidocker.runtime.netlink import DELETE_ROUTE, DELETE_RULE, NEW_ROUTE, NEW_RULE, Links
 
 SOCKET, LOCK = "switch.sock", ".switch.lock"  # in the folder `networks`
@@ -446,7 +446,7 @@ def be_the_switch(folder: str, above: socket.socket, apart: bool) -> None:
     switch = Switch(folder)
     with open_door(folder, SOCKET) as listener:
         above.send(b"!")
-        said, _stay, _, _ = socket.recv_fds(above, 1, 1)  # what leads out lasts as long as we hold the other end
+        said, _stay = receive_fds(above, 1)  # what leads out lasts as long as we hold the other end
         switch.open_way(said == OUT)
         above.send(said)
         above.close()
