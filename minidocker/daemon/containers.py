@@ -11,7 +11,7 @@ from minidocker.container.state import LIVE
 from minidocker.daemon.create import CONFIG, LIMITS, NAMES
 from minidocker.daemon.route import Call
 from minidocker.daemon.shapes import read
-from minidocker.errors import InvalidArgument, NotFound, StartError
+from minidocker.errors import APIError, InvalidArgument, NotFound
 from minidocker.web.message import Response
 
 
@@ -76,8 +76,8 @@ def start(call: Call) -> Response:
         return Response(304)
     try:
         container.start()
-    except StartError:
-        if container.config["HostConfig"]["AutoRemove"]:
+    except APIError:
+        if container.config["HostConfig"]["AutoRemove"] and container.status not in LIVE:
             container.remove(v=True, force=True)
         raise
     return Response(204)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +165,32 @@ class TestStreams:
             with sock.makefile("rb") as output:
                 assert output.read() == b"\1\0\0\0\0\0\0\3hi\n\2\0\0\0\0\0\0\4err\n"
 
+    def test_the_first_start_takes_no_guest_along(self, daemon: Served) -> None:
+        """The launcher comes into being while the client's connection is open; it must not hold that open."""
+        daemon.engine.close()
+        id = make(daemon, {"Image": IMAGE, "Cmd": ["true"]}, start=False)
+        sock, _ = daemon.hijack(f"/containers/{id}/attach?stream=1&stdout=1")
+        with sock:
+            daemon.ask("POST", f"/containers/{id}/start")
+            assert sock.recv(1) == b""
+
+    def test_one_who_leaves_frees_what_it_held(self, daemon: Served) -> None:
+        id = make(daemon, SLEEP)
+        paths = ["attach?stream=1&stdin=1&stdout=1", "wait", "wait?condition=removed"]
+        connections = [daemon.hijack(f"/containers/{id}/{path}")[0] for path in paths]
+        for path in ("logs?follow=1&stdout=1", "stats"):
+            connections.append(daemon.connect())
+            connections[-1].sendall(f"GET /containers/{id}/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connections[-1].recv(12)
+        before = threading.active_count()
+        for connection in connections:
+            connection.close()
+        end = time.monotonic() + 10
+        while threading.active_count() > before - len(connections) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert threading.active_count() <= before - len(connections)
+        assert daemon.ask("GET", f"/containers/{id}/json")[1]["State"]["Running"]
+
     def test_exec(self, daemon: Served) -> None:
         id = make(daemon, SLEEP)
         asked = {"Cmd": ["sh", "-c", "cat; exit 3"], "AttachStdin": True, "AttachStdout": True}
@@ -203,6 +231,10 @@ class TestDockerCommand:
     def test_run_with_input(self, docker: Docker) -> None:
         text = "x" * 3_000_000
         assert docker("run", "--rm", "-i", IMAGE, "cat", stdin=text).stdout == text
+
+    def test_run_that_cannot_start_leaves_nothing(self, docker: Docker) -> None:
+        assert docker("run", "--rm", "--network", "nosuch", IMAGE, "true").returncode == 125
+        assert docker("ps", "-aq").stdout == ""
 
     def test_exit_codes(self, docker: Docker) -> None:
         codes = [docker("run", "--rm", *words).returncode for words in ([IMAGE, "nope"], [IMAGE, "/etc"])]
