@@ -116,7 +116,7 @@ def _executor(call: Call) -> Iterator[tuple[Executor, int]]:
             MISUSED, "minidocker grade: --scheduler needs Dask: pip install minidocker-course[cluster]"
         ) from None
     try:
-        client: Any = Client(call.scheduler, timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(call.scheduler, timeout=5, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise Exit(MISUSED, f"minidocker grade: no Dask scheduler at {call.scheduler}: {error}") from None
     with client:
