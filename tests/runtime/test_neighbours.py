@@ -102,7 +102,7 @@ def test_a_server_is_reached_at_its_port_only(engine: Engine) -> None:
 
 def test_who_listens_at_loopback_is_reached_by_itself_alone(engine: Engine) -> None:
     command = "mkdir /w; hostname > /w/index.html; httpd -p 127.0.0.1:80 -h /w; echo ready; exec sleep 100"
-    options = {"hostname": "shy", "network": "front", "ports": {"80": None}}
+    options: dict[str, Any] = {"hostname": "shy", "network": "front", "ports": {"80": None}}
     shy = engine.containers.run(BASE, ["sh", "-c", command], name="shy", detach=True, **options)
     try:
         next(shy.logs(stream=True))
