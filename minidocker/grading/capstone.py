@@ -112,7 +112,7 @@ def measured(dockerfile: str, dockerignore: str, project: Project) -> Result:
     scores = [
         Score(
             f"{task.address} {task.name}",
-            round(task.stars * marks[task.address].share, 2),
+            marks[task.address].points(task.stars),
             task.stars,
             marks[task.address].said,
         )

@@ -59,6 +59,11 @@ class Exercise:
     namespace: MutableMapping[str, Any]
     opened: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def holes(self) -> Sequence[Task]:
+        """The functions that the learner writes."""
+        return self.tasks
+
     def check(self, address: str = "", hidden: bool = False) -> Verdict | Message:
         """Check one task; without an address, all of them. `hidden`: also by the cases that only instructors have."""
         if not address:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
@@ -23,6 +23,7 @@ from minidocker.content import write_json
 from minidocker.errors import DockerException, NotFound
 from minidocker.grading import MODULES, course, open_exercise, sandbox
 from minidocker.grading.exercise import Case, Exercise, Task
+from minidocker.grading.measured import Measured, Texts
 from minidocker.grading.remote import Conversation
 from minidocker.grading.sandbox import Limits
 from minidocker.grading.score import Result, Tally, TaskResult, fraction, points
@@ -71,14 +72,21 @@ def grade_one(job: Job) -> Result:
     words, start = _where(job)
     exercise = open_exercise(job.exercise, {})
     tasks = tuple(exercise.tasks)
-    talk = Conversation(start, job.limits, _request(job, tasks))
+    talk = Conversation(start, job.limits, _request(job, tuple(exercise.holes)))
+    results: tuple[TaskResult, ...] = ()
     try:
         loaded = talk.open()
+        if isinstance(exercise, Measured):  # the sandbox hands over texts, and that is all
+            exercise.namespace = talk.namespace(exercise.holes)
+            texts = exercise.read()
         graded = Graded(job.exercise, tasks, exercise.graft, talk.namespace(tasks))
         hidden = hidden_cases(job.exercise)
-        results = tuple(_task(graded, task, hidden.get(task.address, ()), loaded["known"]) for task in tasks)
+        if not isinstance(exercise, Measured):
+            results = tuple(_task(graded, task, hidden.get(task.address, ()), loaded["known"]) for task in tasks)
     finally:
         talk.close()
+    if isinstance(exercise, Measured):
+        results = tuple(_measured(exercise, texts, hidden))
     notes = [f"cell {number + 1}: {why}"[:WORDS] for number, why in loaded["cells"] if _tells(job, number)]
     if loaded["lost"]:
         notes.insert(0, str(loaded["lost"])[:WORDS])
@@ -131,6 +139,31 @@ def _task(exercise: Exercise, task: Task, hidden: tuple[Case, ...], known: list[
         "\n".join(figure.twin for figure in first.figures),
         tuple(figure.svg() for figure in first.figures),
     )
+
+
+def _measured(exercise: Measured, texts: Texts | str, hidden: Mapping[str, Sequence[Any]]) -> Iterator[TaskResult]:
+    """What texts come to: in the project that the learner knows, and in the hidden ones, of which the worst counts."""
+    settings = next(iter(hidden.values()), ())
+    public, unseen = exercise.score(texts), exercise.score(texts, settings)
+    for task in exercise.tasks:
+        marks = public.marks[task.address], unseen.marks[task.address]
+        right = [mark.share == 1 for mark in marks]
+        said = (marks[0].said, marks[0].hint)
+        if right[0]:
+            said = (marks[0].said, "" if right[1] else "In a project with other words in its files it is not so.")
+        yield TaskResult(
+            task.address,
+            task.name,
+            task.title,
+            task.stars,
+            exercise.points(task.address, unseen),
+            Tally(int(right[0]), 1),
+            Tally(int(right[1]), 1) if settings else Tally(),
+            "passed" if all(right) else "under way",
+            tuple(line[:WORDS] for line in said if line),
+            public.figure.twin if public.figure and task is exercise.tasks[0] else "",
+            (public.figure.svg(),) if public.figure and task is exercise.tasks[0] else (),
+        )
 
 
 def _passed(task: Task) -> Verdict:
@@ -301,4 +334,4 @@ class Batch:
 @cache
 def functions() -> dict[str, tuple[str, ...]]:
     """The functions that each exercise asks for."""
-    return {name: tuple(task.name for task in open_exercise(name, {}).tasks) for name in MODULES}
+    return {name: tuple(task.name for task in open_exercise(name, {}).holes) for name in MODULES}

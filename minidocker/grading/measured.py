@@ -33,6 +33,10 @@ class Mark:
     said: str
     hint: str = ""
 
+    def points(self, stars: int) -> float:
+        """What that is of so many stars, in hundredths and never rounded up."""
+        return math.floor(stars * self.share * 100 + 1e-6) / 100
+
 
 @dataclass(frozen=True)
 class Result:
@@ -72,6 +76,11 @@ class Measured(Exercise):
         super().__init__(name, tasks, self._measured, namespace)
         self.texts, self.measure = tuple(texts), measure
 
+    @property
+    def holes(self) -> Sequence[Task]:
+        """The functions that the learner writes: those that return the texts."""
+        return [criterion("", name, "", 0, ()) for name in self.texts]
+
     def read(self) -> Texts | str:
         """The learner's texts; or, in words, why there are none."""
         found: dict[str, str] = {}
@@ -97,8 +106,8 @@ class Measured(Exercise):
         return self.measure(texts, hidden)
 
     def points(self, address: str, result: Result) -> float:
-        """What a task earns, in hundredths of a star and never rounded up."""
-        return math.floor(self._task(address).stars * result.marks[address].share * 100 + 1e-6) / 100
+        """What a task earns."""
+        return result.marks[address].points(self._task(address).stars)
 
     def check(self, address: str = "", hidden: bool = False) -> Any:
         """Measure one task; without an address, all of them. Under nbgrader: its points, a number, as that wants it."""

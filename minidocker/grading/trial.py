@@ -9,12 +9,14 @@ import base64
 import contextlib
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from minidocker.build.together import Stopped
 from minidocker.errors import BuildError, DockerException
 from minidocker.grading.operation import environment
 from minidocker.grading.project import KEPT, Project
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from minidocker.image import Image
 
 PATIENCE = 20  # seconds that the program may take to print a few lines
+LIMIT = 90  # seconds that one build may take; the given one takes about five
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ def attempt(dockerfile: str, dockerignore: str, project: Project, name: str) -> 
         engine, folder = lesson("capstone")
         try:
             return _tried(engine, folder, dockerfile, dockerignore, project, name)
+        except Stopped:
+            return f"A build took more than {LIMIT} seconds, and was ended."
         except BuildError as error:
             return f"The build failed: {error.msg}"[:400]
         except DockerException as error:
@@ -80,7 +85,7 @@ def _tried(engine: Engine, folder: Path, dockerfile: str, dockerignore: str, pro
         project.write(folder, dockerignore, edited)
         started = perf_counter()
         image, build = engine.images.build(
-            path=str(folder), text=dockerfile, tag="app", secrets=secrets, network_mode="none"
+            path=str(folder), text=dockerfile, tag="app", secrets=secrets, network_mode="none", guard=_in_time
         )
         seconds = perf_counter() - started
         images.append(image)
@@ -97,6 +102,26 @@ def _tried(engine: Engine, folder: Path, dockerfile: str, dockerignore: str, pro
         tuple(sorted({leak for image in images for leak in _leaks(image, project.token)})),
         ladder(f"{name}: the build after an edit of {project.edited}", build.steps),
     )
+
+
+@contextlib.contextmanager
+def _in_time(stop: Callable[[], None]) -> Iterator[None]:
+    """End what goes on for too long; more than once, since something may be about to begin."""
+    over = threading.Event()
+
+    def watch() -> None:
+        if not over.wait(LIMIT):
+            stop()
+            while not over.wait(0.2):
+                stop()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _run(engine: Engine) -> str:

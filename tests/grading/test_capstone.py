@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from minidocker.grading import capstone, open_exercise
+from minidocker.grading import capstone, grade, open_exercise
+from minidocker.grading import trial as trial_of
 from minidocker.grading.capstone import PROJECT, TASKS, measure
 from minidocker.grading.hidden.capstone import HIDDEN, OTHER
 from minidocker.grading.measured import Mark, Measured, Result
@@ -234,6 +235,27 @@ def test_under_nbgrader_a_check_is_a_number_of_points(texts: dict[str, str], mon
     exercise.namespace["dockerfile"] = lambda: swap(SHIP, (OWN, "RUN rm /root/.packagerc"))(texts["dockerfile"])[0]
     assert exercise.check("C.1") == 2.0 and exercise.check("C.5") == 1.0 and 0 < exercise.check("C.2") < 1
     assert opened(LEARNER).check("C.1") == 0
+
+
+@pytest.mark.usefixtures("small")
+def test_a_build_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial_of, "LIMIT", 0.5)
+    said = trial_of.attempt("FROM minidocker/base\nRUN while :; do :; done\n", "", SMALL, "endless")
+    assert said == "A build took more than 0.5 seconds, and was ended."
+
+
+@pytest.mark.usefixtures("small")
+def test_graded_the_sandbox_only_hands_over_texts(texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grade, "hidden_cases", lambda _: {"C.1": (replace(OTHER, smaller=200),)})
+    heart = f"def dockerfile():\n    return {FIXED + chr(10) + 'USER 33'!r}\n"
+    hands = [f"def {name}():\n    return {text!r}\n" for name, text in texts.items()]
+    solved = grade.grade_one(grade.Job("capstone", "1", tuple(hands)))
+    assert [task.points for task in solved.tasks if task.address != "C.4"] == [2, 3, 3, 2], solved
+    assert solved.tasks[1].scope == "public checks: 1 of 1, hidden checks: 1 of 1" and solved.tasks[0].pictures
+    cheat = grade.grade_one(grade.Job("capstone", "2", (heart, hands[1])))
+    assert [task.points for task in cheat.tasks][1:] == [0, 0, 0, 0] and cheat.tasks[0].points < 1
+    untouched = grade.grade_one(grade.Job("capstone", "3", ()))
+    assert untouched.points == 0 and "no function `dockerfile`" in untouched.tasks[0].said[0]
 
 
 def test_points_are_never_rounded_up() -> None:

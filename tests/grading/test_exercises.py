@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,19 +128,24 @@ def test_three_wrong_solutions_or_more_for_each_task_get_the_hint_that_is_meant_
 
 
 @pytest.mark.parametrize("name", EXERCISES)
-def test_a_solved_notebook_passes_as_it_stands_and_leaves_nothing(name: str, tmp_path: Path) -> None:
-    mark = f"MINIDOCKER_TEST={tmp_path}"
-    words = {"TMPDIR": str(tmp_path), "MINIDOCKER_RUNTIME": "simulated", "MINIDOCKER_TEST": str(tmp_path)}
+def test_a_solved_notebook_passes_as_it_stands_and_leaves_nothing(name: str) -> None:
+    with tempfile.TemporaryDirectory(prefix="md-") as folder:  # a short name: sockets are made in there
+        tried(name, Path(folder))
+
+
+def tried(name: str, folder: Path) -> None:
+    mark = f"MINIDOCKER_TEST={folder}"
+    words = {"TMPDIR": str(folder), "MINIDOCKER_RUNTIME": "simulated", "MINIDOCKER_TEST": str(folder)}
     done = subprocess.run(
         [sys.executable, "-m", "minidocker.grading", "check", str(FOLDER / name / "source.ipynb")],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(FOLDER.parent), **words},
         capture_output=True,
         text=True,
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(folder.iterdir()) == []
     assert [pid for pid in processes() if mark in pid] == []
 
 
