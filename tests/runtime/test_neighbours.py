@@ -8,6 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
