@@ -11,7 +11,7 @@
     │   │   └── ImageNotFound    404
     │   ├── Conflict             409  name in use, container running, image in use
     │   ├── CorruptBlob          500  the bytes are not those that the digest names
-    │   ├── StartError           400  exit code 126 or 127 as Docker's; 500 where that is 125
+    │   ├── StartError           400  exit code 125, 126 or 127 as Docker's
     │   └── Unsupported          501  what minidocker, or this runtime, does not do; says the way out
     ├── BuildError               a build step failed: reason and log
     └── ContainerError           a container that was run to its end failed
@@ -121,11 +121,8 @@ class StartError(APIError):
     `exit_code` is Docker's: 127 not found, 126 found but not executable, 125 anything else.
     """
 
+    status_code = 400
     exit_code = 125
-
-    def __init__(self, explanation: str, *, exit_code: int = 125) -> None:
-        super().__init__(explanation, exit_code=exit_code)
-        self.status_code = 500 if exit_code == 125 else 400
 
 
 class Unsupported(APIError):

@@ -86,6 +86,7 @@ class TestCreate:
             ({"Image": IMAGE, "HostConfig": {"NetworkMode": "container:"}}, 400, "container"),
             ({"Image": IMAGE, "HostConfig": {"Mounts": [{"Type": "x", "Target": "/a"}]}}, 400, "mount type unknown"),
             ({"Image": IMAGE, "HostConfig": {"MaskedPaths": ["/x"]}}, 501, "MaskedPaths"),
+            ({"Image": IMAGE, "HostConfig": {"BlkioDeviceReadBps": [{}]}}, 400, "needs a Path and a Rate"),
             ({"Image": IMAGE, "Volumes": {"/a:/b": {}}}, 400, "invalid volume specification"),
             ({"Image": IMAGE, "WorkingDir": "a"}, 400, "needs to be an absolute path"),
         ],

@@ -133,6 +133,10 @@ def _read(given: Mapping[str, Any]) -> dict[str, Any]:
                 what = f"expected {kind.__name__} but found {type(value)}"
                 raise TypeError(f"Invalid type for {option} param: {what}")
             found[key] = value
+    for key in [key for key in found if key.startswith(("BlkioDevice", "BlkioWeightDevice"))]:
+        number = "Weight" if key == "BlkioWeightDevice" else "Rate"
+        if not all(isinstance(each, Mapping) and {"Path", number} <= each.keys() for each in found[key]):
+            raise InvalidArgument(f"invalid {key}: each needs a Path and a {number}")
     if "Ulimits" in found:
         found["Ulimits"] = [ulimit(each) for each in found["Ulimits"]] or None
     for rule in found.get("DeviceCgroupRules") or ():
