@@ -32,6 +32,7 @@ daemon.json again.
       --max-concurrent-downloads int   Set the max concurrent downloads (default 3)
       --max-concurrent-uploads int     Set the max concurrent uploads (default 5)
       --max-download-attempts int      Set the max download attempts for each pull (default 5)
+      --openapi                        Print the OpenAPI document of what is served, and exit
   -p, --pidfile string                 Path to use for daemon PID file (default: daemon.pid in the engine's folder)
       --registry-mirror list           Preferred registry mirror
       --data-root string               Folder of images and containers; the same as --root before the command
@@ -55,6 +56,14 @@ def daemon(call: Call) -> int:
     def read() -> Settings:
         return settings(root, given, call.config_file)
 
+    if call.openapi:
+        import json
+
+        from minidocker.daemon.openapi import document
+        from minidocker.daemon.table import TABLE
+
+        print(json.dumps(document(TABLE), indent=2))
+        return 0
     if call.validate:
         read()
         print("configuration OK")

@@ -13,6 +13,7 @@ import contextlib
 import os
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -110,6 +111,9 @@ class Daemon:
         for container in self.engine.containers.revive():
             log("info", f"Started container {container.id}, as its restart policy says")
         self.server.start()
+        threading.Thread(
+            target=lambda: self.engine.runtime, daemon=True
+        ).start()  # trying out the machine takes a moment
         for host in self.hosts:
             log("info", f"API listen on {host}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from minidocker.daemon.images import summaries
 from minidocker.daemon.progress import Tell, Work
 from minidocker.daemon.route import Call
-from minidocker.errors import InvalidArgument
+from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.web.message import Response
 
 KINDS = {"image": ("LayersSize", "Images"), "container": ("Containers",), "volume": ("Volumes",)}
@@ -48,3 +48,16 @@ def events(call: Call) -> Response:
             tell(event)
 
     return Work(call.request, action, found.close, b"\n").at_once()
+
+
+def openapi(call: Call) -> Response:
+    """What we serve, as an OpenAPI document."""
+    from minidocker.daemon.openapi import document
+    from minidocker.daemon.table import TABLE
+
+    return Response.json(document(TABLE))
+
+
+def unserved(call: Call) -> Response:
+    """Of Docker's API, but not of ours."""
+    raise Unsupported(f"{call.request.method} {call.request.path}: minidocker does not have this part of Docker's API")

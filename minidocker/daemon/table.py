@@ -24,6 +24,7 @@ from minidocker.daemon.route import Route
 
 FILTERS = {"filters": "json"}
 SYSTEM = (
+    Route("GET", "/openapi.json", system.openapi, returns="json"),
     Route("GET", "/_ping", system.ping, returns="text"),
     Route("GET", "/version", system.version, returns="Version"),
     Route("GET", "/info", system.info, returns="Info"),
@@ -61,6 +62,7 @@ CONTAINERS = (
     Route("POST", "/containers/{id}/pause", containers.pause, status=204),
     Route("POST", "/containers/{id}/unpause", containers.unpause, status=204),
     Route("POST", "/containers/{id}/attach", streams.attach, ATTACH, returns="raw"),
+    Route("GET", "/containers/{id}/attach/ws", system.unserved, ATTACH, returns="raw"),
     Route("POST", "/containers/{id}/wait", streams.wait, {"condition": "text"}, returns="ContainerExit"),
     Route("GET", "/containers/{id}/archive", archive.get, {"path": "text"}, returns="tar"),
     Route("PUT", "/containers/{id}/archive", archive.put, UNPACK, "tar"),
@@ -97,6 +99,8 @@ BUILDS = (
     Route("POST", "/build", builds.build, BUILD, body="tar", returns="stream"),
     Route("POST", "/build/prune", builds.prune, {"all": "flag", "keep-storage": "int"} | FILTERS, returns="Pruned"),
     Route("POST", "/session", builds.session, returns="raw"),
+    Route("POST", "/grpc", builds.session, returns="raw"),
+    Route("POST", "/build/cancel", system.unserved, {"id": "text"}),
 )
 VOLUMES = (
     Route("GET", "/volumes", volumes.listed, FILTERS, returns="Volumes"),
