@@ -45,7 +45,12 @@ class Api:
         self._routes = Routes((route.method, route.path, self._handler(route)) for route in TABLE)
 
     def _handler(self, route: Route) -> Handler:
-        return lambda request: route.handler(Call(self.engine, request))
+        def answer(request: Request) -> Response:
+            response = route.handler(Call(self.engine, request))
+            response.endless = route.endless
+            return response
+
+        return answer
 
     def __call__(self, request: Request) -> Response:
         """Answer a request. Never raises, but for a client that left."""

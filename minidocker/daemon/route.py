@@ -33,6 +33,11 @@ class Route:
     returns: str = ""
     status: int = 200
 
+    @property
+    def endless(self) -> bool:
+        """Whether an answer may go on for as long as the client likes: events, stats, logs, wait, attach, exec."""
+        return (self.returns in ("raw", "stream") and self.method == "GET") or self.path.endswith("/wait")
+
 
 @dataclass
 class Call:

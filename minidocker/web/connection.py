@@ -45,6 +45,7 @@ class Connection:
         self.sock, self.peer, self.app, self.limits = sock, peer, app, limits
         self.last = last  # whether the server stops, and so this request is the last one
         self.idle = True  # between two requests: may be closed without harm
+        self.endless = False  # what is answered has no end of its own: nobody waits for it
         self.wire = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.head)
 
     def run(self) -> None:
@@ -71,6 +72,7 @@ class Connection:
         request.scheme = "https" if hasattr(self.sock, "cipher") else "http"
         response = self._answer(request)
         try:
+            self.endless = response.endless or isinstance(response.body, Hijack)
             if isinstance(response.body, Hijack):
                 return self._hand_over(response, response.body)
             self._send(request, response)

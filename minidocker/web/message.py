@@ -100,6 +100,7 @@ class Response:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes | Iterable[bytes] | FilePart | Hijack = b""
+    endless: bool = False  # it ends when one of us goes: a server that stops does not wait for it
 
     @classmethod
     def json(cls, value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

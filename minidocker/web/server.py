@@ -107,7 +107,7 @@ class Server:
         deadline = time.monotonic() + grace
         with self._free:
             for sock, connection in self._clients.values():
-                if connection is None or connection.idle:
+                if connection is None or connection.idle or connection.endless:
                     _cut(sock)
             self._free.wait_for(lambda: not self._clients, max(0.0, deadline - time.monotonic()))
             for sock, _ in self._clients.values():
