@@ -52,6 +52,7 @@ MODULES = {
     "tour": ("tour",),
     "doctor": ("doctor",),
     "grading": ("grade",),
+    "course": ("course release", "course collect", "course report"),
 }
 WHERE = {name: module for module, names in MODULES.items() for name in names}
 
@@ -86,6 +87,10 @@ GROUPS: dict[str, tuple[str, dict[str, str]]] = {
             for name in ("create", "export", "import", "inspect", "ls", "rm", "show", "update", "use")
         }
         | {"list": "context ls", "remove": "context rm"},
+    ),
+    "course": (
+        "Teach with it: hand out, collect, see a class at a glance",
+        {name: f"course {name}" for name in ("release", "collect", "report")},
     ),
     "registry": (
         "Serve images as a registry",

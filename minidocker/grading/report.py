@@ -70,7 +70,7 @@ def csv_text(results: Sequence[Result]) -> str:
         earned = {task.address: f"{task.points:g}" for task in result.tasks}
         known = [f"{result.points:g}", result.of, "yes" if result.passed else "no"]
         cells = [result.who, result.exercise, *known, *(earned.get(one, "") for one in addresses), result.problem]
-        rows.writerow([_no_formula(str(cell)) for cell in cells])
+        rows.writerow([no_formula(str(cell)) for cell in cells])
     return out.getvalue()
 
 
@@ -103,10 +103,18 @@ def _case(result: Result, task: TaskResult) -> str:
 def markdown(results: Sequence[Result]) -> str:
     """A table of the class, and for each learner what to do next."""
     lines = ["# Grades", "", SCOPE, "", "| submission | exercise | score | |", "|---|---|---|---|"]
-    lines += [f"| {_md(r.who)} | {r.exercise or '?'} | {r.points:g} of {r.of} | {_md(_in_short(r))} |" for r in results]
+    lines += [
+        f"| {markdown_text(r.who)} | {r.exercise or '?'} | {r.points:g} of {r.of} | {markdown_text(_in_short(r))} |"
+        for r in results
+    ]
     for result in results:
-        lines += ["", f"## {_md(result.who)}", "", f"{_md(_in_short(result))} {_md(_where(result))}".rstrip()]
-        lines += [f"- {_md(note)}" for note in result.notes]
+        lines += [
+            "",
+            f"## {markdown_text(result.who)}",
+            "",
+            f"{markdown_text(_in_short(result))} {markdown_text(_where(result))}".rstrip(),
+        ]
+        lines += [f"- {markdown_text(note)}" for note in result.notes]
         for task in result.tasks:
             stars = f"{task.points:g} of {task.stars} {'★' * task.stars}"
             lines += ["", f"### {SIGNS[task.voice]} {task.address} `{task.name}`: {stars}", "", task.scope]
@@ -191,12 +199,12 @@ def _attribute(words: str) -> str:
     return quoteattr(_clean(words).replace("\n", " "))
 
 
-def _md(words: str) -> str:
+def markdown_text(words: str) -> str:
     """Text in which nothing is Markdown or HTML."""
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", escape(_clean(words).replace("\n", " "), quote=False))
 
 
-def _no_formula(cell: str) -> str:
+def no_formula(cell: str) -> str:
     """A cell that no spreadsheet computes."""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
