@@ -61,7 +61,7 @@ def version() -> str:
 @cache
 def given(exercise: str) -> tuple[str, ...]:
     """The code cells that every learner was given; none where the course's notebooks are not beside the package."""
-    path = EXERCISES / exercise / f"{exercise.partition('-')[2]}.ipynb"
+    path = EXERCISES / exercise / f"{exercise.partition('-')[2] or exercise}.ipynb"
     if not path.is_file():
         return ()
     cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
