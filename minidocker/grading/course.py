@@ -12,7 +12,7 @@ import marshal
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from minidocker.grading.release import source
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 PACKAGE = Path(__file__).resolve().parent.parent
 EXERCISES = PACKAGE.parent / "exercises"  # where the course itself is beside the package
+HANDED_OUT = PACKAGE / "grading" / "handed_out.json"  # what a class was given, in the copy that it was given
 INSIDE = ("wire.py", "harness.py", "transplant.py")  # of the package `grading`
 WHERE = "/course"
 REPOSITORY = "minidocker/grader"
@@ -60,12 +61,16 @@ def version() -> str:
 
 @cache
 def given(exercise: str) -> tuple[str, ...]:
-    """The code cells that every learner was given; none where the course's notebooks are not beside the package."""
+    """The code cells that every learner was given; none where that is not known."""
+    if HANDED_OUT.is_file():  # then what is beside the package is a learner's own
+        return tuple(json.loads(HANDED_OUT.read_text(encoding="utf-8")).get(exercise, ()))
     path = EXERCISES / exercise / f"{exercise.partition('-')[2] or exercise}.ipynb"
-    if not path.is_file():
-        return ()
-    cells: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    return tuple(source(cell) for cell in cells if cell["cell_type"] == "code")
+    return code_cells(path.read_bytes()) if path.is_file() else ()
+
+
+def code_cells(notebook: bytes) -> tuple[str, ...]:
+    """The code cells of one of the course's own notebooks."""
+    return tuple(source(cell) for cell in json.loads(notebook)["cells"] if cell["cell_type"] == "code")
 
 
 def image(engine: Engine) -> Image:

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minidocker.content import write_atomic
+from minidocker.content import readable, write_atomic
 from minidocker.errors import Conflict, NotFound
-from minidocker.grading.course import EXERCISES, PACKAGE
+from minidocker.grading.course import EXERCISES, HANDED_OUT, PACKAGE, code_cells
 from minidocker.grading.release import SOURCE, dump, read, released
 
 HOME = PACKAGE.parent
@@ -33,11 +33,15 @@ def files() -> dict[str, bytes]:
     found["pyproject.toml"] = (HOME / "pyproject.toml").read_bytes()
     for path in sorted((HOME / "notebooks").glob("*.ipynb")):
         found[f"notebooks/{path.name}"] = path.read_bytes()
+    given: dict[str, tuple[str, ...]] = {}
     for path in sorted(EXERCISES.glob(f"*/{SOURCE}")):
         name = path.parent.name
-        found[f"exercises/{name}/{name.partition('-')[2] or name}.ipynb"] = dump(released(read(path))).encode()
+        made = dump(released(read(path))).encode()
+        found[f"exercises/{name}/{name.partition('-')[2] or name}.ipynb"] = made
+        given[name] = code_cells(made)
+    found[HANDED_OUT.relative_to(HOME).as_posix()] = readable(given).encode() + b"\n"
     for path in sorted(PACKAGE.rglob("*")):
-        if path.suffix in OF_PACKAGE and HIDDEN not in path.parents:
+        if path.suffix in OF_PACKAGE and (path.parent != HIDDEN or path.name == "__init__.py"):
             found[path.relative_to(HOME).as_posix()] = path.read_bytes()
     return found
 

@@ -1,7 +1,7 @@
 """Instructor-only checks: cases that a learner's notebook neither has nor runs, one module for each exercise.
 
 They say the same rules as the public cases, of other values: a function that is right for the examples only fails here.
-Nothing that a learner runs imports this package; a course may be given out without it.
+Nothing that a learner runs imports these modules; `course release` hands the course out without them.
 """
 
 from __future__ import annotations
