@@ -94,7 +94,7 @@ def exercise_of(submission: Submission, path: Path, functions: Mapping[str, Sequ
         return str(named[-1])
     for word in (path.stem, path.parent.name, path.parent.parent.name):
         for name in functions:
-            if word in (name, name.partition("-")[2]):
+            if word and word in (name, name.partition("-")[2]):
                 return name
     text = "\n".join(submission.cells)
     defined = set(re.findall(r"^def (\w+)", text, re.M))
