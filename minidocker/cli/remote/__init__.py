@@ -110,7 +110,10 @@ def client(host: str, tls: Any = None, timeout: int = 3600) -> Any:
             "pip install 'minidocker-course[remote]'"
         ) from error
     with translated(host):
-        return docker.DockerClient(base_url=host, version="auto", tls=tls or False, timeout=timeout)
+        found = docker.DockerClient(base_url=host, version="1.24", tls=tls or False, timeout=timeout)
+        found.api.trust_env = False  # else $REQUESTS_CA_BUNDLE is believed instead of the authority that was named
+        found.api._version = found.api._retrieve_server_version()
+        return found
 
 
 class Api:
@@ -149,9 +152,11 @@ def translated(host: str) -> Iterator[None]:
         missing = isinstance(error, errors.ImageNotFound)
         raise (ImageNotFound if missing else KINDS.get(status, APIError))(words) from None
     except errors.DockerException as error:
-        if "Error while fetching server API version" in str(error):
+        if "Error while fetching server API version" in str(error) and "SSL" not in str(error):
             raise unreachable(host) from None
         raise DockerException(str(error)) from None
+    except requests.exceptions.SSLError as error:
+        raise DockerException(f"error during connect: {error}") from None
     except requests.exceptions.ConnectionError:
         raise unreachable(host) from None
     except requests.exceptions.RequestException as error:

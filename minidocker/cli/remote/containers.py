@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
@@ -14,7 +16,7 @@ from minidocker.container.attaching import Frames
 from minidocker.container.cp import GO_KINDS
 from minidocker.container.options import TOPICS, limits, networks, restart
 from minidocker.container.spec import check_name, env_list, words
-from minidocker.errors import APIError, NotFound, StartError
+from minidocker.errors import APIError, NotFound, StartError, Unsupported
 
 NOTHING = SimpleNamespace(config={})  # what the image says, the daemon adds
 
@@ -273,7 +275,9 @@ class Container:
     def connect(self, stdin: bool = False, stdout: bool = True, stderr: bool = True) -> socket.socket:
         """A connection with its streams."""
         params = {"stdin": stdin, "stdout": stdout, "stderr": stderr, "stream": True}
-        return plain(self.api.attach_socket(self.id, {key: int(value) for key, value in params.items()}))
+        return plain(
+            self.api.attach_socket(self.id, {key: int(value) for key, value in params.items()}), stdin and not self.tty
+        )
 
     def resize(self, height: int, width: int) -> None:
         """How large its terminal is."""
@@ -303,7 +307,7 @@ class Container:
         """One more program, not running yet."""
         options = {key: value for key, value in options.items() if value}
         made = self.api.exec_create(self.id, cmd, stdin=stdin, tty=tty, **options)
-        return Execution(self.api, made["Id"], tty)
+        return Execution(self.api, made["Id"], tty, stdin)
 
     def exec_run(self, cmd: list[str], detach: bool = True, tty: bool = False, **options: Any) -> None:
         """One more program, in the background."""
@@ -380,12 +384,12 @@ class Container:
 class Execution:
     """A program of `docker exec`."""
 
-    def __init__(self, api: Api, id: str, tty: bool) -> None:
-        self.api, self.id, self.tty = api, id, tty
+    def __init__(self, api: Api, id: str, tty: bool, stdin: bool) -> None:
+        self.api, self.id, self.tty, self.stdin = api, id, tty, stdin
 
     def connect(self, size: tuple[int, int]) -> socket.socket:
         """Start it, connected to its streams."""
-        return plain(self.api.exec_start(self.id, tty=self.tty, socket=True))
+        return plain(self.api.exec_start(self.id, tty=self.tty, socket=True), self.stdin and not self.tty)
 
     def resize(self, height: int, width: int) -> None:
         """How large its terminal is."""
@@ -403,34 +407,65 @@ def _chunks(answer: Any) -> Iterator[bytes]:
         yield data
 
 
-def plain(found: Any) -> socket.socket:
+def plain(found: Any, stdin: bool = False) -> socket.socket:
     """The connection that the SDK hands over, as a socket of ours.
 
     What the SDK's reader has read too much of it comes first. One with TLS goes through a pair of sockets, as nobody
     can wait for it and for a terminal at once.
     """
-    response, sock = found._response, getattr(found, "_sock", found)
+    response, sock, already = found._response, getattr(found, "_sock", found), b""
     reader = response.raw._fp.fp
     sock.settimeout(0)
-    with suppress(OSError):
-        already = reader.peek() if reader is not None else b""
-    sock.settimeout(None)
+    with suppress(OSError, ValueError):
+        already = reader.peek()
     if not already and not hasattr(sock, "cipher"):
+        sock.settimeout(None)
         return socket.socket(fileno=socket.dup(sock.fileno()))
-    return _carried(sock, already)
-
-
-def _carried(sock: Any, already: bytes) -> socket.socket:
+    if stdin and hasattr(sock, "cipher"):
+        raise Unsupported(
+            "through TLS, Python cannot tell the end of the input without ending the output too: use -t with -i, "
+            "the docker command, or a UNIX socket (ssh -L forwards one)"
+        )
     ours, theirs = socket.socketpair()
-
-    def carry(source: Any, target: Any, data: bytes = b"") -> None:
-        with suppress(OSError):
-            while data := data or source.recv(1 << 16):
-                target.sendall(data)
-                data = b""
-        with suppress(OSError):
-            target.shutdown(socket.SHUT_WR)
-
-    for way in ((sock, theirs, already), (theirs, sock)):
-        threading.Thread(target=carry, args=way, daemon=True).start()
+    theirs.settimeout(0)
+    threading.Thread(target=Carrier(sock, theirs, already).run, args=[response], daemon=True).start()
     return ours
+
+
+class Carrier:
+    """Carries bytes between a connection, perhaps with TLS, and a socket; one thread, as TLS wants it."""
+
+    def __init__(self, far: Any, near: socket.socket, already: bytes) -> None:
+        self.far, self.near = far, near
+        self.inwards, self.outwards = already, b""  # what is still to be written
+        self.typing = True
+
+    def run(self, _response: Any) -> None:
+        """Go on until the daemon has said all; the response is only held, as it closes the connection when it goes."""
+        with self.near, suppress(OSError):
+            while self._one_round():
+                pass
+        with suppress(OSError):
+            self.far.close()
+
+    def _one_round(self) -> bool:
+        waiting = hasattr(self.far, "pending") and self.far.pending() and not self.inwards
+        readers = [self.far] * (not self.inwards) + [self.near] * (self.typing and not self.outwards)
+        writers = [self.far] * bool(self.outwards) + [self.near] * bool(self.inwards)
+        ready, writable, _ = select.select(readers, writers, [], 0 if waiting else None)
+        if self.near in writable:
+            self.inwards = self.inwards[self.near.send(self.inwards) :]
+        if self.far in writable:
+            with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self.outwards = self.outwards[self.far.send(self.outwards) :]
+        if self.near in ready:
+            self.outwards = self.near.recv(1 << 16)
+            if not self.outwards:
+                self.typing = False
+                with suppress(OSError):
+                    self.far.shutdown(socket.SHUT_WR)  # never one with TLS: see `plain`
+        if (self.far in ready or waiting) and not self.inwards:
+            with suppress(BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                self.inwards = self.far.recv(1 << 16)
+                return bool(self.inwards)
+        return True
