@@ -82,7 +82,8 @@ class Gradebook:
         """A row a learner, a box an exercise, filled as far as its stars were earned."""
         drawn, words = [], []
         for column, exercise in enumerate(self.exercises):
-            drawn.append(text(NAMES + column * CELL, 13, exercise[:2], "md-s"))
+            short = exercise.partition("-")[0]
+            drawn.append(text(NAMES + column * CELL, 13, short, "md-s", width=CELL - 6))
         for row, who in enumerate(self.learners, 1):
             y, said = row * ROW, []
             drawn.append(text(0, y + 13, who, width=NAMES - 10))
