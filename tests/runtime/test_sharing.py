@@ -265,9 +265,9 @@ def test_names(house: House) -> None:
     said = house.run("cat /proc/sys/kernel/domainname; tail -n 3 /etc/hosts; cat /etc/resolv.conf", names=names)
     assert said.splitlines() == [
         "do.main",
-        "127.0.1.1\tweb.do.main web",
         "10.0.0.2\tdb",
         "::1\tv6",
+        "127.0.1.1\tweb.do.main web",
         "search a.b",
         "nameserver 9.9.9.9",
         "options ndots:3",

@@ -97,6 +97,7 @@ class Lab:
             "gateway": network.gateway,
             "internal": network.internal,
             "named": not network.predefined,
+            "links": [],
         }
 
     def switch(self) -> int:
