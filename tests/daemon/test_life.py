@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -212,3 +213,40 @@ def test_web_pages_are_kept_out(headers: dict[str, str], status: int) -> None:
     answer = guarded(lambda _: Response(200))
     assert answer(Request("GET", "/_ping", headers=headers, peer="127.0.0.1")).status == status
     assert answer(Request("GET", "/_ping", headers=headers)).status == 200, "through a UNIX socket comes no browser"
+
+
+def test_two_hundred_clients_at_once_and_a_thousand_that_only_sit_there(daemon: Daemon) -> None:
+    pid, wrong = daemon.start(), []
+    idle = [socket.socket(socket.AF_UNIX) for _ in range(1000)]
+    with contextlib.ExitStack() as open_ones:
+        for sock in idle:
+            open_ones.enter_context(sock)
+            sock.connect(str(daemon.socket))
+
+        def one() -> None:
+            for target in ("/_ping", "/v1.41/containers/json?all=1", "/v1.41/images/json", "/v1.41/containers/no/json"):
+                status, _ = ask(daemon.socket, "GET", target)
+                if status not in (200, 404):
+                    wrong.append((target, status))
+
+        crowd = [threading.Thread(target=one) for _ in range(200)]
+        for thread in crowd:
+            thread.start()
+        for thread in crowd:
+            thread.join(60)
+        assert not any(thread.is_alive() for thread in crowd)
+    assert wrong == []
+    assert (Path("/proc") / str(pid)).exists() or sys.platform != "linux"
+
+
+@pytest.mark.parametrize("cut", [10, 60, 120, 200])
+def test_a_client_that_dies_in_the_middle_takes_nothing_along(daemon: Daemon, cut: int) -> None:
+    daemon.start()
+    body = json.dumps({"Image": "minidocker/base", "Cmd": ["true"]}).encode()
+    head = (
+        f"POST /v1.41/containers/create?name=half HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    )
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(daemon.socket))
+        client.sendall((head + body)[: min(cut, len(head + body) - 1)])
+    assert ask(daemon.socket, "GET", "/containers/json?all=1") == (200, b"[]\n")
