@@ -708,7 +708,10 @@ def test_a_process_borne_ahead_that_is_killed_is_none(house: House) -> None:
     launcher = house.runtime._launcher
 
     def below(pid: int | str) -> list[str]:
-        return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        try:
+            return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+            return []
 
     def borne_ahead() -> list[str]:
         return [pid for worker in below(launcher._pid) for pid in below(worker)]
@@ -717,7 +720,8 @@ def test_a_process_borne_ahead_that_is_killed_is_none(house: House) -> None:
         assert [house.run("echo hello") for _ in range(3)] == ["hello\n"] * 3  # those alike make a fourth one likely
         until(borne_ahead)
         for pid in borne_ahead():
-            os.kill(int(pid), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
     assert house.run("echo hello") == "hello\n"
 
 
