@@ -402,7 +402,10 @@ def _read(root: str, fuse: bool = False) -> tuple[dict[str, Entry], set[str]]:
                     todo.append(path)
                 elif stat.S_IFMT(info.st_mode) in KINDS:
                     attributes = _xattrs(there) if stat.S_ISREG(info.st_mode) else {}
-                    target = os.readlink(name, dir_fd=fd) if stat.S_ISLNK(info.st_mode) else ""
+                    try:
+                        target = os.readlink(name, dir_fd=fd) if stat.S_ISLNK(info.st_mode) else ""
+                    except OSError:  # gone meanwhile, or no link any more
+                        continue
                     if PLACEHOLDER in attributes and not info.st_size:
                         continue
                     entries[path] = _entry(root, path, info, attributes, target)
