@@ -55,7 +55,7 @@ class Server:
             if os.name == "posix":
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            listener.listen(1024)
+            listener.listen(4096)
         except OSError as error:
             listener.close()
             raise Conflict(f"listen tcp {host}:{port}: bind: {(error.strerror or str(error)).lower()}") from error
@@ -75,7 +75,7 @@ class Server:
                 listener.bind(str(path))
             finally:
                 os.umask(before)
-            listener.listen(1024)
+            listener.listen(4096)
         except OSError as error:
             listener.close()
             raise Conflict(f"listen unix {path}: bind: {(error.strerror or str(error)).lower()}") from error
