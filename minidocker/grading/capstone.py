@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
+from minidocker.grading.apart import attempt
 from minidocker.grading.measured import Mark, Measured, Result, Texts, criterion
 from minidocker.grading.project import DOCKERFILE, KEPT, Project
-from minidocker.grading.trial import Trial, attempt
+from minidocker.grading.trial import Trial
 from minidocker.notebook.pictures.points import Score, bytes_by_line, points_figure
 from minidocker.notebook.pictures.svg import bytes_text, stacked
 
 GOAL = 130  # times smaller than the given image, for all points: a little more than the program and its packages need
+GIVEN = Lock()
 PROJECT = Project()  # the one that learners know
 CACHED = 0.6  # the part of the steps that is to come from the cache
+NEAR, AGAIN = 0.2, 2  # so near a limit, seconds are measured again so many times, and the least count
 RATIOS = ((1 / 4, 1.0), (1 / 2, 0.75), (3 / 4, 0.5), (9 / 10, 0.25))  # up to this part of the seconds: so much
 
 TASKS = (
@@ -98,14 +103,19 @@ def measure(texts: Texts, hidden: Sequence[Project] = ()) -> Result:
     return Result(marks, results[0].figure, refused)
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def measured(dockerfile: str, dockerignore: str, project: Project) -> Result:
     """Try the texts in one project, beside the given Dockerfile."""
-    given, yours = _given(project), attempt(dockerfile, dockerignore, project, "yours")
-    if isinstance(given, str):  # the machine's fault
-        return _refused(f"The given Dockerfile cannot be tried here. {given}")
+    yours = attempt(dockerfile, dockerignore, project, "yours")
     if isinstance(yours, str):
         return _refused(yours)
+    with GIVEN:
+        given = _given(project)
+    if isinstance(given, str):  # the machine's fault
+        return _refused(f"The given Dockerfile cannot be tried here. {given}")
+    for _ in range(AGAIN if _works(yours, project) and given.seconds > 1 and _near(given, yours) else 0):
+        given = _quicker(given, attempt(DOCKERFILE, "", project, ""))
+        yours = _quicker(yours, attempt(dockerfile, dockerignore, project, ""))
     marks = {"C.1": _same(yours, project)}
     for address, mark in JUDGES.items():
         marks[address] = mark(given, yours) if _works(yours, project) else Mark(0, "counts once the program works")
@@ -127,6 +137,17 @@ def measured(dockerfile: str, dockerignore: str, project: Project) -> Result:
 def _given(project: Project) -> Trial | str:
     """The given Dockerfile tried, once in a run."""
     return attempt(DOCKERFILE, "", project, "the given Dockerfile")
+
+
+def _near(given: Trial, yours: Trial) -> bool:
+    """Whether a busy moment could have moved the seconds into another class."""
+    ratio = yours.seconds / given.seconds
+    return any(limit * (1 - NEAR) < ratio < limit * (1 + NEAR) for limit, _ in RATIOS)
+
+
+def _quicker(trial: Trial, other: Trial | str) -> Trial:
+    """The trial, with the seconds of the other one where they are fewer: what disturbs only ever adds to them."""
+    return trial if isinstance(other, str) else replace(trial, seconds=min(trial.seconds, other.seconds))
 
 
 def _refused(why: str) -> Result:

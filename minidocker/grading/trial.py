@@ -9,26 +9,24 @@ import base64
 import contextlib
 import mmap
 import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from minidocker.build.together import Stopped
 from minidocker.errors import BuildError, DockerException
-from minidocker.grading.operation import environment
+from minidocker.explain import Line
 from minidocker.grading.project import KEPT, Project
 from minidocker.notebook.pictures.svg import Figure
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
-    from minidocker.explain import Line
     from minidocker.image import Image
 
 PATIENCE = 20  # seconds that the program may take to print a few lines
-LIMIT = 90  # seconds that one build may take; the given one takes about five
 
 
 @dataclass(frozen=True)
@@ -49,23 +47,12 @@ class Trial:
         """Bytes of content in the layers that did not come with the base."""
         return sum(line.size for line in self.lines)
 
-
-def attempt(dockerfile: str, dockerignore: str, project: Project, name: str) -> Trial | str:
-    """Try it; in words what went wrong, where it cannot be built or started at all."""
-    from minidocker.notebook.lessons import close_lesson, lesson
-
-    with environment(SOURCE_DATE_EPOCH=None, MINIDOCKER_RUNTIME=runtime()):
-        engine, folder = lesson("capstone")
-        try:
-            return _tried(engine, folder, dockerfile, dockerignore, project, name)
-        except Stopped:
-            return f"A build took more than {LIMIT} seconds, and was ended."
-        except BuildError as error:
-            return f"The build failed: {error.msg}"[:400]
-        except DockerException as error:
-            return f"The engine refused: {error}"[:400]
-        finally:
-            close_lesson("capstone")
+    @classmethod
+    def read(cls, raw: dict[str, Any]) -> Trial:
+        """One that was written down, by `asdict`."""
+        lines, ladder = tuple(Line(**line) for line in raw["lines"]), Figure(**raw["ladder"])
+        texts = {name: tuple(raw[name]) for name in ("printed", "missing", "leaks")}
+        return cls(**{**raw, **texts, "lines": lines, "ladder": ladder})
 
 
 def runtime() -> str | None:
@@ -76,20 +63,54 @@ def runtime() -> str | None:
     return "simulated" if alone else os.environ.get("MINIDOCKER_RUNTIME")
 
 
-def _tried(engine: Engine, folder: Path, dockerfile: str, dockerignore: str, project: Project, name: str) -> Trial:
+def tried(
+    home: Path,
+    dockerfile: str,
+    dockerignore: str,
+    project: Project,
+    name: str,
+    options: Mapping[str, Any] | None = None,
+) -> Trial | str:
+    """Try it in an empty folder; in words what went wrong, where it cannot be built or started at all.
+
+    `options` are the limits of each RUN and of the image's own command, as `docker run` knows them.
+    """
+    import minidocker
+
+    (home / "folder").mkdir()
+    engine = minidocker.connect(home / "engine")
+    try:
+        return _measured(engine, home / "folder", (dockerfile, dockerignore), project, name, options or {})
+    except BuildError as error:
+        return f"The build failed: {error.msg}".replace(str(home), "…")[:400]
+    except MemoryError:
+        return "The build took all the memory that it may."
+    except DockerException as error:
+        return f"The engine refused: {error}".replace(str(home), "…")[:400]
+    finally:
+        engine.close()
+
+
+def _measured(
+    engine: Engine,
+    folder: Path,
+    words: tuple[str, str],
+    project: Project,
+    name: str,
+    options: Mapping[str, Any],
+) -> Trial:
     from minidocker.notebook.pictures.ladder import ladder
 
-    secrets = {"env": project.files()[".env"]}
-    images, printed, started = [], [], 0.0
+    given: dict[str, Any] = {"secrets": {"env": project.files()[".env"]}, "network_mode": "none"}
+    given["around"] = partial(nullcontext, _box(engine, options))
+    images, printed, seconds = [], [], 0.0
     for edited in (False, True):
-        project.write(folder, dockerignore, edited)
+        project.write(folder, words[1], edited)
         started = perf_counter()
-        image, build = engine.images.build(
-            path=str(folder), text=dockerfile, tag="app", secrets=secrets, network_mode="none", guard=_in_time
-        )
+        image, build = engine.images.build(path=str(folder), text=words[0], tag="app", **given)
         seconds = perf_counter() - started
         images.append(image)
-        printed.append(_run(engine))
+        printed.append(_run(engine, options))
     made = [step for step in build.steps if step.layer and step.layer.size]
     cached = sum(step.decision.hit for step in made)
     return Trial(
@@ -104,29 +125,20 @@ def _tried(engine: Engine, folder: Path, dockerfile: str, dockerignore: str, pro
     )
 
 
-@contextlib.contextmanager
-def _in_time(stop: Callable[[], None]) -> Iterator[None]:
-    """End what goes on for too long; more than once, since something may be about to begin."""
-    over = threading.Event()
+def _box(engine: Engine, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What each RUN gets, whatever its flags ask for: no network, and the limits that can be enforced here."""
+    from minidocker.container.options import limits
 
-    def watch() -> None:
-        if not over.wait(LIMIT):
-            stop()
-            while not over.wait(0.2):
-                stop()
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
+    wanted = limits.boxed({"Id": "trial", "HostConfig": limits.host_config(options)})["limits"]
+    known = engine.runtime.supports()
+    return {"network": "none", "limits": {key: value for key, value in wanted.items() if key in known}}
 
 
-def _run(engine: Engine) -> str:
+def _run(engine: Engine, options: Mapping[str, Any]) -> str:
     """What the image's own command prints, as far as it ends at all."""
-    container = engine.containers.create("app", network_mode="none")
+    rotated = {} if engine.runtime.name == "simulated" else {"max-size": "1m"}  # what is printed for ever
+    log = {"Type": "json-file", "Config": rotated}
+    container = engine.containers.create("app", network_mode="none", log_config=log, **options)
     try:
         container.start()
         container.wait(timeout=PATIENCE)
@@ -143,7 +155,8 @@ def _missing(image: Image, project: Project) -> Iterator[str]:
     tree, files = image.tree(), project.files(edited=True)
     for name in KEPT:
         entry = tree.get(f"/app/{name}")
-        if entry is None or entry.kind != "file" or entry.data.read() != files[name].encode():
+        wanted = files[name].encode()
+        if entry is None or entry.kind != "file" or entry.size != len(wanted) or entry.data.read() != wanted:
             yield f"/app/{name}"
 
 

@@ -52,16 +52,21 @@ def close_lesson(name: str) -> None:
 
 def sweep() -> None:
     """Clear away what lessons left whose notebook was killed: this user's folders that name a process that is gone."""
-    import minidocker
-    from minidocker.runtime import probe
-
     for home in Path(tempfile.gettempdir()).glob("minidocker-*-*-*"):
         pid = home.name.split("-")[-2]
         with contextlib.suppress(DockerException, OSError):
             mine = home.lstat().st_uid == os.getuid() and not home.is_symlink() if hasattr(os, "getuid") else False
             if mine and pid.isdigit() and not _runs(int(pid)):
-                runtime = "namespaces" if probe.report(home).works else "simulated"  # the real one can end both kinds
-                _clear(minidocker.connect(home / "engine", runtime), home)
+                clear(home)
+
+
+def clear(home: Path) -> None:
+    """Remove a folder with an engine in it, and its containers, whoever left them."""
+    import minidocker
+    from minidocker.runtime import probe
+
+    runtime = "namespaces" if probe.report(home).works else "simulated"  # the real one can end both kinds
+    _clear(minidocker.connect(home / "engine", runtime), home)
 
 
 def on_linux(engine: Engine, measure: Callable[[], T], recorded: T, needs: str = "") -> T:

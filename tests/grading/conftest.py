@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import minidocker
 from minidocker.grading import open_exercise
 from minidocker.grading.exercise import Exercise
 from minidocker.grading.release import namespace_of, read, source
@@ -18,14 +20,29 @@ FOLDER = Path(__file__).parents[2] / "exercises"
 EXERCISES = sorted(path.parent.name for path in FOLDER.glob("[0-9]*-*/source.ipynb"))  # the capstone is of another kind
 
 
+@pytest.fixture(scope="session")
+def shared_root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The root folder of an engine that all tests of grading share: the image of a sandbox is made once."""
+    folder = tmp_path_factory.mktemp("root")
+    with minidocker.connect(folder) as engine:
+        yield engine.root
+        assert engine.containers.list(all=True) == [], "a sandbox is left"
+
+
+@cache
+def _names(path: Path) -> dict[str, Any]:
+    """The functions of a notebook; not its transplant, which builds images and has its own tests."""
+    notebook = read(path)
+    cells = [cell for cell in notebook["cells"] if "transplant()" not in source(cell)]
+    return namespace_of({**notebook, "cells": cells})
+
+
 @pytest.fixture
 def opened() -> Callable[[Path], Exercise]:
-    """An exercise with the functions of a notebook; not its transplant, which builds images and has its own tests."""
+    """An exercise with the functions of a notebook."""
 
     def open_one(path: Path) -> Exercise:
-        notebook = read(path)
-        cells = [cell for cell in notebook["cells"] if "transplant()" not in source(cell)]
-        return open_exercise(path.parent.name, namespace_of({**notebook, "cells": cells}))
+        return open_exercise(path.parent.name, dict(_names(path)))
 
     return open_one
 

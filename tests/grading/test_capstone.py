@@ -6,21 +6,27 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from minidocker.grading import capstone, grade, open_exercise
-from minidocker.grading import trial as trial_of
+from minidocker.explain import Line
+from minidocker.grading import apart, capstone, grade, open_exercise, report
 from minidocker.grading.capstone import PROJECT, TASKS, measure
 from minidocker.grading.hidden.capstone import HIDDEN, OTHER
 from minidocker.grading.measured import Mark, Measured, Result
-from minidocker.grading.project import DOCKERFILE
+from minidocker.grading.operation import environment
+from minidocker.grading.project import DOCKERFILE, Project
 from minidocker.grading.release import dump, namespace_of, read, released, source
-from minidocker.grading.trial import Trial
+from minidocker.grading.sandbox import Limits
+from minidocker.grading.submission import find
+from minidocker.grading.trial import Trial, tried
+from minidocker.notebook.lessons import EPOCH
 from minidocker.notebook.pictures.svg import Figure
+from tests.grading.handed_in import write
 
 SOURCE = Path(__file__).parents[2] / "exercises" / "capstone" / "source.ipynb"
 LEARNER = SOURCE.with_name("capstone.ipynb")
@@ -45,6 +51,18 @@ def calls(text: str) -> bool:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIDOCKER_RUNTIME", "simulated")
     monkeypatch.setattr(capstone, "PROJECT", SMALL)
+    monkeypatch.setattr(capstone, "AGAIN", 0)
+
+
+@pytest.fixture
+def here(small: None, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:  # noqa: ARG001
+    """Trials in this process, which takes less time; those in a process of their own have their tests."""
+
+    def attempt(dockerfile: str, dockerignore: str, project: Project, name: str) -> Trial | str:
+        with environment(SOURCE_DATE_EPOCH=EPOCH):
+            return tried(tmp_path_factory.mktemp("trial"), dockerfile, dockerignore, project, name)
+
+    monkeypatch.setattr(capstone, "attempt", attempt)
 
 
 @pytest.fixture
@@ -119,7 +137,7 @@ def test_the_solution_has_all_points_in_full_size_and_its_picture_says_where_the
     assert exercise.check().voice == exercise.check("C.1").voice == "passed"
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("here")
 def test_in_the_hidden_project_too(texts: dict[str, str]) -> None:
     hidden = [replace(OTHER, smaller=200)]
     shares = {address: mark.share for address, mark in measure(texts, hidden).marks.items()}
@@ -176,7 +194,7 @@ WRONG: list[tuple[str, str, Callable[[str], tuple[str, str]], float, str]] = [
 ]
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("address", "change", "share", "hint"),
     [(a, c, s, h) for a, _, c, s, h in WRONG],
@@ -196,7 +214,7 @@ def test_each_mistake_costs_its_points_and_gets_its_hint(
 
 
 def trial(seconds: float) -> Trial:
-    return Trial(("", ""), (), [], 0, 1, seconds, (), Figure("", "", "", 1, 1, ""))
+    return Trial(("", ""), (), [Line("RUN x", size=10)], 0, 1, seconds, (), Figure("", "", "", 1, 1, ""))
 
 
 @pytest.mark.parametrize(("seconds", "share"), [(0.1, 1), (2.5, 1), (3, 0.75), (6, 0.5), (8, 0.25), (9.5, 0), (30, 0)])
@@ -205,14 +223,14 @@ def test_seconds_count_as_a_part_of_the_given_ones(seconds: float, share: float)
     assert mark.share == share and (share == 1 or "made again" in mark.hint)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("here")
 def test_a_program_that_prints_something_else_earns_nothing_by_being_small() -> None:
     result = measure({"dockerfile": f"{FIXED}\nUSER 33\n", "dockerignore": ""})
     assert [mark.share for mark in result.marks.values()][1:] == [0, 0, 0, 0]
     assert result.marks["C.2"].said == "counts once the program works"
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -228,7 +246,7 @@ def test_what_cannot_be_built_is_told_and_earns_nothing(text: str, said: str) ->
     assert re.search(said, result.refused)
 
 
-@pytest.mark.usefixtures("small")
+@pytest.mark.usefixtures("here")
 def test_under_nbgrader_a_check_is_a_number_of_points(texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     exercise = opened(SOURCE)
@@ -238,24 +256,59 @@ def test_under_nbgrader_a_check_is_a_number_of_points(texts: dict[str, str], mon
 
 
 @pytest.mark.usefixtures("small")
-def test_a_build_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trial_of, "LIMIT", 0.5)
-    said = trial_of.attempt("FROM minidocker/base\nRUN while :; do :; done\n", "", SMALL, "endless")
-    assert said == "A build took more than 0.5 seconds, and was ended."
-
-
-@pytest.mark.usefixtures("small")
-def test_graded_the_sandbox_only_hands_over_texts(texts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_graded_the_sandbox_only_hands_over_texts(
+    texts: dict[str, str], monkeypatch: pytest.MonkeyPatch, shared_root: Path, tmp_path: Path
+) -> None:
+    """…and what one Dockerfile does while it is built costs nobody else of the batch anything."""
     monkeypatch.setattr(grade, "hidden_cases", lambda _: {"C.1": (replace(OTHER, smaller=200),)})
-    heart = f"def dockerfile():\n    return {FIXED + chr(10) + 'USER 33'!r}\n"
-    hands = [f"def {name}():\n    return {text!r}\n" for name, text in texts.items()]
-    solved = grade.grade_one(grade.Job("capstone", "1", tuple(hands)))
+    monkeypatch.setattr(apart, "BOUNDS", apart.Bounds(seconds=60, disk=150 << 20))
+    hands = {name: f"def {name}():\n    return {text!r}\n" for name, text in texts.items()}
+
+    def handed(text: str) -> list[str]:
+        return [f"def dockerfile():\n    return {text!r}\n", hands["dockerignore"]]
+
+    filling = "FROM minidocker/base\nRUN i=; while :; do head -c 9000000 /dev/zero > /f$i; i=1$i; done\n"
+    loop = ["def dockerfile():\n    while True: pass\n", hands["dockerignore"]]
+    made = {"loop": loop, "fill": handed(filling), "heart": handed(f"{FIXED}\nUSER 33\n"), "solved": [*hands.values()]}
+    write(tmp_path / "in", {**made, "untouched": ["from minidocker.grading import exercise"]})
+    batch = grade.Batch(tmp_path / "out", Limits(check_seconds=1), "capstone", root=str(shared_root))
+    with ThreadPoolExecutor(2) as threads:
+        found = {result.who: result for result, _ in batch.run(find([tmp_path / "in"]), threads, 2)}
+    assert not any(result.problem for result in found.values())
+    solved = found["solved"]
     assert [task.points for task in solved.tasks if task.address != "C.4"] == [2, 3, 3, 2], solved
     assert solved.tasks[1].scope == "public checks: 1 of 1, hidden checks: 1 of 1" and solved.tasks[0].pictures
-    cheat = grade.grade_one(grade.Job("capstone", "2", (heart, hands[1])))
-    assert [task.points for task in cheat.tasks][1:] == [0, 0, 0, 0] and cheat.tasks[0].points < 1
-    untouched = grade.grade_one(grade.Job("capstone", "3", ()))
-    assert untouched.points == 0 and "no function `dockerfile`" in untouched.tasks[0].said[0]
+    assert [task.points for task in found["heart"].tasks][1:] == [0, 0, 0, 0] and found["heart"].tasks[0].points < 1
+    says = {"untouched": "no function `dockerfile`", "loop": "did not return within 1 s", "fill": "150 MiB of disk"}
+    for name, words in says.items():
+        assert found[name].points == 0 and words in found[name].tasks[0].said[0], found[name]
+    assert report.markdown([solved]).count("hidden checks: 1 of 1") >= 4
+
+
+@pytest.mark.parametrize(
+    ("ratios", "share", "trials"),
+    [
+        ([0.05], 1, 0),
+        ([0.26, 0.26, 0.15], 1, 4),  # busy, until the last time
+        ([0.24, 0.24, 0.24], 1, 4),
+        ([0.6], 0.5, 0),
+    ],
+)
+def test_near_a_limit_seconds_are_measured_again_and_the_least_count(
+    ratios: list[float], share: float, trials: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried: list[str] = []
+
+    def attempt(text: str, _ignore: str, _project: Any, _name: str) -> Trial:
+        tried.append(text)
+        prints = (PROJECT.prints(), PROJECT.prints(edited=True))
+        own = 10.0 if text == DOCKERFILE else 10 * ratios[tried.count(text) - 1]
+        return replace(trial(own), printed=prints)
+
+    monkeypatch.setattr(capstone, "attempt", attempt)
+    monkeypatch.setattr(capstone, "_given", lambda _: attempt(DOCKERFILE, "", None, ""))
+    result = capstone.measured.__wrapped__("mine", "", PROJECT)
+    assert (result.marks["C.4"].share, len(tried)) == (share, 2 + trials)
 
 
 def test_points_are_never_rounded_up() -> None:
