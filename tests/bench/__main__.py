@@ -1,7 +1,7 @@
 """`make bench`: our speed beside that of others, measured side by side in one run and printed as ratios.
 
     python -m tests.bench [run] [crowd] [steps] [stages] [copy] [load] [start] [lessons] [explorer] [forecast] [growth]
-                          [registry] [client] [grading] [--quick]
+                          [registry] [networks] [client] [grading] [daemon] [--quick]
 
 Each figure is a module here and says what it measured. What is not installed is left out, with the reason.
 """
@@ -21,6 +21,7 @@ from tests.bench import (
     client,
     copy_files,
     crowd,
+    daemon,
     explorer,
     foresee,
     grading,
@@ -53,6 +54,7 @@ FIGURES = {
     "networks": networks,
     "client": client,
     "grading": grading,
+    "daemon": daemon,
 }
 
 
