@@ -14,6 +14,7 @@ from minidocker.build.remotes import Remotes, kind
 from minidocker.content import temp_path
 from minidocker.daemon.progress import Tell, Work, login_of, stream
 from minidocker.daemon.route import Call
+from minidocker.daemon.shapes import read
 from minidocker.engine import reference_of
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.filters import texts
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from minidocker.engine import Engine, ImageCollection
 
 NOTHING = "<none>"
+AUTH = dict.fromkeys(("username", "password", "email", "serveraddress", "auth", "identitytoken", "registrytoken"), str)
 
 
 # Looking
@@ -169,13 +171,9 @@ def push(call: Call) -> Response:
 
 def login(call: Call) -> Response:
     """Ask a registry whether it knows somebody. Nothing of it is kept here: the client says it again each time."""
-    body = call.json()
-    low = {str(key).lower(): value for key, value in body.items()}
-    where = low.get("serveraddress") or ""
-    if not isinstance(where, str):
-        raise InvalidArgument("json: serveraddress is not of type string")
+    given = read(call.json(), AUTH)
     try:
-        token = call.engine.images.registries.check(domain_of(where), Login.of(body))
+        token = call.engine.images.registries.check(domain_of(given.get("serveraddress", "")), Login.of(given))
     except Refused as error:
         if error.http_status in (401, 403):
             error.status_code = 401

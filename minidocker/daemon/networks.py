@@ -4,42 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
-from minidocker.daemon.fields import Fields
+from minidocker.daemon.create import ENDPOINT_SHAPE
 from minidocker.daemon.route import Call
+from minidocker.daemon.shapes import Map, read
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.web.message import Response
+
+POOL = {"Subnet": str, "IPRange": str, "Gateway": str, "AuxiliaryAddresses": Map(str)}
+CREATE = {
+    "Attachable": bool,
+    "CheckDuplicate": bool,
+    "ConfigFrom": {"Network": str},
+    "ConfigOnly": bool,
+    "Driver": str,
+    "EnableIPv6": bool,
+    "IPAM": {"Driver": str, "Options": Map(str), "Config": [POOL]},
+    "Ingress": bool,
+    "Internal": bool,
+    "Labels": Map(str),
+    "Name": str,
+    "Options": Map(str),
+    "Scope": str,
+}
+CONNECT = {"Container": str, "EndpointConfig": ENDPOINT_SHAPE}
+DISCONNECT = {"Container": str, "Force": bool}
 
 
 def create(call: Call) -> Response:
     """Make a network."""
-    body = Fields(call.json())
-    if body.flag("ConfigOnly") or body.inner("ConfigFrom").text("Network"):
+    given = read(call.json(), CREATE)
+    if given.get("ConfigOnly") or given.get("ConfigFrom", {}).get("Network"):
         raise Unsupported("minidocker's networks take no configuration from others: say it in the network itself")
     made = call.engine.networks.create(
-        body.text("Name"),
-        driver=body.text("Driver") or None,
-        options=body.texts("Options"),
-        ipam=_ipam(body.inner("IPAM")),
-        check_duplicate=body.flag("CheckDuplicate"),
-        internal=body.flag("Internal"),
-        labels=body.texts("Labels"),
-        enable_ipv6=body.flag("EnableIPv6"),
-        attachable=body.flag("Attachable"),
-        scope=body.text("Scope") or None,
-        ingress=body.flag("Ingress"),
+        given.get("Name", ""),
+        driver=given.get("Driver") or None,
+        options=given.get("Options", {}),
+        ipam=_ipam(given.get("IPAM", {})),
+        check_duplicate=given.get("CheckDuplicate", False),
+        internal=given.get("Internal", False),
+        labels=given.get("Labels", {}),
+        enable_ipv6=given.get("EnableIPv6", False),
+        attachable=given.get("Attachable", False),
+        scope=given.get("Scope") or None,
+        ingress=given.get("Ingress", False),
     )
     return Response.json({"Id": made.id, "Warning": ""}, 201)
 
 
-def _ipam(body: Fields) -> dict[str, Any]:
-    pools = [Fields(one, "IPAM.Config.") for one in body.list("Config", dict)]
-    keys = ("Subnet", "IPRange", "Gateway")
-    config = [
-        {key: text for key in keys if (text := one.text(key))}
-        | ({"AuxiliaryAddresses": found} if (found := one.texts("AuxiliaryAddresses")) else {})
-        for one in pools
-    ]
-    return {"Driver": body.text("Driver") or "default", "Options": body.texts("Options"), "Config": config}
+def _ipam(given: dict[str, Any]) -> dict[str, Any]:
+    config = [{key: value for key, value in pool.items() if value} for pool in given.get("Config", ())]
+    return {"Driver": given.get("Driver") or "default", "Options": given.get("Options", {}), "Config": config}
 
 
 def listed(call: Call) -> Response:
@@ -63,29 +77,24 @@ def remove(call: Call) -> Response:
 
 def connect(call: Call) -> Response:
     """Connect a container, whether it runs or not."""
-    network, body = call.engine.networks.get(call["id"]), Fields(call.json())
-    container = call.engine.containers.get(body.text("Container"))
-    container.connect_to(network, endpoint(body.inner("EndpointConfig")))
+    network, given = call.engine.networks.get(call["id"]), read(call.json(), CONNECT)
+    container = call.engine.containers.get(given.get("Container", ""))
+    container.connect_to(network, endpoint(given.get("EndpointConfig", {})))
     return Response(200)
 
 
-def endpoint(body: Fields) -> dict[str, Any]:
-    """What a container asks of a network, checked."""
-    ipam = body.inner("IPAMConfig")
-    asked = {key: text for key in ("IPv4Address", "IPv6Address") if (text := ipam.text(key))}
-    return {
-        "IPAMConfig": asked | ({"LinkLocalIPs": found} if (found := ipam.list("LinkLocalIPs")) else {}) or None,
-        "Links": body.list("Links") or None,
-        "Aliases": body.list("Aliases") or None,
-        "MacAddress": body.text("MacAddress"),
-        "DriverOpts": body.texts("DriverOpts") or None,
-    }
+def endpoint(given: dict[str, Any]) -> dict[str, Any]:
+    """What a container asks of a network: all keys that there are; None where nothing is said."""
+    addresses = {key: value for key, value in given.get("IPAMConfig", {}).items() if value}
+    said = {key: value or None for key, value in given.items()}
+    nothing = dict.fromkeys(ENDPOINT_SHAPE)
+    return nothing | said | {"IPAMConfig": addresses or None, "MacAddress": given.get("MacAddress", "")}
 
 
 def disconnect(call: Call) -> Response:
     """Take a container off a network."""
-    network, body = call.engine.networks.get(call["id"]), Fields(call.json())
-    call.engine.containers.get(body.text("Container")).disconnect_from(network, body.flag("Force"))
+    network, given = call.engine.networks.get(call["id"]), read(call.json(), DISCONNECT)
+    call.engine.containers.get(given.get("Container", "")).disconnect_from(network, given.get("Force", False))
     return Response(200)
 
 

@@ -14,9 +14,15 @@ from typing import Any
 
 from minidocker import __version__
 from minidocker.daemon.route import Route
-from minidocker.daemon.schemas import ERROR, TEXT, TYPES, schema
+from minidocker.daemon.schemas import ERROR, TEXT, schema
 
-QUERY = {"text": TEXT, "flag": TYPES["flag"], "int": TYPES["int"], "json": TEXT, "list": TYPES["texts"]}
+QUERY: dict[str, dict[str, Any]] = {
+    "text": TEXT,
+    "flag": {"type": "boolean"},
+    "int": {"type": "integer", "format": "int64"},
+    "json": TEXT,
+    "list": {"type": "array", "items": TEXT},
+}
 BINARY = {"type": "string", "format": "binary"}
 MEDIA = {"tar": "application/x-tar", "text": "text/plain", "raw": "application/vnd.docker.raw-stream"}
 

@@ -31,6 +31,7 @@ class Map:
 WORDS = object()
 LARGEST = 1 << 63
 GO: dict[Any, str] = {str: "string", bool: "bool", int: "int64"}
+SCHEMA: dict[Any, str] = {str: "string", bool: "boolean", int: "integer"}
 JSON = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 
 
@@ -51,6 +52,21 @@ def read(value: Any, shape: Any, where: str = "") -> Any:
     if type(value) is not shape or (shape is int and not -LARGEST <= value < LARGEST):
         raise _wrong(value, GO[shape], where)
     return _text(value, where) if shape is str else value
+
+
+def schema(shape: Any) -> dict[str, Any]:
+    """The same as a JSON Schema, for the OpenAPI document.
+
+    >>> schema({"Cmd": WORDS, "Labels": Map(str)})["properties"]["Labels"]["additionalProperties"]
+    {'type': 'string', 'nullable': True}
+    """
+    if isinstance(shape, Mapping):
+        return {"type": "object", "properties": {key: schema(each) for key, each in shape.items()}, "nullable": True}
+    if isinstance(shape, Map):
+        return {"type": "object", "additionalProperties": schema(shape.of) if shape.of else {}, "nullable": True}
+    if isinstance(shape, list) or shape is WORDS:
+        return {"type": "array", "items": schema(shape[0] if isinstance(shape, list) else str), "nullable": True}
+    return {"type": SCHEMA[shape], "nullable": True} | ({"format": "int64"} if shape is int else {})
 
 
 def _object(value: Mapping[str, Any], shape: Mapping[str, Any], where: str) -> dict[str, Any]:

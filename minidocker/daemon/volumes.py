@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from minidocker.daemon.fields import Fields
 from minidocker.daemon.route import Call
+from minidocker.daemon.shapes import Map, read
 from minidocker.web.message import Response
+
+CREATE = {"Name": str, "Driver": str, "DriverOpts": Map(str), "Labels": Map(str)}
 
 
 def create(call: Call) -> Response:
     """Make a volume, or find the one that has this name already."""
-    body = Fields(call.json())
-    given = (body.text("Name"), body.text("Driver"), body.texts("DriverOpts"), body.texts("Labels"))
-    return Response.json(call.engine.volumes.create(*given).attrs, 201)
+    given = read(call.json(), CREATE)
+    options = given.get("DriverOpts", {}), given.get("Labels", {})
+    made = call.engine.volumes.create(given.get("Name", ""), given.get("Driver", ""), *options)
+    return Response.json(made.attrs, 201)
 
 
 def listed(call: Call) -> Response:
