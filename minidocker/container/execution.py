@@ -52,7 +52,7 @@ def create(container: Container, cmd: Command, **options: Any) -> dict[str, Any]
     wants = {f"Open{name.capitalize()}": bool(options.get(name)) for name in ("stdin", "stderr", "stdout")}
     process = {"tty": tty, "entrypoint": args[0], "arguments": args[1:], "privileged": bool(options.get("privileged"))}
     id = os.urandom(32).hex()
-    container.tell(f"exec_create: {' '.join(args)}", execID=id)
+    container.tell(f"exec_create: {args[0]} {' '.join(args[1:])}", execID=id)
     return {
         "ID": id,
         "Running": False,
@@ -186,7 +186,8 @@ class Execution:
         return code
 
     def _tell_start(self) -> None:
-        self.container.tell(f"exec_start: {' '.join(self.process.args)}", execID=self.id)
+        program, *args = self.process.args
+        self.container.tell(f"exec_start: {program} {' '.join(args)}", execID=self.id)
 
     def collect(self, stdout: bool, stderr: bool, demux: bool) -> ExecResult:
         """Run it to its end: exit code and output, with `demux` as (stdout, stderr)."""

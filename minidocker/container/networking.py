@@ -87,8 +87,8 @@ def leave(container: Container, wires: list[Wire] | tuple[Wire, ...]) -> None:
 
 
 def aliases(container: Container, network: Network, asked: dict[str, Any]) -> list[str]:
-    """What it is called on a network, beside its name: on one that somebody made, by the start of its id as well."""
-    own = [] if network.predefined else [container.short_id]
+    """What it is called on a network, beside its name: on one that somebody made, by id and host name as well."""
+    own = [] if network.predefined else [container.short_id, container.config["Config"]["Hostname"]]
     return list(dict.fromkeys([*(asked.get("Aliases") or ()), *own]))
 
 

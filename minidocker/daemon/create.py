@@ -17,6 +17,7 @@ from minidocker.container.options.networks import ENDPOINT
 from minidocker.daemon.route import Call
 from minidocker.daemon.shapes import WORDS, Map, read
 from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.network import ports
 from minidocker.runtime.masks import MASKED, READ_ONLY
 from minidocker.web.message import Response
 
@@ -243,7 +244,10 @@ def options(body: Mapping[str, Any]) -> Options:
 
 def _composed(body: Mapping[str, Any], host: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Options that are made of several fields."""
-    yield "ports", {key: [] for key in body.get("ExposedPorts", ())} | host.get("PortBindings", {})
+    exposed = ports.exposed(
+        body.get("ExposedPorts", {}).keys()
+    )  # Compose hands on what it was given: `80`, `70-71/udp`
+    yield "ports", {key: [] for key in exposed} | host.get("PortBindings", {})
     yield "volumes", [*map(_place, body.get("Volumes", ())), *host.get("Binds", ())]
     yield "networking_config", body.get("NetworkingConfig", {}).get("EndpointsConfig")
     yield "security_opt", [*host.get("SecurityOpt", ()), *_open_paths(host)]

@@ -18,7 +18,7 @@ from minidocker.daemon.shapes import read
 from minidocker.engine import reference_of
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.filters import texts
-from minidocker.image import Image
+from minidocker.image import CONFIG, Image
 from minidocker.images import matches
 from minidocker.layer import chain_ids
 from minidocker.platforms import Platform
@@ -83,8 +83,11 @@ def named(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 
 def inspected(call: Call) -> Response:
-    """All that is known of an image."""
-    return Response.json(call.engine.images.get(call["name"]).attrs)
+    """All that is known of an image; below API 1.45 also what made it, where docker-compose 1.29 looks for volumes."""
+    image = call.engine.images.get(call["name"])
+    made = CONFIG | (image.raw.get("container_config") or image.config)
+    more = {"Container": image.raw.get("container") or "", "ContainerConfig": made}
+    return Response.json(image.attrs | more)
 
 
 def history(call: Call) -> Response:

@@ -51,10 +51,10 @@ class CheckUp:
         """Begin a probe, unless the container is paused."""
         if self.report(None, 0) is None:
             return self.again("")
-        args = " ".join(self.request["process"]["args"])
+        program, *args = self.request["process"]["args"]
         id = os.urandom(32).hex()
         for action in ("exec_create", "exec_start"):
-            self.tell(f"{action}: {args}", execID=id)
+            self.tell(f"{action}: {program} {' '.join(args)}", execID=id)
         self.probe = Probe(self.request, self.execute, id, time.monotonic() - self.began)
         self.loop.watch(self.probe.output, self.read)
         self.loop.watch(self.probe.end.fileno(), self.answered)

@@ -51,8 +51,9 @@ class Rounds:
 
     def _begin(self) -> None:
         self.id, self.start, self.age, self.output = os.urandom(32).hex(), now(), time.monotonic() - self.began, Sink()
+        program, *args = self.process.args
         for action in ("exec_create", "exec_start"):
-            self.tell(f"{action}: {' '.join(self.process.args)}", execID=self.id)
+            self.tell(f"{action}: {program} {' '.join(args)}", execID=self.id)
         try:
             self.probe = self.machine.boot(self.process, Stdio())
         except StartError as error:

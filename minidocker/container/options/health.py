@@ -73,5 +73,7 @@ def boxed(config: Mapping[str, Any]) -> dict[str, Any]:
     names = {"Interval": "interval", "Timeout": "timeout", "StartPeriod": "start_period"}
     names |= {"StartInterval": "start_interval"}
     times = {names[key]: wanted[key] / SECOND for key in TIMES if wanted.get(key)}
+    if "start_interval" not in times:  # 5 s as for Docker 28; engines before 25 went by the interval from the start
+        times["start_interval"] = min(HealthCheck.start_interval, times.get("interval", HealthCheck.interval))
     retries = {"retries": wanted["Retries"]} if wanted.get("Retries") else {}
     return {"health": HealthCheck(tuple(words), **times, **retries)}
