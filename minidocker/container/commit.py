@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from minidocker.errors import APIError, Conflict
 from minidocker.reference import Reference
 from minidocker.times import now, rfc3339
 
@@ -29,9 +31,7 @@ def commit(
 ) -> Image:
     """Make an image; its processes stand still meanwhile. `changes` are Dockerfile lines (`CMD …`, `ENV …`)."""
     name = Reference.parse(f"{repository}:{tag}" if tag else repository) if repository else None
-    frozen = pause and container.status == "running"
-    if frozen:
-        container.pause()
+    frozen = pause and _freeze(container)
     images = container.containers.images
     with images.store.keep():
         try:
@@ -41,8 +41,20 @@ def commit(
             container.tell("commit", comment=message or "", imageID=image.id, imageRef=str(name or ""))
         finally:
             if frozen:
-                container.unpause()
+                with suppress(APIError):  # killed meanwhile
+                    container.unpause()
     return image
+
+
+def _freeze(container: Container) -> bool:
+    """Let its processes stand still, where it runs: it may end at any moment."""
+    if container.status != "running":
+        return False
+    try:
+        container.pause()
+    except Conflict:
+        return False
+    return container.status == "paused"
 
 
 def record(container: Container, message: str, author: str, changes: list[str], conf: Mapping[str, Any]) -> Image:

@@ -28,7 +28,7 @@ Command = str | list[str]
 Environment = Mapping[str, Any] | list[str] | None
 MOMENT = 0.05  # seconds in which a program that cannot be started has said so
 KEPT = 300.0  # seconds for which one that has ended can be looked at
-NOT_RUN = 126  # what a program that could not be started exits with, unless it is 127
+NOT_RUN = 126  # what a program that could not be started exits with, as in Docker (whose SDK tests that)
 SHOWN = "ID Running ExitCode ProcessConfig OpenStdin OpenStderr OpenStdout CanRemove ContainerID DetachKeys Pid".split()
 
 
@@ -167,8 +167,8 @@ class Execution:
         try:
             runtime.spawn(self.container.box(), self.process, {**self.record, "folder": folder}, clients)
         except StartError as error:
-            error.exit_code = max(error.exit_code, NOT_RUN)
-            self.record |= {"ExitCode": error.exit_code}
+            error.exit_code = NOT_RUN
+            self.record |= {"ExitCode": NOT_RUN}
             write_json(self.container.path / "execs" / f"{self.id}.json", self.record, sync=False)
             raise
 
@@ -212,7 +212,7 @@ class Execution:
         try:
             return self.run(stdio), b""
         except StartError as error:
-            return max(error.exit_code, NOT_RUN), said(error)
+            return NOT_RUN, said(error)
 
     def detach(self) -> ExecResult:
         """Run it behind one's back. Raises StartError when it does not start.

@@ -122,8 +122,7 @@ def _options(call: Call) -> dict[str, Any]:
     platform = call.text("platform")
     Platform.parse(platform)
     sources = _json(call, "cachefrom", list, "cache from")
-    if (mode := call.text("networkmode")) in ("", "bridge"):
-        mode = "default"
+    mode = _network(call)
     known = [name for name in sources if call.engine.images.find(name)]
     return {
         "tag": tags,
@@ -139,6 +138,17 @@ def _options(call: Call) -> dict[str, Any]:
         "around": partial(_surroundings, call.engine, mode, _around(call)),
         "apart": True,
     }
+
+
+def _network(call: Call) -> str:
+    """The network of a RUN: the host's; with names of hosts of its own, as they are asked for with `ping`, the bridge,
+    where there is one.
+    """
+    mode, engine = call.text("networkmode") or "default", call.engine
+    if mode not in ("default", "bridge"):
+        return mode
+    own = mode == "bridge" or call.text("extrahosts") not in ("", "null", "[]")
+    return "bridge" if own and not engine.runtime.no_bridge(str(engine.networks.folder)) else "default"
 
 
 def _refuse(call: Call) -> None:

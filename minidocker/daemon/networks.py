@@ -7,7 +7,7 @@ from typing import Any
 from minidocker.daemon.create import ENDPOINT_SHAPE
 from minidocker.daemon.route import Call
 from minidocker.daemon.shapes import Map, read
-from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.errors import NotFound, Unsupported
 from minidocker.web.message import Response
 
 POOL = {"Subnet": str, "IPRange": str, "Gateway": str, "AuxiliaryAddresses": Map(str)}
@@ -53,7 +53,7 @@ def create(call: Call) -> Response:
 
 def _ipam(given: dict[str, Any]) -> dict[str, Any]:
     config = [{key: value for key, value in pool.items() if value} for pool in given.get("Config", ())]
-    return {"Driver": given.get("Driver") or "default", "Options": given.get("Options", {}), "Config": config}
+    return {"Driver": given.get("Driver") or "default", "Options": given.get("Options"), "Config": config}
 
 
 def listed(call: Call) -> Response:
@@ -64,8 +64,8 @@ def listed(call: Call) -> Response:
 
 def inspected(call: Call) -> Response:
     """All that is known of a network."""
-    if (scope := call.text("scope")) not in ("", "local"):
-        raise InvalidArgument(f"network {call['id']} is not in scope {scope}: all networks here are local")
+    if call.text("scope") not in ("", "local"):
+        raise NotFound(f"network {call['id']} not found")  # all networks here are local
     return Response.json(call.engine.networks.get(call["id"]).attrs)
 
 

@@ -16,6 +16,11 @@ def listed(call: Call) -> Response:
     return Response.json([])
 
 
+def privileges(_call: Call) -> Response:
+    """None that anybody would have to grant: dockerd says that too of a plugin whose registry it does not reach."""
+    return Response.json([])
+
+
 def missing(call: Call) -> Response:
     """It is not there, whatever shall be done to it."""
     raise NotFound(f'plugin "{call["name"]}" not found')

@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 
+from minidocker.container import Container
 from minidocker.container import logs as records
 from minidocker.container.attaching import Frames, attach_socket
 from minidocker.container.detaching import DEFAULT, Detacher, codes
@@ -21,11 +22,12 @@ from minidocker.container.waiting import Waiting
 from minidocker.daemon.route import Call
 from minidocker.errors import InvalidArgument
 from minidocker.runtime.clients import frame
-from minidocker.times import stamp
+from minidocker.times import nanoseconds, stamp
 from minidocker.web.message import Hijack, Response, Socket
 
 PIECE = 1 << 16
 HEAD = 0.1  # seconds
+FIRST_WORDS = 100_000_000  # nanoseconds
 MOMENT = 1.0  # seconds between two looks whether a client is still there
 RAW = "application/vnd.docker.raw-stream"
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
@@ -160,10 +162,11 @@ class Conversation:
             self.inward.clear()
 
     def _drain(self) -> None:
-        """What the client sent in vain: left unread, it would cut off our last words."""
-        with contextlib.suppress(*WOULD_BLOCK):
-            while self.client.recv(PIECE):
-                continue
+        """What the client still sends in vain, for a moment: left unread, it would cut off our last words."""
+        self.client.shutdown(socket.SHUT_WR)
+        end = time.monotonic() + MOMENT
+        while self.hears and _poll({self.client: select.POLLIN}, max(0, end - time.monotonic())):
+            self.hears = _receive(self.client) != b""
 
 
 def _receive(sock: Socket) -> bytes | None:
@@ -204,6 +207,8 @@ def logs(call: Call) -> Response:
     if not wanted:
         raise InvalidArgument("Bad parameters: you must choose at least one stream")
     moments = {name: call.text(name) for name in ("since", "until") if call.text(name) not in ("", "0")}
+    if not follow:
+        _let_speak(container)
     found = container.records(follow, call.request.gone, tail=call.text("tail") or "all", **_checked(moments))
     shape = (lambda _, data: data) if container.tty else frame
     timestamps, details = call.flag("timestamps"), call.flag("details")
@@ -213,6 +218,17 @@ def logs(call: Call) -> Response:
         if record["stream"] in wanted
     )
     return Response(200, {"Content-Type": RAW}, Lines(pieces, found.close if hasattr(found, "close") else pieces.close))
+
+
+def _let_speak(container: Container) -> None:
+    """Give a program that has just begun time for its first words: Docker's clients ask for them right after the start,
+    from which dockerd returns later than we do.
+    """
+    waiting = Waiting(container)
+    with contextlib.closing(waiting):
+        while nanoseconds(container.state()["StartedAt"]) > time.time_ns() - FIRST_WORDS:
+            if waiting.result(HEAD / 10) is not None:
+                return
 
 
 def _checked(moments: dict[str, str]) -> dict[str, str]:

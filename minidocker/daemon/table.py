@@ -120,7 +120,7 @@ NETWORKS = (
 )
 PLUGINS = (
     Route("GET", "/plugins", plugins.listed, FILTERS, returns="json"),
-    Route("GET", "/plugins/privileges", plugins.refused, {"remote": "text"}, returns="json"),
+    Route("GET", "/plugins/privileges", plugins.privileges, {"remote": "text"}, returns="json"),
     Route("POST", "/plugins/pull", plugins.refused, {"remote": "text", "name": "text"}, returns="stream"),
     Route("POST", "/plugins/create", plugins.refused, {"name": "text"}, body="tar", status=204),
     Route("GET", "/plugins/{name...}/json", plugins.missing, returns="json"),

@@ -256,7 +256,7 @@ def test_no_such_container(cli: Any, command: str) -> None:
 def test_exec(cli: Any, web: str) -> None:
     done = cli("exec", "-e", "A=b", "-w", "/tmp", web, "sh", "-c", "echo $A $(pwd); echo err >&2; exit 4")
     assert (done.code, done.out, done.err) == (4, "b /tmp\n", "err\n")
-    assert cli("exec", web, "nosuch").code == 127
+    assert cli("exec", web, "nosuch").code == 126
     assert cli("exec", "-u", "nosuch", web, "true").code == 126
     if cli.runtime == "simulated":
         assert "cannot attach anybody" in cli("exec", "-t", web, "sh").err

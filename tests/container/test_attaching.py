@@ -249,7 +249,7 @@ class TestExecutions:
         made = up.exec_create("nope")
         with pytest.raises(StartError, match="executable file not found"):
             made.connect()
-        assert made.inspect()["ExitCode"] == 127
+        assert made.inspect()["ExitCode"] == 126
         with pytest.raises(StartError):
             up.exec_run("nope", detach=True)
 

@@ -211,7 +211,7 @@ class TestStreams:
         sock, _ = daemon.hijack(f"/exec/{exec_id}/start", {})
         with sock, sock.makefile("rb") as output:
             assert b"executable file not found" in output.read()
-        assert daemon.ask("GET", f"/exec/{exec_id}/json")[1]["ExitCode"] == 127
+        assert daemon.ask("GET", f"/exec/{exec_id}/json")[1]["ExitCode"] == 126
 
 
 class TestDockerCommand:
