@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from minidocker.web.message import Body, FilePart, Gone, Handler, Hijack, Request, Response, Socket
 
-KEPT = 4096  # bytes of a body
+KEPT = 1 << 14  # bytes of a body
 PIECES = 1000  # of a connection that was handed over
 SECRET = {"x-registry-auth", "x-registry-config", "authorization"}
 STREAMS = ("stdin", "stdout", "stderr", "system error")
@@ -76,6 +76,9 @@ class Exchange:
     upgraded: bool = False
     pieces: list[Piece] = field(default_factory=list)
     done: bool = False
+    number: int = 0  # of the request: the first one is 1
+    connection: int = 0  # that it came on, in the order of their first requests
+    until: int = 0  # how many requests there had been when its answer last said something
 
     def __str__(self) -> str:
         sizes = (("↑", self.sent.size), ("↓", self.received.size))
@@ -107,20 +110,29 @@ class Tap:
     def __init__(self, app: Handler, listener: Callable[[Exchange], None] | None = None) -> None:
         self.app, self.listener = app, listener
         self.exchanges: list[Exchange] = []
+        self._connections: dict[threading.Thread, int] = {}  # each has a thread of its own
+        self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
         """Answer as the other one does."""
         query = f"?{urlencode(request.query)}" if request.query else ""
         headers = {name: "…" if name in SECRET else value for name, value in request.headers.items()}
-        exchange = Exchange(request.method, request.path + query, headers)
-        self.exchanges.append(exchange)
-        self._tell(exchange)
+        exchange = self._begin(Exchange(request.method, request.path + query, headers))
         request.body = Body(map(exchange.sent.add, request.body))
         response = self.app(request)
         exchange.status, exchange.answer = response.status, dict(response.headers)
         self._listen(exchange, request, response)
         self._tell(exchange)
         return response
+
+    def _begin(self, exchange: Exchange) -> Exchange:
+        with self._lock:
+            me, known = threading.current_thread(), self._connections
+            exchange.connection = known.setdefault(me, len(known) + 1)
+            self.exchanges.append(exchange)
+            exchange.number = exchange.until = len(self.exchanges)
+        self._tell(exchange)
+        return exchange
 
     def _tell(self, exchange: Exchange) -> None:
         if self.listener is not None:
@@ -144,6 +156,7 @@ class Tap:
         try:
             for piece in body:
                 exchange.received.add(piece)
+                exchange.until = len(self.exchanges)
                 self._tell(exchange)
                 yield piece
         finally:
@@ -158,6 +171,7 @@ class Tap:
 
         def note(arrow: str, part: Part, piece: bytes) -> None:
             part.add(piece)
+            exchange.until = len(self.exchanges)
             if len(exchange.pieces) < PIECES:
                 exchange.pieces.append(Piece(arrow, len(piece), piece[:KEPT]))
             self._tell(exchange)

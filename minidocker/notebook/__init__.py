@@ -4,6 +4,7 @@
     widgets/    the same pictures with controls; each has a still face for where no kernel runs
     lessons.py  a clean engine of its own, and an empty folder, for one notebook
     hub.py      a registry for one notebook
+    desk.py     a daemon for one notebook, and what crosses to it and back
     programs.py a function of the notebook, as a program beside it
     sight.py    what is seen from inside a container, and from outside
     survey.py   which containers are on which networks, and who listens; a connection that is tried
@@ -35,12 +36,14 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.signals": "signals",
     "lessons": "lesson on_linux",
     "hub": "registry",
+    "desk": "daemon recorded_run",
     "programs": "beside",
     "listing": "source",
     "magics": "load_ipython_extension",
     "pictures.door": "door patterns",
     "pictures.ledger": "ledger",
     "pictures.conversation": "conversation moved",
+    "pictures.crossing": "crossing masked",
     "pictures.labels": "labels",
     "pictures.platforms": "platform_index",
     "pictures.matrix": "matrix",
@@ -58,6 +61,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "widgets.limitslab": "limits_lab",
     "widgets.starts": "starts",
     "widgets.copylab": "copy_lab",
+    "widgets.daemonlab": "daemon_lab",
     "widgets.explorer": "explorer",
     "pictures.ladder": "ladders",
     "pictures.lanes": "lanes",

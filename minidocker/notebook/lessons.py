@@ -80,8 +80,9 @@ def on_linux(engine: Engine, measure: Callable[[], T], recorded: T, needs: str =
 
 
 def _clear(engine: Engine, home: Path) -> None:
-    if hub := sys.modules.get("minidocker.notebook.hub"):  # else no registry can be open
-        hub.close_below(home)
+    for name in ("hub", "desk"):
+        if open_ones := sys.modules.get(f"minidocker.notebook.{name}"):  # else no registry or daemon can be open
+            open_ones.close_below(home)
     with contextlib.suppress(DockerException, OSError):
         for container in engine.containers.list(all=True):
             container.remove(force=True)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from minidocker.registry.trace import Exchange
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 800, 170, 610, 86, 40  # where the two lifelines stand, the first row, its height
+SPOTS = {"client": LEFT, "registry": RIGHT}
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def conversation_figure(found: Sequence[Line], title: str) -> Figure:
     """Draw lines of a conversation, from the top down."""
     height = TOP + ROW * max(len(found), 1) + 8.0
     told = summary(found)
-    drawn = [text(0, 16, title, "md-h"), text(0, 34, told, "md-dim", "md-s"), *_lifelines(height)]
+    drawn = [text(0, 16, title, "md-h"), text(0, 34, told, "md-dim", "md-s"), *lifelines(height, SPOTS)]
     before = ""
     for number, line in enumerate(found):
         drawn.append(group(_drawn(line, line.subject != before), 0, TOP + number * ROW))
@@ -123,8 +124,9 @@ def conversation_figure(found: Sequence[Line], title: str) -> Figure:
     return Figure(title, f"{told}. " + ". ".join(map(str, found)), "".join(drawn), WIDTH, height, "\n".join(twin))
 
 
-def _lifelines(height: float) -> Iterator[Markup]:
-    for x, name in ((LEFT, "client"), (RIGHT, "registry")):
+def lifelines(height: float, spots: Mapping[str, int]) -> Iterator[Markup]:
+    """Those who talk, and a line down from each: name -> where it stands."""
+    for name, x in spots.items():
         yield rect(x - 42, TOP - 34, 84, 22, "md-slab", rx=11)
         yield text(x, TOP - 19, name, text_anchor="middle")
         yield el("path", d=f"M{x} {TOP - 12}V{height}", class_="md-thin")
