@@ -64,20 +64,24 @@ class Api:
         return response
 
     def _answer(self, request: Request) -> Response:
-        path = re.sub(r"//+", "/", request.path)
-        version, match = NEWEST, VERSION.match(path)
-        if match:
-            version, path = _spoken(int(match[1]), int(match[2])), path[match.end() :]
+        request.version, path = spoken(re.sub(r"//+", "/", request.path))
         try:
             handler, request.variables = self._routes.find(request.method, path)
         except NoMethod:
             raise NotFound("page not found") from None
-        request.version = version
         return handler(request)
 
 
-def _spoken(major: int, minor: int) -> tuple[int, int]:
-    """The version of a path. Raises InvalidArgument."""
+def spoken(path: str) -> tuple[tuple[int, int], str]:
+    """The version of the API that a path means, and the rest of the path. Raises InvalidArgument.
+
+    >>> spoken("/v1.30/containers/json"), spoken("/_ping")
+    (((1, 30), '/containers/json'), ((1, 41), '/_ping'))
+    """
+    match = VERSION.match(path)
+    if not match:
+        return NEWEST, path
+    major, minor = int(match[1]), int(match[2])
     words = f"client version {major}.{minor} is too"
     if (major, minor) > NEWEST:
         raise InvalidArgument(f"{words} new. Maximum supported API version is {NEWEST[0]}.{NEWEST[1]}")
@@ -86,7 +90,7 @@ def _spoken(major: int, minor: int) -> tuple[int, int]:
             f"{words} old. Minimum supported API version is {OLDEST[0]}.{OLDEST[1]}, "
             "please upgrade your client to a newer version"
         )
-    return major, minor
+    return (major, minor), path[match.end() :]
 
 
 def refusal(error: Exception) -> Response:

@@ -31,6 +31,7 @@ MODULES = {  # exercise -> the module with its TASKS and its transplant()
     "06-dockerfile": "dockerfile",
     "07-build-cache": "buildcache",
     "08-registries": "registries",
+    "09-client-and-daemon": "daemon",
     "10-volumes-and-plugins": "volumes",
     "11-networks": "networks",
     "capstone": "capstone",

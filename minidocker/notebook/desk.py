@@ -11,11 +11,13 @@ Where a machine has no UNIX sockets, the same daemon answers in this process, an
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import shutil
 import socket
 import subprocess
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -117,6 +119,16 @@ def close_below(home: Path) -> None:
     """Close the daemons of engines below this folder."""
     for root in [root for root in _open if root.is_relative_to(home.resolve())]:
         _open.pop(root).close()
+
+
+def tar(name: str, data: bytes) -> bytes:
+    """A tar of one file, as `docker cp` sends it."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        archive.addfile(member, io.BytesIO(data))
+    return out.getvalue()
 
 
 def recorded_run() -> list[Exchange]:

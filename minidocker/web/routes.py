@@ -59,6 +59,6 @@ class Routes:
 
 def _compile(pattern: str) -> re.Pattern[str]:
     def part(match: re.Match[str]) -> str:
-        return f"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})"
+        return f"(?P<{match[1]}>{'.+' if match[2] else '[^/]+'})" if match[1] else r"\."
 
-    return re.compile(re.sub(r"\{(\w+)(\.\.\.)?\}", part, pattern), re.DOTALL)
+    return re.compile(re.sub(r"\{(\w+)(\.\.\.)?\}|\.", part, pattern), re.DOTALL)

@@ -157,6 +157,22 @@ def registry_lab(lesson: Lesson) -> None:
     lesson.timed("start again", button("start again").click, lab, "nothing has been pushed yet")
 
 
+def daemon_lab(lesson: Lesson) -> None:
+    """A command is really given, and the buttons lead through what crossed; what is refused is told in its words."""
+    lab = lesson.run("daemon_lab(")
+
+    def button(name: str) -> Locator:
+        return lab.get_by_role("button", name=name)
+
+    lesson.timed("◀ back", button("back").click, lab, "GET /v1.41/containers/json?limit=-1 HTTP/1.1")
+    lesson.timed("on ▶", button("on").click, lab, '"State": "running"')
+    command = lab.get_by_label("command", exact=True)
+    lesson.timed("docker cp", lambda: command.select_option("docker cp note lab:/"), lab, "a tar: note")
+    lesson.timed("docker inspect", lambda: command.select_option("docker inspect nobody"), lab, "404 Not Found")
+    lab.get_by_label("a slow wire").check()
+    lesson.timed("docker ps, slowly", lambda: command.select_option("docker ps"), lab, "GET /v1.41/containers/json")
+
+
 def volume_lab(lesson: Lesson) -> None:
     """What is written is left where it is kept; the next container finds it again, but for its own layer."""
     lab = lesson.run("volume_lab(")
@@ -197,6 +213,7 @@ MOVES = {  # lesson -> what is done in it, in turn
     "06-dockerfile": [stepper],
     "07-build-cache": [cache_lab],
     "08-registries": [registry_lab],
+    "09-client-and-daemon": [daemon_lab],
     "10-volumes-and-plugins": [volume_lab],
     "11-networks": [tracer],
 }

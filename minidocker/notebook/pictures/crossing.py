@@ -169,7 +169,7 @@ def _objects(data: bytes) -> Iterator[Any]:
 def rendered(value: Any) -> str:
     """A JSON value, as far as it tells something.
 
-    >>> rendered({"Id": "ab" * 32, "Warnings": []}), rendered({"Hostname": "", "Cmd": ["ls"], "Tty": False})
+    >>> rendered({"Id": "ab" * 32, "Warnings": []}), rendered({"Hostname": "a", "Cmd": ["ls"], "Tty": False})
     ('{"Id": "‹id›"}', '{"Cmd": ["ls"], …}')
     """
     if isinstance(value, dict):

@@ -6,8 +6,6 @@ docker command: two clients, and each has its own way to say the same. On a slow
 
 from __future__ import annotations
 
-import io
-import tarfile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 import ipywidgets as W
 
 from minidocker.errors import DockerException
-from minidocker.notebook.desk import daemon
+from minidocker.notebook.desk import daemon, tar
 from minidocker.notebook.pictures.crossing import Row, crossing_figure, masked, rows
 from minidocker.notebook.pictures.svg import Figure, stacked
 from minidocker.notebook.pictures.wire import wire_figure
@@ -132,16 +130,6 @@ class DaemonLab(Faced):
         self.client.close()
         self._home.cleanup()
         super().close()
-
-
-def tar(name: str, data: bytes) -> bytes:
-    """A tar of one file."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        member = tarfile.TarInfo(name)
-        member.size = len(data)
-        archive.addfile(member, io.BytesIO(data))
-    return out.getvalue()
 
 
 def daemon_lab(engine: Engine) -> DaemonLab:

@@ -14,11 +14,10 @@ pytest.importorskip("docker")
 import minidocker
 from minidocker.daemon.tap import Exchange, Frame, Part, frames
 from minidocker.engine import Engine
-from minidocker.notebook.desk import Desk, close_below, daemon, recorded_run
+from minidocker.notebook.desk import Desk, close_below, daemon, recorded_run, tar
 from minidocker.notebook.pictures.crossing import crossing, excerpt, header, masked, rows, said
 from minidocker.notebook.pictures.svg import Figure
 from minidocker.notebook.pictures.wire import wire_figure
-from minidocker.notebook.widgets.daemonlab import tar
 from minidocker.runtime.clients import frame
 
 Parse = Callable[[Figure], ElementTree.Element]
