@@ -36,7 +36,7 @@ NAMES = {  # where each name that a lesson imports from here stands
     "pictures.signals": "signals",
     "lessons": "lesson on_linux",
     "hub": "registry",
-    "desk": "daemon recorded_run tar",
+    "desk": "daemon recorded_run",
     "programs": "beside",
     "listing": "source",
     "magics": "load_ipython_extension",
