@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from minidocker.grading.score import Result
 
 PASSED, NOT_PASSED, MISUSED, NOT_GRADED = range(4)
+PATIENCE = 5.0  # seconds that a scheduler may take to answer
 
 
 @command(
@@ -130,7 +131,7 @@ def _executor(call: Call) -> Iterator[tuple[Executor, int]]:
             MISUSED, "minidocker grade: --scheduler needs Dask: pip install minidocker-course[cluster]"
         ) from None
     try:
-        client: Any = Client(call.scheduler, timeout=5, set_as_default=False)  # type: ignore[no-untyped-call]
+        client: Any = Client(call.scheduler, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise Exit(MISUSED, f"minidocker grade: no Dask scheduler at {call.scheduler}: {error}") from None
     with client:

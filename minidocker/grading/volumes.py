@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import shutil
 import socketserver
 import threading
@@ -408,6 +409,7 @@ TASKS = (PARSE, ANSWERS, FIRST, UNUSED, ANSWER)
 
 # The transplant
 
+LONGEST = 100  # bytes of a UNIX socket's path: sun_path has 108 on Linux, and 104 elsewhere
 FILES = {"shop/menu": "apples\npears\n", "shop/old/prices": "1\n2\n"}
 RECIPE = """FROM minidocker/base
 COPY --chown=1000 shop /data
@@ -505,7 +507,7 @@ def _pruned(engine: Engine, filters: Mapping[str, list[str]]) -> str:
 
 @contextmanager
 def serving(root: Path, shelf: Shelf) -> Iterator[Shelf]:
-    """The plugin `shelf`, answered for by `plugin_answers` in a thread; at a port where there are no UNIX sockets."""
+    """The plugin `shelf`, answered for by `plugin_answers` in a thread; at a port where no UNIX socket can be had."""
 
     class Plugin(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -524,8 +526,9 @@ def serving(root: Path, shelf: Shelf) -> Iterator[Shelf]:
     plugins = root / "plugins"
     plugins.mkdir(exist_ok=True)
     server: socketserver.TCPServer
-    if hasattr(socketserver, "UnixStreamServer"):
-        server = socketserver.UnixStreamServer(str(plugins / "shelf.sock"), Plugin)
+    path = str(plugins / "shelf.sock")
+    if hasattr(socketserver, "UnixStreamServer") and len(os.fsencode(path)) < LONGEST:
+        server = socketserver.UnixStreamServer(path, Plugin)
     else:
         server = socketserver.TCPServer(("127.0.0.1", 0), Plugin)
         (plugins / "shelf.spec").write_text(f"tcp://127.0.0.1:{server.server_address[1]}")

@@ -26,17 +26,28 @@ from minidocker.grading import MODULES, report
 from minidocker.grading.grade import Batch, Job, grade_one
 from minidocker.grading.sandbox import Limits
 from minidocker.grading.score import Result
-from minidocker.grading.submission import find, load, parse
+from minidocker.grading.submission import find, parse
 from tests.grading.handed_in import FOLDER, cell_of, notebook, solution, write
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading forks processes")
 SOLVED, SETUP, VERIFY, CHAIN = solution(), solution()[0], cell_of("verify"), cell_of("chain_ids")
+CALLED = [name for name in MODULES if name != "capstone"]  # which has tests of its own
 CLASS: dict[str, Any] = {
     "ada": [SETUP, VERIFY, CHAIN],
     "bob": [SETUP, "def verify(blob, digest):\n    return f'<b>{blob}</b>'", CHAIN],
     "=cmd()|<script>alert(1)</script>": [SETUP, CHAIN],
     "eve": b"{",
 }
+
+ODD = r"""
+import os
+def apply(lower, layer):
+    raise ValueError(f"{object()} {lambda: 0} {set('one of many orders'.split())} {os.listdir('/proc') == 0} {sorted(os.environ.items())}")
+def chain_ids(diff_ids):
+    return object()
+print(object(), apply)
+1 / 0
+"""  # what is another address, another order, another folder each time, unless somebody cares
 
 
 @pytest.fixture
@@ -74,15 +85,20 @@ def graded(folder: Path, root: Path, executor: Executor, jobs: int = 2, **option
 def test_the_same_submissions_get_the_same_reports_but_for_the_times(
     grade: Callable[..., tuple[int, str]], handed_in: Path, tmp_path: Path
 ) -> None:
-    def without_times() -> dict[str, str]:
-        found = {path.name: path.read_text() for path in (tmp_path / "out").iterdir() if path.is_file()}
-        return {n: re.sub(r"""("graded_at": "|"seconds": |time=')[^",']+""", r"\1", text) for n, text in found.items()}
+    def reports() -> dict[str, str]:
+        return {path.name: path.read_text() for path in (tmp_path / "out").iterdir() if path.is_file()}
 
+    def without_times(reports: dict[str, str]) -> dict[str, str]:
+        times = r"""("graded_at": "|"seconds": |time=')[^",']+"""
+        timed = {name: re.sub(times, r"\1", reports[name]) for name in ("grades.json", "junit.xml")}
+        return reports | timed
+
+    write(handed_in, {"odd": [SETUP, VERIFY, ODD]})
     code, told = grade("--jobs", 2, handed_in)
-    first = without_times()
-    assert code == 3 and "[4/4]" in told and "(as before)" not in told
+    first = without_times(reports())
+    assert code == 3 and "[5/5]" in told and "(as before)" not in told
     code, told = grade("--force", "--jobs", 1, handed_in)
-    assert (code, without_times()) == (3, first) and "(as before)" not in told
+    assert (code, without_times(reports())) == (3, first) and "(as before)" not in told
     assert sorted(first) == ["grades.csv", "grades.json", "junit.xml", "report.html", "report.md"]
 
 
@@ -124,12 +140,22 @@ def graded_cells(root: Path, cells: list[str], name: str = "01-layers", **option
     return grade_one(Job(name, found.digest, found.cells, root=str(root), **options))
 
 
-@pytest.mark.parametrize("name", [name for name in MODULES if name != "capstone"])
-def test_every_exercise_can_be_graded(root: Path, name: str) -> None:
+@pytest.fixture(scope="module")
+def every(shared_root: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Result]:
+    """All exercises, solved and untouched, in one batch."""
+    folder = tmp_path_factory.mktemp("every")
+    for name in CALLED:
+        given = (FOLDER / name / f"{name.partition('-')[2]}.ipynb").read_bytes()
+        write(folder / "in" / name, {"solved": solution(name), "untouched": given})
+    with ThreadPoolExecutor(4) as threads:
+        return graded(folder, shared_root, threads, 4)
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_every_exercise_can_be_graded(every: dict[str, Result], name: str) -> None:
     """…those too that lend a registry or a wait() to a function: the solution earns all, untouched it earns nothing."""
-    assert graded_cells(root, solution(name), name).passed
-    given = load("x", FOLDER / name / f"{name.partition('-')[2]}.ipynb")
-    result = grade_one(Job(name, given.digest, given.cells, root=str(root)))
+    result = every[f"{name}/untouched"]
+    assert every[f"{name}/solved"].passed and result.exercise == name
     assert result.points == 0 and all("Nothing is written yet" in task.said[1] for task in result.tasks)
 
 
@@ -149,7 +175,10 @@ def test_every_exercise_can_be_graded(root: Path, name: str) -> None:
         (("--nonsense", "."), 125, "unknown flag"),
     ],
 )
-def test_what_makes_no_sense(grade: Callable[..., tuple[int, str]], words: Any, code: int, says: str) -> None:
+def test_what_makes_no_sense(
+    grade: Callable[..., tuple[int, str]], words: Any, code: int, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minidocker.cli.grading.PATIENCE", 0.5)
     done, told = grade(*words)
     assert done == code and says in told
 
@@ -178,14 +207,14 @@ def test_what_has_not_changed_is_not_graded_again(grade: Callable[..., tuple[int
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was(root: Path, tmp_path: Path) -> None:
-    write(tmp_path / "in", {f"n{number}": [SETUP, VERIFY, f"# {number}"] for number in range(6)})
+    write(tmp_path / "in", {f"n{number}": [SETUP, VERIFY, f"# {number}"] for number in range(4)})
     words = ["--root", root, "grade", "--jobs", 1, "-o", tmp_path / "out", tmp_path / "in"]
     command = [sys.executable, "-m", "minidocker", *map(str, words)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as run:
-        assert run.stderr and "[1/6]" in run.stderr.readline()
+        assert run.stderr and "[1/4]" in run.stderr.readline()
         run.kill()
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1 and 1 <= done.stderr.count("(as before)") < 6
+    assert done.returncode == 1 and 1 <= done.stderr.count("(as before)") < 4
     with minidocker.connect(root) as engine:
         gone(engine)
 
@@ -214,7 +243,7 @@ server = socket.socket(socket.AF_UNIX); server.bind("\0left"); server.listen()
 inet = socket.create_server(("127.0.0.1", 45454))
 subprocess.Popen([sys.executable, "-c", "import time; time.sleep(99)"])
 def verify(blob, digest):
-    open("/tmp/left-behind", "w").write("x"); time.sleep(1); return True
+    open("/tmp/left-behind", "w").write("x"); time.sleep(0.2); return True
 """
 LOOKS = r"""
 import os, socket, time
@@ -232,7 +261,7 @@ def traces():
         if "sleep(99)" in words: found.append(words)
     return found
 def verify(blob, digest):
-    time.sleep(0.3)
+    time.sleep(0.05)
     raise ValueError(f"traces: {traces()}")
 """  # fmt: skip
 
@@ -283,7 +312,7 @@ def test_without_a_container_it_is_a_process_with_limits_and_says_so(root: Path,
         },
     )
     with ThreadPoolExecutor(2) as threads:
-        found = graded(tmp_path, root, threads, limits=Limits(check_seconds=2), require="process")
+        found = graded(tmp_path, root, threads, limits=Limits(check_seconds=1), require="process")
     assert {name: result.points for name, result in found.items()} == {
         "ada": 9, "loops": 2, "exits": 3, "allocates": 2, "leaves": 3,
     }  # fmt: skip
@@ -318,7 +347,7 @@ def test_without_root() -> None:
         write(home / "in", {"ada": SOLVED, "bomb": [SETUP, "import os\ndef verify(blob, digest):\n    while True:\n        try: os.fork()\n        except OSError: pass", CHAIN]})  # fmt: skip
         for path in (home, *home.rglob("*")):
             os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
-        words = ["-m", "minidocker", "grade", "--check-timeout", "2", "-o", str(home / "out"), str(home / "in")]
+        words = ["-m", "minidocker", "grade", "--check-timeout", "1", "-o", str(home / "out"), str(home / "in")]
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, *words]
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "PYTHONPATH": str(home / "code")}
         done = subprocess.run(
@@ -336,15 +365,15 @@ def test_without_root() -> None:
 
 def test_a_cluster_grades_the_same_though_a_worker_is_killed(root: Path, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    write(tmp_path / "in", {f"n{number}": [SETUP, VERIFY, CHAIN, f"# {number}"] for number in range(6)} | {"eve": b""})
-    options = {"n_workers": 3, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    write(tmp_path / "in", {f"n{number}": [SETUP, VERIFY, CHAIN, f"# {number}"] for number in range(5)} | {"eve": b""})
+    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
     with (
         distributed.LocalCluster(**options, local_directory=str(tmp_path / "dask"), silence_logs=50) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         batch = Batch(tmp_path / "out", root=str(root))
         found, killed = {}, False
-        for result, _ in batch.run(find([tmp_path / "in"]), client.get_executor(pure=False, retries=2), 3):
+        for result, _ in batch.run(find([tmp_path / "in"]), client.get_executor(pure=False, retries=2), 2):
             found[result.who] = result
             if result.tasks and not killed:
                 busy = next((worker for worker, keys in client.processing().items() if keys), None)
@@ -352,11 +381,11 @@ def test_a_cluster_grades_the_same_though_a_worker_is_killed(root: Path, tmp_pat
                     os.kill(client.run(os.getpid, workers=[busy])[busy], signal.SIGKILL)
                     killed = True
     assert killed, "one worker was killed while it had something to do"
-    assert {name: result.points for name, result in found.items() if name != "eve"} == {f"n{n}": 3 for n in range(6)}
+    assert {name: result.points for name, result in found.items() if name != "eve"} == {f"n{n}": 3 for n in range(5)}
     assert not any(result.failed for result in found.values())
     with ThreadPoolExecutor(1) as threads:
         again = [known for _, known in Batch(tmp_path / "out", root=str(root)).run(find([tmp_path / "in"]), threads, 1)]
-    assert again.count(True) == 6, "what a cluster graded is known here"
+    assert again.count(True) == 5, "what a cluster graded is known here"
     with minidocker.connect(root) as engine:
         gone(engine)
 

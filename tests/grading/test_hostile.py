@@ -1,6 +1,6 @@
 """Hostile and unlucky submissions: each gets the score that it earned, and a clear report; the others are untouched.
 
-All are graded in one batch, in containers, two at a time. What is asserted of each stands beside it.
+All are graded in one batch, in containers, four at a time. What is asserted of each stands beside it.
 """
 
 # ruff: noqa: E501  (a submission a line)
@@ -12,6 +12,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from minidocker.grading import course
 from minidocker.grading.grade import Batch
 from minidocker.grading.sandbox import Limits
 from minidocker.grading.score import Result
-from tests.grading.handed_in import cell_of, solution, write
+from minidocker.grading.submission import find
+from tests.grading.handed_in import FOLDER, cell_of, solution, write
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading forks processes")
 LIMITS = Limits(memory=192 << 20, files=4 << 20, processes=16, check_seconds=1.0, all_seconds=60)
@@ -198,26 +200,25 @@ def port() -> Iterator[tuple[int, list[bytes]]]:
 
 
 @pytest.fixture(scope="module")
-def class_(tmp_path_factory: pytest.TempPathFactory, port: tuple[int, list[bytes]]) -> Iterator[dict[str, Result]]:
+def class_(
+    shared_root: Path, tmp_path_factory: pytest.TempPathFactory, port: tuple[int, list[bytes]]
+) -> dict[str, Result]:
     """All of them, graded."""
     folder = tmp_path_factory.mktemp("hostile")
-    with minidocker.connect(folder / "root") as engine:
+    with minidocker.connect(shared_root) as engine:
         if engine.runtime.name == "simulated":
             pytest.skip("no containers here; what a process alone does is tested in test_grade.py")
-        cells = {name: made for name, (made, _, _) in SUBMISSIONS.items()}
-        cells["opens-a-socket"] = [cell.replace("PORT", str(port[0])) for cell in cells["opens-a-socket"]]
-        write(folder / "in", cells)
-        (folder / "in" / "link.ipynb").symlink_to(folder / "in" / "honest.ipynb")
-        (folder / "in" / "linked").symlink_to(folder / "root")
-        os.mkfifo(folder / "in" / "pipe.ipynb")
-        with (folder / "in" / "huge.ipynb").open("wb") as huge:
-            huge.truncate(1 << 30)
-        from minidocker.grading.submission import find
-
-        batch = Batch(folder / "out", LIMITS, root=str(engine.root), require="container")
-        with ThreadPoolExecutor(2) as threads:
-            yield {result.who: result for result, _ in batch.run(find([folder / "in"]), threads, 2)}
-        assert engine.containers.list(all=True) == [], "a sandbox is left"
+    cells = {name: made for name, (made, _, _) in SUBMISSIONS.items()}
+    cells["opens-a-socket"] = [cell.replace("PORT", str(port[0])) for cell in cells["opens-a-socket"]]
+    write(folder / "in", cells)
+    (folder / "in" / "link.ipynb").symlink_to(folder / "in" / "honest.ipynb")
+    (folder / "in" / "linked").symlink_to(FOLDER)
+    os.mkfifo(folder / "in" / "pipe.ipynb")
+    with (folder / "in" / "huge.ipynb").open("wb") as huge:
+        huge.truncate(1 << 30)
+    batch = Batch(folder / "out", LIMITS, root=str(shared_root), require="container")
+    with ThreadPoolExecutor(4) as threads:
+        return {result.who: result for result, _ in batch.run(find([folder / "in"]), threads, 4)}
 
 
 def words(result: Result) -> str:

@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import posixpath
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import minidocker
 from minidocker.container import mountpoints
 from minidocker.container.options import volumes as options
 from minidocker.errors import InvalidArgument
@@ -455,8 +458,16 @@ def test_one_wrong_organ(solved: dict[str, Any], name: str, organ: Callable[...,
     assert not verdict.passed and said in verdict.twin
 
 
-def test_nothing_listens_when_it_is_over(tmp_path: Path) -> None:
-    (tmp_path / "plugins").mkdir()
-    with volumes.serving(tmp_path, volumes.Shelf()):
-        assert list((tmp_path / "plugins").iterdir())
+@pytest.mark.parametrize(("folder", "kind"), [("", ".sock"), ("x" * 120, ".spec")], ids=["short", "long"])
+def test_it_is_found_where_a_socket_cannot_have_such_a_path_and_nothing_listens_when_it_is_over(
+    folder: str, kind: str
+) -> None:
+    with TemporaryDirectory(dir="/tmp" if Path("/tmp").is_dir() else None) as short:
+        root = Path(short, folder)
+        root.mkdir(exist_ok=True)
+        with volumes.serving(root, volumes.Shelf()):
+            found = [path.suffix for path in (root / "plugins").iterdir()]
+            assert found == [kind if hasattr(socket, "AF_UNIX") else ".spec"]
+            with minidocker.connect(root, "simulated") as engine:
+                assert engine.volumes.create("books", driver="shelf").name == "books"
     assert not [thread for thread in threading.enumerate() if "serve_forever" in thread.name]
