@@ -75,6 +75,12 @@ class Layer(Drawn):
         self.store.unpacked[stack] = target
         return target
 
+    def unpacked(self) -> Path | None:
+        """Where it is unpacked; None where nobody needed that yet."""
+        stack = tuple(layer.diff_id for layer in (*self.below, self))
+        places = (self.store.root / "layers" / name.partition(":")[2] for name in (chain_ids(stack)[-1], self.diff_id))
+        return next(filter(Path.exists, places), None)
+
     def __repr__(self) -> str:
         return f"<Layer: {self.diff_id[:19]} {self.created_by!r}>"
 

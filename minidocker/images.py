@@ -204,6 +204,8 @@ class Images:
             raise InvalidArgument(
                 f"cannot tag {name!r}: a digest names one image for ever, so it cannot be given to another"
             )
+        if reference.name == "sha256":
+            raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
         self._enter(image, reference)
         if told:
             self.tell("tag", image.id, str(reference), image.labels)

@@ -79,7 +79,7 @@ def options(call: Call) -> dict[str, Any]:
         "network_mode": names[0] if call.network or call.net else None,
         "networking_config": wanted or None,
         "links": call.link or None,
-        "ports": published or None,
+        "ports": published,
         "publish_all_ports": call.publish_all or None,
     }
 

@@ -16,6 +16,7 @@ from minidocker.cli.format import confirm, filters_of, human_size
 from minidocker.cli.images import write_out
 from minidocker.container import Container
 from minidocker.content import Store
+from minidocker.errors import APIError
 from minidocker.layer import Changeset
 from minidocker.reference import Reference
 from minidocker.tree import Entry, FileData, Tree, directory
@@ -47,6 +48,9 @@ def cp(call: Call) -> int:
         raise Exit(1, "copying between containers is not supported")
     if not source_name and not target_name:
         raise Exit(1, "must specify at least one container source")
+    above = Path(os.path.normpath(target)).parent
+    if source_name and target != "-" and not above.exists():
+        raise Exit(1, f'invalid output path: directory "{above}" does not exist')
     container: Container = call.engine.containers.get(source_name or target_name)
     if source_name and target == "-":
         write_out(container.get_archive(_followed(container, source, call.follow_link))[0], "")
@@ -55,7 +59,7 @@ def cp(call: Call) -> int:
     elif source == "-":
         container.put_archive(target, sys.stdin.buffer)
     else:
-        copy_in(container, os.path.realpath(source) if call.follow_link else source, target)
+        copy_in(container, os.path.realpath(source) if call.follow_link else source, target, target_name)
     return 0
 
 
@@ -104,7 +108,7 @@ def copy_out(container: Container, source: str, target: str) -> None:
         _write(members, Path(into))
 
 
-def copy_in(container: Container, source: str, target: str) -> None:
+def copy_in(container: Container, source: str, target: str, container_name: str) -> None:
     """From this machine into a container."""
     from minidocker import layertar
 
@@ -112,7 +116,9 @@ def copy_in(container: Container, source: str, target: str) -> None:
     inside = posixpath.join("/", target)
     kind, above = _kinds(container, inside, posixpath.dirname(inside.rstrip("/")) or "/")
     name = Path(source).absolute().name or Path(source).resolve().name
-    into = _destination(source, name, members[""], inside, kind, above.replace("file", ""))
+    folder, above = posixpath.dirname(inside.rstrip("/")), above.replace("file", "")
+    missing = f"Error response from daemon: Could not find the file {folder} in container {container_name}"
+    into = _destination(source, name, members[""], inside, kind, above, missing)
     if kind != "dir" or into != inside:  # as one member of the folder above
         folder, top = posixpath.split(into)
         changes = {f"/{top}{path}": entry for path, entry in members.items()}
@@ -150,17 +156,19 @@ def _entry_at(tree: Any, path: str) -> Entry | None:
     return found
 
 
-def _destination(source: str, name: str, top: Entry, target: str, kind: str, parent: str) -> str:
-    """Where the thing goes: docker's rules. `kind` is what is at `target` now ("" nothing), `parent` what is above."""
+def _destination(source: str, name: str, top: Entry, target: str, kind: str, parent: str, missing: str = "") -> str:
+    """Where the thing goes: docker's rules. `kind` is what is at `target` now ("" nothing), `parent` what is above;
+    `missing` says that there is nothing, in docker's words.
+    """
     contents = source.endswith("/.") or source == "."
     if kind == "dir":
         return target if contents and top.is_dir else posixpath.join(target, name)
     if top.is_dir and kind == "file":
-        raise Exit(1, f"cannot copy directory to file: {target!r} is not a directory")
+        raise Exit(1, "cannot copy directory")
     if not top.is_dir and (source.endswith("/") or target.endswith("/")):
-        raise Exit(1, f"{'no such directory' if target.endswith('/') else 'not a directory'}: {target or source}")
+        raise Exit(1, "no such directory" if target.endswith("/") else "not a directory")
     if not kind and not parent:
-        raise Exit(1, f"no such directory: {posixpath.dirname(target.rstrip('/')) or target}")
+        raise Exit(1, missing)
     return target.rstrip("/")
 
 
@@ -247,8 +255,11 @@ Create a new image from a container's changes
 def commit(call: Call) -> int:
     """`docker commit`."""
     name, *target = call.args
-    if target:
-        Reference.parse(target[0])
+    target = [text for text in target if text]
+    try:
+        Reference.parse(target[0]) if target else None
+    except APIError as error:
+        raise Exit(1, error.explanation) from None
     container: Container = call.engine.containers.get(name)
     options = {"message": call.message, "author": call.author, "pause": call.pause, "changes": call.change}
     print(container.commit(target[0] if target else None, **options).id)

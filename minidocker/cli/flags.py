@@ -57,7 +57,7 @@ class Flag(NamedTuple):
 
     def initial(self) -> Any:
         """Its value when nobody gives it."""
-        if self.kind in ("list", "strings", "filter", "network"):
+        if self.kind in ("list", "map", "strings", "filter", "network"):
             return []
         return (
             self.read(self.default) if self.default else (False if not self.kind else 0 if self.kind == "int" else "")
@@ -205,7 +205,7 @@ class Command(NamedTuple):
             why = f"minidocker: --{flag.name} is not supported: {flag.help}"
             raise Exit(125, f"{why}\n\nRun '{call.path} --help' for what is")
         call.given.add(flag.name)
-        if flag.kind in ("list", "filter", "network"):
+        if flag.kind in ("list", "map", "filter", "network"):
             call.options[flag.name].append(value)
         elif flag.kind == "strings":
             call.options[flag.name] += value.split(",")

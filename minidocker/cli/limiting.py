@@ -74,6 +74,7 @@ DEVICES = {
     "device-write-bps": "Rate",
     "device-write-iops": "Rate",
 }
+LISTS = ("ulimits", *(key.replace("-", "_") for key in DEVICES))
 
 
 def _size(text: str) -> int:
@@ -177,6 +178,8 @@ def options(call: Call) -> dict[str, Any]:
             found["ulimits"] = [last[name] for name in sorted(last)]
         elif flag == "storage-opt":
             found["storage_opt"] = dict(_storage(value))
+    if hasattr(call, "annotation"):  # of a new container docker sends all lists, also the empty ones
+        found = {option: [] for option in LISTS} | found
     swappiness = found.get("mem_swappiness", -1)
     if swappiness != -1 and not 0 <= swappiness <= 100:
         raise Invalid(f"invalid value: {swappiness}. Valid memory swappiness range is 0-100")

@@ -96,7 +96,12 @@ def disable(call: Call) -> int:
 
     def one(name: str) -> None:
         known = managing.get(call.engine.root, name)["Name"]
-        used = [v for v in call.engine.volumes.list() if v.driver == known and v.users]
-        managing.disable(call.engine.root, name, "" if call.force or not used else used[0].name)
+        used = [
+            f"a container has its volume {v.name}" for v in call.engine.volumes.list() if v.driver == known and v.users
+        ]
+        used += [
+            f"the network {network.name} is its" for network in call.engine.networks.list(filters={"driver": known})
+        ]
+        managing.disable(call.engine.root, name, "" if call.force or not used else used[0])
 
     return each(call.args, one)

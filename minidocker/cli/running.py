@@ -26,6 +26,7 @@ from minidocker.times import stamp
 _CREATION = (
     """
       --add-host list        Add a custom host-to-IP mapping (host:ip)
+      --annotation map       Add an annotation to the container (passed through to the OCI runtime)
   -a, --attach list          Attach to STDIN, STDOUT or STDERR
       --cap-add list         Add Linux capabilities
       --cap-drop list        Drop Linux capabilities
@@ -99,7 +100,7 @@ _CREATION = (
 )
 _REFUSED = {
     "this is for Windows containers": "cpu-count= cpu-percent= io-maxbandwidth= io-maxiops=",
-    "there is no other program here to tell": "annotation= use-api-socket",
+    "there is no other program here to tell": "use-api-socket",
 }
 
 
@@ -195,6 +196,7 @@ def new_container(call: Call) -> Container:
         "domainname": call.domainname or None,
         "labels": labels(call.label_file, call.label) or None,
         **attaching.options(call),
+        "annotations": dict(text.partition("=")[::2] for text in call.annotation) or None,
         "cap_add": capabilities(call.cap_add),
         "cap_drop": capabilities(call.cap_drop),
         "device_requests": [{"Count": -1, "Capabilities": [["gpu"]]}] if call.gpus else None,

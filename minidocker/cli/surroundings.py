@@ -58,8 +58,8 @@ def options(call: Call) -> dict[str, Any]:
         "init": call.init if "init" in call.given else None,
         "sysctls": dict(text.partition("=")[::2] for text in call.sysctl) or None,
         "group_add": call.group_add or None,
-        "dns": call.dns or None,
-        "dns_opt": call.dns_option or None,
-        "dns_search": call.dns_search or None,
+        "dns": call.dns,
+        "dns_opt": call.dns_option,
+        "dns_search": call.dns_search,
         "extra_hosts": call.add_host or None,
     }

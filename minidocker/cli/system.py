@@ -73,8 +73,6 @@ def df(call: Call) -> int:
     """`docker system df`."""
     usage = call.engine.df()
     if call.verbose:
-        if call.format:
-            raise Exit(1, "--verbose and --format are mutually exclusive here")
         _verbose(call, usage)
         return 0
     DF.show(df_rows(usage), call.format)
@@ -132,23 +130,32 @@ def _verbose(call: Call, usage: dict[str, Any]) -> None:
     from minidocker.cli.volumes import row as volume_row
 
     users = {image["Id"]: str(image["Containers"]) for image in usage["Images"]}
-    rows = [{**row, "Containers": users[image.id]} for image in call.engine.images.list() for row in image_rows(image)]
+    plain = bool(call.format) and call.format != "table"  # then ids are whole
+    images = [
+        {**row, "Containers": users[image.id]}
+        for image in call.engine.images.list()
+        for row in image_rows(image, plain)
+    ]
+    found = [container_row(each, {}, plain, size=True) for each in call.engine.containers.list(all=True)]
+    volumes = [volume_row(volume, volume.usage()) for volume in call.engine.volumes.list()]
+    cache = [row(record) for record in usage["BuildCache"] or ()]
+    if plain:
+        parts = {"Images": images, "Containers": found, "Volumes": volumes, "BuildCache": cache}
+        whole = {
+            part: [{key: value for key, value in sorted(each.items()) if not callable(value)} for each in rows]
+            for part, rows in parts.items()
+        }
+        print(formatted(whole, call.format, "*formatter.diskUsageContext"))
+        return
     print("Images space usage:\n")
-    IMAGES.show(rows, "table " + IMAGES.default + "\t{{.Containers}}")
+    IMAGES.show(images, "table " + IMAGES.default + "\t{{.Containers}}")
     print("\nContainers space usage:\n")
-    found = call.engine.containers.list(all=True)
     columns = "ID Image Command LocalVolumes Size RunningFor Status Names".split()
-    CONTAINERS.show(
-        [container_row(container, {}, size=True) for container in found],
-        "table " + "\t".join(f"{{{{.{column}}}}}" for column in columns),
-    )
+    CONTAINERS.show(found, "table " + "\t".join(f"{{{{.{column}}}}}" for column in columns))
     print("\nLocal Volumes space usage:\n")
-    VOLUMES.show(
-        [volume_row(volume, volume.usage()) for volume in call.engine.volumes.list()],
-        "table {{.Name}}\t{{.Links}}\t{{.Size}}",
-    )
+    VOLUMES.show(volumes, "table {{.Name}}\t{{.Links}}\t{{.Size}}")
     print(f"\nBuild cache usage: {human_size(_total(usage['BuildCache'], 'Size'))}\n")
-    CACHE.show(map(row, usage["BuildCache"]))
+    CACHE.show(cache)
 
 
 @command("""

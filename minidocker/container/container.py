@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from minidocker.network import Network
 
 KILL = 9
+DEATH = 10.0  # seconds in which one that is killed has to be dead
 FAREWELL = 5.0  # seconds in which a monitor that has written its last state ends, and lets go of its lock
 
 
@@ -218,8 +219,7 @@ class Container(Drawn):
         patience = self._stop_timeout() if timeout is None else timeout
         self._signal(self._stop_signal() if signal is None else spec.signal_number(signal))
         if not monitor.await_end(self.path, None if patience < 0 else patience):
-            self._signal(KILL)
-            monitor.await_end(self.path)
+            self._slay()
         self.tell("stop")
 
     def kill(self, signal: str | int | None = None) -> None:
@@ -228,9 +228,10 @@ class Container(Drawn):
         state, _ = self._led("kill")
         if number in (KILL, self._stop_signal()) or not self.config["Config"].get("StopSignal"):
             self._by_hand(state)
-        self._signal(number)
         if number == KILL:
-            monitor.await_end(self.path)
+            self._slay()
+        else:
+            self._signal(number)
 
     def restart(self, timeout: float | None = None, signal: str | int | None = None) -> None:
         """Stop it and start it again; what it wrote stays."""
@@ -296,8 +297,7 @@ class Container(Drawn):
 
     def _end(self, state: Mapping[str, Any]) -> None:
         self._by_hand(state)
-        self._signal(KILL)
-        monitor.await_end(self.path)
+        self._slay()
 
     # What it says
 
@@ -497,6 +497,8 @@ class Container(Drawn):
                 self.runtime.update(self.box(), _with_swap(new, host))
             except InvalidArgument as error:
                 raise APIError(f"Cannot update container {self.id}: {error.explanation}") from None
+        if (host["PidsLimit"] or 0) < 0:
+            host["PidsLimit"] = 0  # as Docker shows it, where a limit was taken away
         self.containers.change(self, HostConfig=host)
         self.tell("update")
         return {"Warnings": warnings or None}
@@ -657,6 +659,15 @@ class Container(Drawn):
     def _stop_timeout(self) -> float:
         given = self.config["Config"].get("StopTimeout")
         return 10.0 if given is None else float(given)
+
+    def _slay(self) -> None:
+        """Kill it, and wait until it is dead. Raises Conflict where it does not die: another runtime has it."""
+        self._signal(KILL)
+        if not monitor.await_end(self.path, DEATH):
+            raise Conflict(
+                f"cannot kill container {self.name}: tried to kill container, but did not receive an exit event; "
+                f"does it run on another runtime than {self.runtime.name}? ($MINIDOCKER_RUNTIME, connect(runtime=…))"
+            )
 
     def _signal(self, number: int) -> None:
         self.tell("kill", signal=str(number))

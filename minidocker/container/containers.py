@@ -134,6 +134,10 @@ class Containers:
         **options: Any,
     ) -> Any:
         """Create and start; return its output, or with `detach=True` the container. Raises ContainerError."""
+        if options.get("network") and options.get(
+            "network_mode"
+        ):  # in the words of Docker's SDK, which raises the same
+            raise RuntimeError('The options "network" and "network_mode" can not be used together.')
         stream, detach = options.pop("stream", False), options.pop("detach", False)
         if not (stdout or stderr or detach):
             raise InvalidArgument("Bad parameters: you must choose at least one stream")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from minidocker.container import links, networking
@@ -51,11 +52,23 @@ def attrs(container: Container) -> dict[str, Any]:
         | {"Links": links.shown(container)},
         "GraphDriver": {
             "Name": storage,
-            "Data": None if storage == "vfs" else {"UpperDir": str(path / "upper"), "WorkDir": str(path / "work")},
+            "Data": graph(container, state) if storage not in ("vfs", "tree") else None,
         },
         "Mounts": mounts(container),
         "Config": config["Config"],
         "NetworkSettings": networking.settings(container, state),
+    }
+
+
+def graph(container: Container, state: Mapping[str, Any]) -> dict[str, str]:
+    """The folders that are its file system. All of it is seen while it runs, and then through its first process."""
+    path, pid = container.path, state["Pid"]
+    layers = [str(folder) for layer in container.image.layers if (folder := layer.unpacked())]
+    return {
+        "LowerDir": ":".join(reversed(layers)),
+        "MergedDir": f"/proc/{pid}/root" if pid else str(path),
+        "UpperDir": str(path / "upper"),
+        "WorkDir": str(path / "work"),
     }
 
 

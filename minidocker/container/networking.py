@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from minidocker.container.options.networks import ENDPOINT, endpoint
 from minidocker.container.options.sharing import JOINS
 from minidocker.container.state import LIVE
-from minidocker.errors import APIError
+from minidocker.errors import APIError, Unsupported
 from minidocker.network.network import Forbidden, Network
 from minidocker.network.networks import check_address
 from minidocker.runtime import Wire
@@ -68,7 +68,9 @@ def join(container: Container) -> tuple[Wire, ...]:
 def enter(container: Container, network: Network, asked: dict[str, Any], wires: list[Wire]) -> Wire:
     """Get its place on one network, beside those that it has."""
     networks = container.containers.networks
-    if network.driver != "bridge":
+    if network.foreign:
+        _check_foreign(container, network)
+    if network.bare:
         check_address(network, asked)
         networks.tell("connect", network.record, container.id)
         return Wire(**about(network.record))
@@ -76,8 +78,20 @@ def enter(container: Container, network: Network, asked: dict[str, Any], wires: 
         asked = asked | {"Aliases": aliases(container, network, asked)}
     used = {wire.interface for wire in wires}
     interface = next(name for number in range(len(used) + 1) if (name := f"eth{number}") not in used)
-    networks.join(network, container.id, container.name, asked | {"Interface": interface})
+    networks.join(network, container.id, container.name, asked | {"Interface": interface, "Interfaces": used})
     return Wire(**wire_of(network.record, container.id))
+
+
+def _check_foreign(container: Container, network: Network) -> None:
+    """Raise Unsupported for what a container cannot have on the network of a plugin."""
+    host = container.config["HostConfig"]
+    why = container.runtime.no_interface()
+    if host.get("PortBindings") or host.get("PublishAllPorts"):
+        why = "its ports cannot be published (-p): connect to its address"
+    elif (host.get("RestartPolicy") or {}).get("Name") not in (None, "", "no"):
+        why = "it cannot be restarted by itself (--restart): the plugin would have to be asked each time"
+    if why:
+        raise Unsupported(f"on the network {network.name} of the plugin {network.driver}, {why}")
 
 
 def leave(container: Container, wires: list[Wire] | tuple[Wire, ...]) -> None:
@@ -200,7 +214,7 @@ def place(container: Container, network: Network | None, asked: dict[str, Any], 
     made |= {
         "IPAddress": ip,
         "IPPrefixLen": int(size or 0),
-        "Gateway": network.gateway if ip else "",
+        "Gateway": one.get("Gateway", network.gateway) if ip else "",
     }
     if not network.predefined:
         made["DNSNames"] = list(dict.fromkeys([container.name, *(made["Aliases"] or ())]))

@@ -79,6 +79,7 @@ MOUNT = {
     "TmpfsOptions": {"SizeBytes": int, "Mode": int, "Options": [[str]]},
 }
 HOST: Options = LIMITS | {
+    "Annotations": Map(str),
     "AutoRemove": bool,
     "Binds": [str],
     "CapAdd": WORDS,
@@ -157,6 +158,7 @@ assert ENDPOINT_SHAPE.keys() == ENDPOINT.keys()
 BODY = CONFIG | {"HostConfig": HOST, "NetworkingConfig": {"EndpointsConfig": Map(ENDPOINT_SHAPE)}}
 
 NAMES = {key: option for option, key in limits.KEYS.items()} | {  # a key -> the option that says the same
+    "Annotations": "annotations",
     "AutoRemove": "auto_remove",
     "CapAdd": "cap_add",
     "CapDrop": "cap_drop",
@@ -208,6 +210,7 @@ NAMES = {key: option for option, key in limits.KEYS.items()} | {  # a key -> the
     "VolumesFrom": "volumes_from",
     "WorkingDir": "working_dir",
 }
+LISTS = {key for key in NAMES if key.startswith(("Blkio", "Dns"))} - {"BlkioWeight"} | {"Ulimits"}  # shown as given
 MEANS = ("Entrypoint", "Init", "MemorySwappiness", "StopTimeout")  # where nothing, 0 or false is asked for as well
 NOT_HERE = ("OnBuild", "Shell", "IOMaximumBandwidth", "IOMaximumIOps")
 ATTACHED = ("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce")
@@ -232,24 +235,23 @@ def create(call: Call) -> Response:
 def options(body: Mapping[str, Any]) -> Options:
     """The options that a body stands for. Raises InvalidArgument, Unsupported."""
     host = body.get("HostConfig", {})
-    every = {**body, **{key: value for key, value in host.items() if value or key in MEANS}}
+    every = {**body, **{key: value for key, value in host.items() if value or key in MEANS or key in LISTS}}
     if more := next((key for key in NOT_HERE if every.get(key)), ""):
         raise Unsupported(f"minidocker does not have {more} of a container: leave it out")
-    found = {NAMES[key]: value for key, value in every.items() if key in NAMES and (value or key in MEANS)}
+    found = {NAMES[key]: value for key, value in every.items() if key in NAMES and (value or key in (*MEANS, *LISTS))}
     if found.get("mem_swappiness") == -1:  # the command line's word for: not asked for
         del found["mem_swappiness"]
     found["attached"] = {key: True for key in ATTACHED if body.get(key)}
-    return found | {option: value for option, value in _composed(body, host) if value}
+    return found | {option: value for option, value in _composed(body, host) if value or value == {}}
 
 
 def _composed(body: Mapping[str, Any], host: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Options that are made of several fields."""
-    exposed = ports.exposed(
-        body.get("ExposedPorts", {}).keys()
-    )  # Compose hands on what it was given: `80`, `70-71/udp`
-    yield "ports", {key: [] for key in exposed} | host.get("PortBindings", {})
+    exposed = ports.exposed(body.get("ExposedPorts", {}).keys())  # as Compose hands them on: `80`, `70-71/udp`
+    published = {key: [] for key in exposed} | host.get("PortBindings", {})
+    yield "ports", published if published or "PortBindings" in host else None
     yield "volumes", [*map(_place, body.get("Volumes", ())), *host.get("Binds", ())]
-    yield "networking_config", body.get("NetworkingConfig", {}).get("EndpointsConfig")
+    yield "networking_config", body.get("NetworkingConfig", {}).get("EndpointsConfig") or None
     yield "security_opt", [*host.get("SecurityOpt", ()), *_open_paths(host)]
     yield "noted", {"ContainerIDFile": host["ContainerIDFile"]} if host.get("ContainerIDFile") else None
 

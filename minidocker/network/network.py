@@ -40,8 +40,18 @@ class Network(Drawn):
 
     @property
     def driver(self) -> str:
-        """`bridge`, `host` or `null`."""
+        """`bridge`, `host`, `null`, or the plugin that made it."""
         return str(self.record["Driver"])
+
+    @property
+    def bare(self) -> bool:
+        """Whether it is `host` or `none`, on which nobody has an address."""
+        return self.driver in ("host", "null")
+
+    @property
+    def foreign(self) -> bool:
+        """Whether a plugin made it."""
+        return self.driver not in PREDEFINED.values()
 
     @property
     def predefined(self) -> bool:
@@ -51,14 +61,14 @@ class Network(Drawn):
     @property
     def endpoints(self) -> dict[str, dict[str, Any]]:
         """Container id -> its name, aliases and addresses here; of those that run."""
-        if self.driver != "bridge":
+        if self.bare:
             return self.networks.users(self.name)
         found = self.record["Endpoints"]
         return {id: endpoint for id, endpoint in found.items() if self.networks.lives(id)}
 
     def place(self, id: str) -> dict[str, Any] | None:
         """The endpoint of a container that runs; None where it has none."""
-        found = self.record["Endpoints"] if self.driver == "bridge" else self.networks.users(self.name)
+        found = self.networks.users(self.name) if self.bare else self.record["Endpoints"]
         one: dict[str, Any] | None = found.get(id)
         return one
 

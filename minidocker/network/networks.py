@@ -12,17 +12,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minidocker.content import FileLock, Store, read_json, write_json
-from minidocker.errors import Conflict, InvalidArgument, NotFound, Unsupported
+from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Unsupported
 from minidocker.filters import texts
 from minidocker.network import pool
 from minidocker.network.filters import network_filter, prune_filter
 from minidocker.network.network import PREDEFINED, Forbidden, Network
 from minidocker.times import now
+
+if TYPE_CHECKING:
+    from minidocker.plugin.networkdriver import NetworkDriver
 
 Found = list[Network]  # `list` itself is a method of Docker's
 BRIDGE = "com.docker.network.bridge."
@@ -66,7 +69,9 @@ class Networks:
 
         `ipam` is the API's: `{"Driver": "default", "Config": [{"Subnet": "10.9.0.0/24", "Gateway": "10.9.0.1"}]}`.
         """
-        _check(name, driver or "bridge", enable_ipv6, scope, ingress, ipam or {})
+        _check(name, enable_ipv6, scope, ingress, ipam or {})
+        _check_driver(driver or "bridge")
+        plugin = self._driver(driver) if driver and driver != "bridge" else None
         asked = (ipam or {}).get("Config") or ()
         with self._locked():
             known = self._all()
@@ -80,6 +85,8 @@ class Networks:
                 "Labels": dict(labels or {}),
                 "Asked": any(entry.get("Subnet") for entry in asked),
             }
+            if plugin:
+                plugin.create(record)
             self._write(record, lasting=True)
         self.tell("create", record)
         return Network(self, record)
@@ -150,16 +157,53 @@ class Networks:
         """Give a container its endpoint: an id, an address, names. Raises APIError where the address cannot be had."""
         with self._locked():
             network.reload()
+            before = network.record["Endpoints"]
             network.record["Endpoints"] = others = {
                 other: endpoint for other, endpoint in network.endpoints.items() if other != id
             }
+            self._release(network.record, [gone for other, gone in before.items() if other not in others])
             endpoint = _endpoint(
                 network, name, asked, {one["IPv4Address"].partition("/")[0] for one in others.values()}
             )
             others[id] = endpoint
             self._write(network.record)
+        if network.foreign:
+            self._join_foreign(network, id, endpoint, asked)
         self.tell("connect", network.record, id)
         return endpoint
+
+    def _join_foreign(self, network: Network, id: str, endpoint: dict[str, Any], asked: Mapping[str, Any]) -> None:
+        """Have the plugin that made a network take in a container whose endpoint is written down, and write more."""
+        options = {"com.docker.network.generic": asked.get("DriverOpts") or {}}
+        key = str(self.store.root / "containers" / id)
+        try:
+            more = self._driver(network.driver).join(network.id, endpoint, key, options)
+        except BaseException:
+            with self._locked():
+                network.reload()
+                network.record["Endpoints"].pop(id, None)
+                self._write(network.record)
+            raise
+        used = asked.get("Interfaces") or ()
+        names = (f"{more['Prefix']}{number}" for number in range(len(used) + 1))
+        endpoint.update(more, Interface=next(name for name in names if name not in used))
+        with self._locked():
+            network.reload()
+            network.record["Endpoints"][id] = endpoint
+            self._write(network.record)
+
+    def _driver(self, name: str, patience: float | None = None) -> NetworkDriver:
+        """The plugin of a name. Raises NotFound, PluginError."""
+        from minidocker.plugin.networkdriver import NetworkDriver
+
+        return NetworkDriver.find(self.store.root, name, patience)
+
+    def _release(self, record: Mapping[str, Any], endpoints: Iterable[Mapping[str, Any]]) -> None:
+        """Tell the plugin that made a network who is on it no more; one that has gone is not waited for."""
+        if record["Driver"] not in PREDEFINED.values():
+            for endpoint in endpoints:
+                with suppress(APIError):
+                    self._driver(record["Driver"], patience=0).leave(record["Id"], endpoint)
 
     def leave(self, network_id: str, id: str) -> None:
         """Take a container off a network; nothing happens where it is not on it, or the network has gone."""
@@ -168,9 +212,11 @@ class Networks:
                 record = self.read(network_id)
             except NotFound:
                 return
-            if record["Endpoints"].pop(id, None) is None:
+            endpoint = record["Endpoints"].pop(id, None)
+            if endpoint is None:
                 return
             self._write(record)
+        self._release(record, [endpoint])
         self.tell("disconnect", record, id)
 
     @contextmanager
@@ -215,6 +261,9 @@ class Networks:
             if network.endpoints:
                 words = f"error while removing network: network {network.name} id {network.id} has active endpoints"
                 raise Forbidden(words)
+            if network.foreign:
+                self._release(network.record, network.record["Endpoints"].values())  # of those that were killed
+                self._driver(network.driver).remove(network.id)
             self._path(network.id).unlink()
         self.tell("destroy", network.record)
 
@@ -310,16 +359,18 @@ def _record(name: str, driver: str, config: list[dict[str, Any]]) -> dict[str, A
     }
 
 
-def _check(name: str, driver: str, ipv6: bool, scope: Any, ingress: Any, ipam: Mapping[str, Any]) -> None:
+def _check_driver(driver: str) -> None:
+    """Raise Forbidden for those of which there is one network."""
+    if driver in ("host", "null"):
+        raise Forbidden(f'only one instance of "{driver}" network is allowed')
+
+
+def _check(name: str, ipv6: bool, scope: Any, ingress: Any, ipam: Mapping[str, Any]) -> None:
     """Raise what speaks against a new network."""
     if not name.strip():
         raise InvalidArgument("invalid name: name is empty")
     if name in PREDEFINED:
         raise Forbidden(f"operation is not permitted on predefined {name} network")
-    if driver in ("host", "null"):
-        raise Forbidden(f'only one instance of "{driver}" network is allowed')
-    if driver != "bridge":
-        raise NotFound(f'plugin "{driver}" not found')
     if ipv6:
         raise Unsupported("minidocker's networks have IPv4 addresses only; leave --ipv6 out")
     if scope not in (None, "", "local") or ingress:
@@ -340,7 +391,7 @@ def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[
         "Interface": asked.get("Interface") or "eth0",
         "Links": list(asked.get("Links") or ()),
     }
-    if network.driver != "bridge":
+    if network.bare:
         return endpoint
     config = network.record["IPAM"]["Config"][0]
     taken = taken | {network.gateway, *(config.get("AuxiliaryAddresses") or {}).values()}
@@ -350,7 +401,8 @@ def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[
     else:
         ip = pool.address(network.subnet, config.get("IPRange", ""), taken)
     size = network.subnet.partition("/")[2]
-    return endpoint | {"IPv4Address": f"{ip}/{size}", "MacAddress": asked.get("MacAddress") or pool.hardware(ip)}
+    mac = asked.get("MacAddress") or ("" if network.foreign else pool.hardware(ip))  # else the plugin may say which
+    return endpoint | {"IPv4Address": f"{ip}/{size}", "MacAddress": mac}
 
 
 def check_address(network: Network, asked: Mapping[str, Any]) -> str:

@@ -47,12 +47,12 @@ def enable(root: Path, name: str, timeout: float = 30) -> None:
 
 
 def disable(root: Path, name: str, used: str = "") -> None:
-    """Let nobody ask a plugin any more. Raises APIError where a container has a volume of its: `used`."""
+    """Let nobody ask a plugin any more. Raises APIError where somebody needs it: `used` says what for."""
     plugin = get(root, name)
     if not plugin["Enabled"]:
         raise APIError(f"plugin {plugin['Name']} is already disabled")
     if used:
-        raise APIError(f"plugin {plugin['Name']} is in use: a container has its volume {used}; -f disables it anyway")
+        raise APIError(f"plugin {plugin['Name']} is in use: {used}; -f disables it anyway")
     _write(root, plugin["Name"], off=True)
 
 

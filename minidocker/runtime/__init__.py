@@ -199,6 +199,8 @@ class Wire:
     internal: bool = False
     named: bool = False
     links: Sequence[str] = ()  # names that only this container knows: `db:database`
+    source: str = ""  # the interface on the host that a plugin made for it; without one, the switch makes a cable
+    routes: Sequence[Sequence[str]] = ()  # what else the plugin leads to: `("10.5.0.0/16", "172.18.0.9")`
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,7 @@ class Box:
     limits: Mapping[str, Any] = field(default_factory=dict)  # of the API's `HostConfig`, what is asked for: `Memory`…
     ulimits: tuple[tuple[str, int, int], ...] = ()  # of each process: ("nofile", soft, hard); -1 is unlimited
     oom_score_adj: int = 0
+    annotations: Mapping[str, str] = field(default_factory=dict)  # for the runtimes of others: they are in its bundle
 
 
 @dataclass(frozen=True)
@@ -363,6 +366,9 @@ class Runtime(Protocol):
 
     def no_bridge(self, folder: str) -> str:
         """Why a container cannot be connected to others by the networks of a folder; empty where it can."""
+
+    def no_interface(self) -> str:
+        """Why a container cannot be given an interface that a plugin made on the host; empty where it can."""
 
     def connect(self, box: Box, wire: Wire) -> None:
         """Connect a container that runs to one more network; `box.wires` are all that it has then. Raises APIError."""

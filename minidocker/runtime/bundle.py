@@ -25,6 +25,7 @@ from minidocker.runtime import inside, linux
 from minidocker.runtime.births import check_confession, confess, map_ids
 from minidocker.runtime.fuse import Servers
 from minidocker.runtime.inside import Refusal
+from minidocker.runtime.masks import MARK
 from minidocker.runtime.messages import receive_fds
 from minidocker.runtime.shim import Monitor
 
@@ -94,6 +95,7 @@ class BundleMonitor(Monitor):
         root = os.open(f"{self.bundle}/rootfs", os.O_PATH | os.O_DIRECTORY)
         for mount in made["mounts"]:
             self.place(root, mount)
+        os.close(inside.place(root, MARK, is_dir=False))
         self.write_config(root, made)
 
     def held(self, source: int) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from minidocker.errors import StartError
 from minidocker.runtime import Mount, Tmpfs
+from minidocker.runtime.masks import MARK
 from minidocker.runtime.mounted import FileSystem, Held, failure, mounted
 from minidocker.runtime.names import TARGETS
 from minidocker.tree import Entry, Tree, directory, file, parents, prefix, resolve, symlink
@@ -36,6 +37,7 @@ def machine_files(named: Mapping[str, str]) -> Tree:
         | {"/proc": directory(0o555), "/proc/self/fd": directory(0o500)}
         | {"/proc/version": file(b"minidocker simulated runtime\n", 0o444)}
         | {TARGETS[name]: file(text.encode()) for name, text in named.items()}
+        | {MARK: file(b"", 0o755)}
     )
 
 
@@ -56,7 +58,7 @@ class Mounts:
         machine = Union(lower=machine_files(self.named))
         self.table["/dev"] = (machine, False)
         self.table["/proc"] = self.table["/sys"] = (machine, True)
-        for name in TARGETS.values():
+        for name in (*TARGETS.values(), MARK):
             self.table[name] = (machine, False)
         for mount in sorted(self.mounts, key=lambda mount: mount.target.count("/")):
             self._mount(mount, posixpath.normpath(mount.target))

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from minidocker.runtime import linux, reaper
-from minidocker.runtime.masks import MASKED, READ_ONLY
+from minidocker.runtime.masks import MARK, MASKED, READ_ONLY
 from minidocker.runtime.messages import Refusal as Refusal
 
 STAGE = "/proc"  # any folder that there is: what is mounted on it for a moment only we see
@@ -113,6 +113,7 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given:
         mount_cgroups(root, box["cgroup"]["mounts"], writable=box["security"]["privileged"])
     for wanted, source in sorted(mounts, key=lambda pair: pair[0]["target"].count("/")):
         attach(root, source, wanted)
+    os.close(place(root, MARK, is_dir=False))
     os.umask(0o022)
     make_directories(root, box["process"]["cwd"])
     if box["mounts"]:  # which may show the host's /proc

@@ -4,6 +4,7 @@ They are `linux.maskedPaths` and `linux.readonlyPaths` of the OCI runtime specif
 `--security-opt systempaths=unconfined` take both away.
 """
 
+MARK = "/.dockerenv"  # an empty file, by which programs know that they are in a container
 MASKED = (
     *("/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats"),
     *("/proc/sched_debug", "/proc/scsi", "/proc/timer_list", "/proc/timer_stats"),

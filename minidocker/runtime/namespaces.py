@@ -217,6 +217,10 @@ class Namespaces:
             return plug.NO_CODEC
         return plug.refused(folder)
 
+    def no_interface(self) -> str:
+        """Interfaces of the host's are root's to move."""
+        return "only root may take an interface out of the host's network: start minidocker as root" * self.rootless
+
     def connect(self, box: Box, wire: Wire) -> None:
         """Connect a container that runs to one more network. Raises APIError where it cannot be plugged in."""
         request: dict[str, Any] = {"do": "connect", "container": box.path.name, "wire": asdict(wire), "servers": None}

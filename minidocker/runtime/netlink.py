@@ -18,7 +18,8 @@ REQUEST, ACKNOWLEDGE, EXCLUSIVE, CREATE = 0x1, 0x4, 0x200, 0x400
 ERROR_MESSAGE = 2
 UP = {"flags": 1, "change": 1}  # IFF_UP
 TO_TABLE, UNREACHABLE = 1, 7  # what a rule does: FR_ACT_TO_TBL, FR_ACT_UNREACHABLE; a route, RTN_UNREACHABLE
-UNICAST, BOOT, EVERYWHERE = 1, 3, 0  # of a route: its type, its origin and its scope
+UNICAST, BOOT, EVERYWHERE, LINK = 1, 3, 0, 253  # of a route: its type, its origin and its scope
+MAIN = 254  # the routing table of everyday
 
 
 class Links:
@@ -48,6 +49,24 @@ class Links:
         near = (("IFLA_IFNAME", name), ("IFLA_MTU", mtu), ("IFLA_MASTER", bridge))
         self._ask(NEW_LINK, UP, *near, ("IFLA_LINKINFO", info))
 
+    def move(self, name: str, namespace: int, new: str, mac: str = "") -> None:
+        """Move a link to another network namespace, where it has another name. Raises OSError."""
+        own = (("IFLA_ADDRESS", mac),) if mac else ()
+        what = {"index": socket.if_nametoindex(name)}
+        self._ask(NEW_LINK, what, ("IFLA_NET_NS_FD", namespace), ("IFLA_IFNAME", new), *own, create=False)
+
+    def route(self, where: str, through: str, interface: str) -> None:
+        """Lead to a range of addresses through a neighbour, or where there is none, right by an interface."""
+        ip, _, size = where.partition("/")
+        scope = EVERYWHERE if through else LINK
+        fields = {"family": socket.AF_INET, "type": UNICAST, "proto": BOOT, "scope": scope, "dst_len": int(size)}
+        by = ("RTA_GATEWAY", through) if through else ("RTA_OIF", socket.if_nametoindex(interface))
+        self._ask(NEW_ROUTE, fields, ("RTA_DST", ip), by, ("RTA_TABLE", MAIN))
+
+    def close(self) -> None:
+        """Be done."""
+        self._socket.close()
+
     def remove(self, name: str) -> None:
         """Take a link away, of a cable both ends."""
         self._ask(DELETE_LINK, {}, ("IFLA_IFNAME", name))
@@ -71,14 +90,14 @@ class Links:
         route = {"family": socket.AF_INET, "type": UNREACHABLE, "proto": BOOT, "dst_len": int(size)}
         self._ask(kind, route, ("RTA_DST", ip), ("RTA_TABLE", table))
 
-    def _ask(self, kind: int, fields: dict[str, Any], *attributes: tuple[str, Any]) -> None:
+    def _ask(self, kind: int, fields: dict[str, Any], *attributes: tuple[str, Any], create: bool = True) -> None:
         """Send one message and wait for the kernel's answer. Raises OSError."""
         message = self._forms[kind]()
         message.update(fields, attrs=list(attributes))
         message.encode()
         body = bytes(message.data)[HEADER.size :]  # after the header that it gives itself
         self._asked += 1
-        more = 0 if kind in (DELETE_LINK, DELETE_ROUTE, DELETE_RULE) else CREATE | EXCLUSIVE
+        more = CREATE | EXCLUSIVE if create and kind not in (DELETE_LINK, DELETE_ROUTE, DELETE_RULE) else 0
         head = HEADER.pack(HEADER.size + len(body), kind, REQUEST | ACKNOWLEDGE | more, self._asked, 0)
         self._socket.send(head + body)
         while True:

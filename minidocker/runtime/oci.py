@@ -72,6 +72,7 @@ def config(box: Box, userns: str = "same") -> dict[str, Any]:
     _refuse(box)
     made: dict[str, Any] = {
         "ociVersion": VERSION,
+        **({"annotations": dict(box.annotations)} if box.annotations else {}),
         "process": _process(box),
         "root": {"path": "rootfs", "readonly": box.read_only},
         "mounts": list(_mounts(box, userns)),

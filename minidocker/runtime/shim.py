@@ -352,6 +352,19 @@ class Monitor:
         self.tell("die", exitCode=str(code))
         if not again:
             release_volumes(self.path)
+            self.release_wires()
+
+    def release_wires(self) -> None:
+        """Tell the plugins on whose networks it was."""
+        for wire in self.plugs["wires"]:
+            if wire.get("source"):
+                from pathlib import Path
+
+                from minidocker.content import Store
+                from minidocker.network import Networks
+
+                store = Store(Path(self.plugs["folder"]).parent)
+                Networks(store, str, lambda _: True).leave(wire["network"], os.path.basename(self.path))
 
     def wait(self, delay: float) -> bool:
         """Let the back-off pass; False where somebody stops the container meanwhile."""

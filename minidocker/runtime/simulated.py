@@ -377,6 +377,10 @@ class Simulated:
         """Nothing is needed for networks that are only told of."""
         return ""
 
+    def no_interface(self) -> str:
+        """What plugins make is real."""
+        return "a simulated container has no interface for the plugin's: run it on Linux"
+
     def connect(self, box: Box, wire: Wire) -> None:
         """Nothing but its /etc/hosts: the networks' files are looked at each time."""
         self.rewrite(box)

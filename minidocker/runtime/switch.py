@@ -32,13 +32,12 @@ from minidocker.runtime.door import open_door
 from minidocker.runtime.forward import Door
 from minidocker.runtime.loop import Loop
 from minidocker.runtime.messages import receive, receive_fds, send
-from minidocker.runtime.netlink import DELETE_ROUTE, DELETE_RULE, NEW_ROUTE, NEW_RULE, Links
+from minidocker.runtime.netlink import DELETE_ROUTE, DELETE_RULE, MAIN, NEW_ROUTE, NEW_RULE, Links
 
 SOCKET, LOCK = "switch.sock", ".switch.lock"  # in the folder `networks`
 WAY_OUT = ".out"  # by which program one gets out, or why not
 LINGER = 10.0  # seconds that it waits for another container
 BREATH = 0.3  # seconds that the kernel has to take away by itself what was a container's
-MAIN = 254  # the routing table of everyday
 MAP_US, OUT, NO_OUT = b"m", b"o", b"n"  # what the switch and whoever starts it say: map my ids; there is a way out
 OUTWARD, OWN, REST = 50, 100, 200  # priorities of rules: for what goes out, what begins here, and all the rest
 NAME_SERVER = ("127.0.0.11", 53)
@@ -52,8 +51,9 @@ MOST_QUESTIONS = 4096  # that wait for an answer from outside
 class Switch:
     """All bridges of one root folder, and who is plugged in."""
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, world: int = -1) -> None:
         self.folder, self.loop = folder, Loop()
+        self.world = world  # the network namespace of the host
         self.links = Links()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.bridges: dict[str, tuple[int, str]] = {}  # network -> the number of its bridge, and its range
@@ -113,11 +113,38 @@ class Switch:
     def wire(self, namespace: int, wire: Mapping[str, Any]) -> None:
         """Lay a cable from a container's network namespace to the bridge of a network."""
         network = self.network(wire["network"])
+        if wire.get("source"):
+            return self.take_in(namespace, wire)
         bridge = self.bridge(network)
         mtu, interface = _mtu(network), wire["interface"]
         self.links.cable(port_name(wire["endpoint"]), bridge, mtu, namespace, interface, wire["mac"])
         with inside(namespace, self.home):
             configure(interface, wire["address"], "" if wire["internal"] else wire["gateway"])
+        return None
+
+    def take_in(self, namespace: int, wire: Mapping[str, Any]) -> None:
+        """Move an interface that a plugin made on the host into a container's network namespace, and set it up."""
+        self.move(self.world, wire["source"], namespace, wire["interface"], wire["mac"])
+        with inside(namespace, self.home):
+            configure(wire["interface"], wire["address"], "" if wire["internal"] else wire["gateway"])
+            links = Links()
+            try:
+                for where, through in wire["routes"]:
+                    links.route(where, through, wire["interface"])
+            finally:
+                links.close()
+
+    def move(self, there: int, name: str, namespace: int, new: str, mac: str = "") -> None:
+        """Move an interface from one network namespace to another. Raises OSError that says which."""
+        with inside(there, self.home):
+            links = Links()
+            try:
+                links.move(name, namespace, new, mac)
+            except OSError as error:
+                why = f"cannot move the interface {name}, which the plugin named: {error.strerror}"
+                raise OSError(error.errno, why) from None
+            finally:
+                links.close()
 
     def cut(self, endpoint: str) -> None:
         """Take a cable away, at both ends; it may have gone with its container."""
@@ -241,7 +268,11 @@ class Plug:
 
     def disconnect(self, network: str) -> None:
         """One cable less."""
-        if wire := self.wires.pop(network, None):
+        wire = self.wires.pop(network, None)
+        if wire and wire.get("source"):
+            with suppress(OSError):  # the plugin has it back
+                self.switch.move(self.namespace, wire["interface"], self.switch.world, wire["source"])
+        elif wire:
             self.switch.cut(wire["endpoint"])
 
     def tidy(self) -> None:
@@ -439,11 +470,12 @@ def be_the_switch(folder: str, above: socket.socket, apart: bool) -> None:
         linux.flock(lock, wait=False)
     except BlockingIOError:
         return
+    world = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     linux.unshare(linux.NEWNET | (linux.NEWUSER if apart else 0))
     if apart:
         above.send(MAP_US)
         above.recv(1)
-    switch = Switch(folder)
+    switch = Switch(folder, world)
     with open_door(folder, SOCKET) as listener:
         above.send(b"!")
         said, _stay = receive_fds(above, 1)  # what leads out lasts as long as we hold the other end

@@ -22,10 +22,12 @@ def wire_of(record: Mapping[str, Any], id: str) -> dict[str, Any]:
         "interface": endpoint["Interface"],
         "address": endpoint["IPv4Address"],
         "mac": endpoint["MacAddress"],
-        "gateway": config.get("Gateway", "").partition("/")[0],
+        "gateway": endpoint.get("Gateway", config.get("Gateway", "").partition("/")[0]),
         "internal": record["Internal"],
         "named": record["Name"] != DEFAULT,
         "links": endpoint.get("Links") or [],
+        "source": endpoint.get("Source", ""),
+        "routes": endpoint.get("Routes") or [],
     }
 
 

@@ -236,6 +236,20 @@ class TestInspection:
         )
         assert host.keys() >= set(recorded.split())
 
+    def test_lists_that_were_given_empty_are_shown_so(self, engine: Engine) -> None:
+        keys = "Dns DnsOptions DnsSearch Ulimits BlkioDeviceReadBps PortBindings".split()
+        bare = engine.containers.create("box").attrs["HostConfig"]
+        asked = {"dns": [], "dns_opt": [], "dns_search": [], "ulimits": [], "device_read_bps": [], "ports": {}}
+        given = engine.containers.create("box", **asked).attrs["HostConfig"]
+        assert [bare[key] for key in keys] == [None] * 6 and [given[key] for key in keys] == [[]] * 5 + [{}]
+
+    def test_annotations_are_shown_where_there_are_some(self, engine: Engine) -> None:
+        made = engine.containers.create("box", annotations={"a": "b"})
+        assert made.attrs["HostConfig"]["Annotations"] == {"a": "b"}
+        assert "Annotations" not in engine.containers.create("box").attrs["HostConfig"]
+        with pytest.raises(InvalidArgument, match="the empty string is not permitted as an annotation key"):
+            engine.containers.create("box", annotations={"": "b"})
+
     def test_of_a_listing(self, engine: Engine) -> None:
         made = engine.containers.create("box", ["echo", "a b"], name="web")
         row = made.summary()
@@ -269,10 +283,11 @@ def test_what_is_not_there_yet_says_so(engine: Engine) -> None:
         lambda: made.resize(10, 10),
         made.attach_socket,
         lambda: made.exec_run("true", tty=True),
-        lambda: made.remove(link=True),
     ):
         with pytest.raises(Unsupported):
             call()
+    with pytest.raises(Conflict, match="cannot remove the default link name"):
+        made.remove(link=True)
     assert (made.health, made.ports) == ("unknown", {})
 
 

@@ -72,6 +72,11 @@ class TestDiff:
             "/tmp/new": 1,
         }
 
+    def test_a_program_knows_that_it_is_in_a_container(self, engine: Engine) -> None:
+        made = engine.containers.run(IMAGE, ["ls", "-l", "/.dockerenv"], detach=True)
+        made.wait()
+        assert made.logs().startswith(b"-rwxr-xr-x") and made.diff() == []
+
     def test_of_none(self, engine: Engine) -> None:
         assert engine.containers.create(IMAGE).diff() == []
 

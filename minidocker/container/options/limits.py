@@ -138,7 +138,7 @@ def _read(given: Mapping[str, Any]) -> dict[str, Any]:
         if not all(isinstance(each, Mapping) and {"Path", number} <= each.keys() for each in found[key]):
             raise InvalidArgument(f"invalid {key}: each needs a Path and a {number}")
     if "Ulimits" in found:
-        found["Ulimits"] = [ulimit(each) for each in found["Ulimits"]] or None
+        found["Ulimits"] = [ulimit(each) for each in found["Ulimits"]]
     for rule in found.get("DeviceCgroupRules") or ():
         if not RULE.fullmatch(rule):
             raise InvalidArgument(f"invalid device cgroup rule format: '{rule}'")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from minidocker.errors import InvalidArgument
@@ -26,11 +26,16 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(hosts, Mapping):
         hosts = [f"{name}:{address}" for name, address in hosts.items()]
     return {
-        "Dns": [server(text) for text in texts(given.get("dns"))] or None,
-        "DnsOptions": texts(given.get("dns_opt")) or None,
-        "DnsSearch": [domain(text) for text in texts(given.get("dns_search"))] or None,
+        "Dns": _listed(given, "dns", server),
+        "DnsOptions": _listed(given, "dns_opt", str),
+        "DnsSearch": _listed(given, "dns_search", domain),
         "ExtraHosts": [extra_host(text) for text in texts(hosts)] or None,
     }
+
+
+def _listed(given: Mapping[str, Any], option: str, read: Callable[[str], str]) -> list[str] | None:
+    """A list that was given, also an empty one, which is what docker's command line sends; None where none was."""
+    return None if given.get(option) is None else [read(text) for text in texts(given[option])]
 
 
 def boxed(config: Mapping[str, Any]) -> dict[str, Any]:

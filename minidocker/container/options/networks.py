@@ -38,7 +38,7 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
             raise Unsupported(f"minidocker publishes ports of tcp and udp, not {key}; leave it out")
     return {
         "NetworkMode": mode_of(given),
-        "PortBindings": bound or None,
+        "PortBindings": None if given.get("ports") is None else bound,
         "PublishAllPorts": bool(given.get("publish_all_ports")),
     }
 

@@ -1,4 +1,7 @@
-"""`--runtime`: who builds the walls of this one container; and `--isolation`, of which Linux has one."""
+"""`--runtime`: who builds the walls of this one container, and `--annotation`, which is for them to read.
+
+The runtimes of others find annotations in the bundle; ours only keeps them. Of `--isolation`, Linux has one.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 
 from minidocker.errors import InvalidArgument
 
-OPTIONS = frozenset({"runtime", "isolation"})
+OPTIONS = frozenset({"runtime", "isolation", "annotations"})
 
 
 def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,10 +21,14 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
     """
     if (isolation := given.get("isolation") or "default") != "default":
         raise InvalidArgument(f"Invalid isolation: \"{isolation}\" - linux only supports 'default'")
+    annotations = {str(key): str(value) for key, value in (given.get("annotations") or {}).items()}
+    if "" in annotations:
+        raise InvalidArgument("invalid Annotations: the empty string is not permitted as an annotation key")
     named = {"Runtime": given.get("runtime"), "Isolation": given.get("isolation")}
-    return {key: str(value) for key, value in named.items() if value}
+    found: dict[str, Any] = {key: str(value) for key, value in named.items() if value}
+    return found | ({"Annotations": annotations} if annotations else {})
 
 
-def boxed(_config: Mapping[str, Any]) -> dict[str, Any]:
-    """Nothing: another runtime is given the same box."""
-    return {}
+def boxed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The annotations."""
+    return {"annotations": config["HostConfig"].get("Annotations") or {}}
