@@ -62,7 +62,7 @@ def create(call: Call) -> int:
         call.args[0],
         driver=call.driver,
         options=_pairs(call.opt),
-        ipam={"Driver": call.ipam_driver, "Config": ipam(call)},
+        ipam={"Driver": call.ipam_driver, "Options": {}, "Config": ipam(call)},
         internal=call.internal,
         labels=_pairs(call.label),
         enable_ipv6=call.ipv6,

@@ -15,6 +15,7 @@ from minidocker.container.state import LIVE
 from minidocker.errors import APIError, Unsupported
 from minidocker.network.network import Forbidden, Network
 from minidocker.network.networks import check_address
+from minidocker.network.pool import gateway
 from minidocker.runtime import Wire
 from minidocker.runtime.wires import DEFAULT, about, wire_of
 
@@ -216,6 +217,10 @@ def place(container: Container, network: Network | None, asked: dict[str, Any], 
         "IPPrefixLen": int(size or 0),
         "Gateway": one.get("Gateway", network.gateway) if ip else "",
     }
+    if sixth := one["IPv6Address"]:
+        ip, _, size = sixth.partition("/")
+        made |= {"GlobalIPv6Address": ip, "GlobalIPv6PrefixLen": int(size)}
+        made["IPv6Gateway"] = gateway(network.record["IPAM"]["Config"][1])
     if not network.predefined:
         made["DNSNames"] = list(dict.fromkeys([container.name, *(made["Aliases"] or ())]))
     return made

@@ -15,14 +15,16 @@ from typing import Any
 from minidocker.errors import InvalidArgument
 
 
-def table(endpoints: Iterable[Mapping[str, Any]], links: Iterable[str] = ()) -> dict[str, list[str]]:
+def table(
+    endpoints: Iterable[Mapping[str, Any]], links: Iterable[str] = (), key: str = "IPv4Address"
+) -> dict[str, list[str]]:
     """Name -> addresses, of all who are on a network; names are compared without regard to case.
 
-    `links` are further names that only who asks knows: `db:database`.
+    `key` says which kind of them. `links` are further names that only who asks knows: `db:database`.
     """
     found: dict[str, list[str]] = {}
     for endpoint in endpoints:
-        address = endpoint["IPv4Address"].partition("/")[0]
+        address = endpoint[key].partition("/")[0]
         for name in dict.fromkeys(map(str.lower, (endpoint["Name"], *endpoint.get("Aliases", ())))):
             found.setdefault(name, []).append(address)
     more = {alias.lower(): found[name.lower()] for name, alias in parse(links) if name.lower() in found}

@@ -92,6 +92,11 @@ class Network(Drawn):
         return str(self._config.get("Subnet", ""))
 
     @property
+    def subnets(self) -> list[str]:
+        """That range, and of a network with an IPv6 one, that too."""
+        return [entry["Subnet"] for entry in self.record["IPAM"]["Config"] or ()]
+
+    @property
     def gateway(self) -> str:
         """The address of the switch itself."""
         return str(self._config.get("Gateway", "")).partition("/")[0]

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,22 +70,26 @@ class Networks:
 
         `ipam` is the API's: `{"Driver": "default", "Config": [{"Subnet": "10.9.0.0/24", "Gateway": "10.9.0.1"}]}`.
         """
+        asked = (ipam or {}).get("Config") or ()
         _check(name, enable_ipv6, scope, ingress, ipam or {})
         _check_driver(driver or "bridge")
         plugin = self._driver(driver) if driver and driver != "bridge" else None
-        asked = (ipam or {}).get("Config") or ()
+        if plugin and enable_ipv6:
+            raise Unsupported("networks of plugins have IPv4 addresses only here; leave --ipv6 out")
         with self._locked():
             known = self._all()
             if name in known:
                 raise Conflict(f"network with name {name} already exists")
-            taken = [network.subnet for network in known.values() if network.subnet]
+            taken = [subnet for network in known.values() for subnet in network.subnets]
             record = _record(name, driver or "bridge", pool.config(asked, taken)) | {
+                "EnableIPv6": bool(enable_ipv6),
                 "Internal": bool(internal),
                 "Attachable": bool(attachable),
                 "Options": {key: str(value) for key, value in (options or {}).items()},
                 "Labels": dict(labels or {}),
-                "Asked": any(entry.get("Subnet") for entry in asked),
+                "Asked": any(entry.get("Subnet") for entry in asked if ":" not in entry["Subnet"]),
             }
+            record["IPAM"]["Options"] = (ipam or {}).get("Options")
             if plugin:
                 plugin.create(record)
             self._write(record, lasting=True)
@@ -312,7 +317,7 @@ class Networks:
         known = self._all()
         for name, driver in PREDEFINED.items():
             if name not in known:
-                taken = [network.subnet for network in known.values() if network.subnet]
+                taken = [subnet for network in known.values() for subnet in network.subnets]
                 config = pool.config((), taken) if name == "bridge" else []
                 record = _record(name, driver, config) | {"Options": DEFAULTS if name == "bridge" else {}}
                 self._write(record, lasting=True)
@@ -371,8 +376,10 @@ def _check(name: str, ipv6: bool, scope: Any, ingress: Any, ipam: Mapping[str, A
         raise InvalidArgument("invalid name: name is empty")
     if name in PREDEFINED:
         raise Forbidden(f"operation is not permitted on predefined {name} network")
-    if ipv6:
-        raise Unsupported("minidocker's networks have IPv4 addresses only; leave --ipv6 out")
+    if ipv6 and not any(":" in entry.get("Subnet", "") for entry in ipam.get("Config") or ()):
+        raise APIError(
+            "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network"
+        )
     if scope not in (None, "", "local") or ingress:
         raise Unsupported("networks over several machines belong to a swarm, which minidocker is not; use scope local")
     if (ipam.get("Driver") or "default") != "default":
@@ -389,6 +396,7 @@ def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[
         "IPv6Address": "",
         "Aliases": [str(alias) for alias in asked.get("Aliases") or ()],
         "Interface": asked.get("Interface") or "eth0",
+        "More": [f"{ip}/{64 if ':' in ip else 16}" for ip in (asked.get("IPAMConfig") or {}).get("LinkLocalIPs") or ()],
         "Links": list(asked.get("Links") or ()),
     }
     if network.bare:
@@ -401,19 +409,39 @@ def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[
     else:
         ip = pool.address(network.subnet, config.get("IPRange", ""), taken)
     size = network.subnet.partition("/")[2]
+    if network.record["EnableIPv6"]:
+        endpoint["IPv6Address"] = _sixth(network, (asked.get("IPAMConfig") or {}).get("IPv6Address") or "")
     mac = asked.get("MacAddress") or ("" if network.foreign else pool.hardware(ip))  # else the plugin may say which
     return endpoint | {"IPv4Address": f"{ip}/{size}", "MacAddress": mac}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return bool(ip_address(text))
+    except ValueError:
+        return False
+
+
+def _sixth(network: Network, wanted: str) -> str:
+    """The IPv6 address of one more endpoint on a network."""
+    config = network.record["IPAM"]["Config"][1]
+    taken = {one["IPv6Address"].partition("/")[0] for one in network.endpoints.values()}
+    taken |= {pool.gateway(config), *(config.get("AuxiliaryAddresses") or {}).values()}
+    whole = config["Subnet"]
+    ip = pool.claim(wanted, whole, taken) if wanted else pool.address(whole, config.get("IPRange", ""), taken)
+    return f"{ip}/{whole.partition('/')[2]}"
 
 
 def check_address(network: Network, asked: Mapping[str, Any]) -> str:
     """The address that a container asks for, if any. Raises InvalidArgument in Docker's words."""
     ipam = asked.get("IPAMConfig") or {}
-    if ipam.get("IPv6Address") or ipam.get("LinkLocalIPs"):
-        raise Unsupported("minidocker's networks have IPv4 addresses only; leave the others out")
-    wanted = ipam.get("IPv4Address") or ""
-    if wanted and network.predefined:
+    wanted, sixth = ipam.get("IPv4Address") or "", ipam.get("IPv6Address") or ""
+    for text in ipam.get("LinkLocalIPs") or ():
+        if not _is_address(text):
+            raise InvalidArgument(f"invalid link-local IP address: {text}")
+    if (wanted or sixth) and network.predefined:
         raise InvalidArgument("user specified IP address is supported on user defined networks only")
-    if wanted and not network.record["Asked"]:
+    if (wanted and not network.record["Asked"]) or (sixth and not network.subnets[1:]):
         raise InvalidArgument(
             "user specified IP address is supported only when connecting to networks with user configured subnets"
         )

@@ -34,10 +34,24 @@ def subnet(taken: Iterable[str]) -> str:
 
 def config(asked: Iterable[Mapping[str, Any]], taken: Collection[str]) -> list[dict[str, Any]]:
     """The `IPAM.Config` of a new network, of what was asked for: range, gateway, part to give from. Raises APIError."""
-    given = [dict(entry) for entry in asked or ()] or [{}]
-    if len(given) > 1:
-        raise Unsupported("a network of minidocker has one subnet; make a second network for the other")
-    entry = {key: value for key, value in given[0].items() if value}
+    given = [{key: value for key, value in entry.items() if value} for entry in asked or ()]
+    sixth = [entry for entry in given if ":" in entry.get("Subnet", "")]
+    fourth = [entry for entry in given if entry not in sixth]
+    if len(fourth) > 1 or len(sixth) > 1:
+        raise Unsupported("a network of minidocker has one subnet of each version; make a second network for the other")
+    found = [_checked(entry, taken) for entry in (*(fourth or [{}]), *sixth)]
+    found[0].setdefault("Gateway", gateway(found[0]))
+    return found
+
+
+def gateway(config: Mapping[str, Any]) -> str:
+    """The address of the switch itself in a range: as asked for, or the first."""
+    whole = _network(config["Subnet"], "subnet")
+    return str(config.get("Gateway") or whole[min(1, whole.num_addresses - 1)]).partition("/")[0]
+
+
+def _checked(entry: dict[str, Any], taken: Collection[str]) -> dict[str, Any]:
+    """One entry of an `IPAM.Config`, with its range. Raises APIError."""
     if not entry.get("Subnet"):
         if entry:
             raise InvalidArgument("an IPAM configuration with a gateway or a range needs its subnet too")
@@ -46,14 +60,13 @@ def config(asked: Iterable[Mapping[str, Any]], taken: Collection[str]) -> list[d
     if any(whole.overlaps(ipaddress.ip_network(other, strict=False)) for other in taken):
         raise Refused("Pool overlaps with other one on this address space")
     for key, what in (("Gateway", "gateway"), ("IPRange", "range")):
-        if key in entry and not _network(entry[key], what).subnet_of(whole):
+        if key in entry and not _within(entry[key], what, whole):
             raise InvalidArgument(f"no matching subnet for {what} {entry[key]}")
-    entry.setdefault("Gateway", str(whole[min(1, whole.num_addresses - 1)]))
     auxiliary = entry.get("AuxiliaryAddresses") or {}
     for name, text in auxiliary.items():
-        if not _network(text, "auxiliary address").subnet_of(whole):
+        if not _within(text, "auxiliary address", whole):
             raise InvalidArgument(f"no matching subnet for aux-address {text} ({name})")
-    return [entry]
+    return entry
 
 
 class Refused(APIError):
@@ -67,15 +80,18 @@ def address(whole: str, part: str, taken: Collection[str]) -> str:
     for candidate in _usable(whole, part or whole):
         if candidate not in taken:
             return candidate
-    raise APIError(f"no available IPv4 addresses on this network's address pools: {whole}")
+    version = ipaddress.ip_network(whole, strict=False).version
+    raise APIError(f"no available IPv{version} addresses on this network's address pools: {whole}")
 
 
 def claim(wanted: str, whole: str, taken: Collection[str]) -> str:
     """An address that somebody asks for. Raises APIError where it is not the network's, or is given away."""
     try:
-        there = ipaddress.IPv4Address(wanted) in ipaddress.IPv4Network(whole, strict=False)
+        range = ipaddress.ip_network(whole, strict=False)
+        kind = ipaddress.IPv4Address if range.version == 4 else ipaddress.IPv6Address
+        there, wanted = kind(wanted) in range, str(kind(wanted))
     except ValueError:
-        raise InvalidArgument(f"invalid IPv4 address: {wanted}") from None
+        raise InvalidArgument(f"invalid IPv{range.version} address: {wanted}") from None
     if not there:
         raise InvalidArgument(f"Invalid address {wanted}: It does not belong to any of this network's subnets")
     if wanted in taken:
@@ -94,16 +110,21 @@ def hardware(ip: str) -> str:
 
 def _usable(whole: str, part: str) -> Iterator[str]:
     """The addresses of a part of a range, but for those that name the whole of it and everybody in it."""
-    everything = ipaddress.IPv4Network(whole, strict=False)
-    edges = {everything.network_address, everything.broadcast_address} if everything.prefixlen < 31 else set()
-    return (str(ip) for ip in ipaddress.IPv4Network(part, strict=False) if ip not in edges)
+    everything = ipaddress.ip_network(whole, strict=False)
+    edges = {everything.network_address, everything.broadcast_address} if everything.num_addresses > 2 else set()
+    return (str(ip) for ip in ipaddress.ip_network(part, strict=False) if ip not in edges)
 
 
-def _network(text: str, what: str) -> ipaddress.IPv4Network:
+Range = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def _network(text: str, what: str) -> Range:
     try:
-        found = ipaddress.ip_network(text, strict=False)
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise InvalidArgument(f"Invalid {what} {text} : invalid CIDR address: {text}") from None
-    if isinstance(found, ipaddress.IPv6Network):
-        raise Unsupported(f"networks of minidocker have IPv4 addresses only, not {text}; leave the {what} out")
-    return found
+
+
+def _within(text: str, what: str, whole: Range) -> bool:
+    found = _network(text, what)
+    return found.network_address in whole and found.prefixlen >= whole.prefixlen

@@ -198,6 +198,7 @@ class Wire:
     gateway: str = ""
     internal: bool = False
     named: bool = False
+    more: Sequence[str] = ()  # further addresses: IPv6, link-local ones
     links: Sequence[str] = ()  # names that only this container knows: `db:database`
     source: str = ""  # the interface on the host that a plugin made for it; without one, the switch makes a cable
     routes: Sequence[Sequence[str]] = ()  # what else the plugin leads to: `("10.5.0.0/16", "172.18.0.9")`

@@ -377,7 +377,7 @@ def seal(root: int, network: str, masked: bool = True) -> None:
     if network == "none":  # in a network of its own, any user may open any port and ping, as with Docker
         write_setting(root, "/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0")
         write_setting(root, "/proc/sys/net/ipv4/ping_group_range", b"0 2147483647")
-        write_setting(root, "/proc/sys/net/ipv6/conf/default/disable_ipv6", b"1")  # networks have IPv4 alone
+        write_setting(root, "/proc/sys/net/ipv6/conf/default/disable_ipv6", b"1")  # but where an address is given
     for path in READ_ONLY if masked else ():
         with suppress(FileNotFoundError):
             there = linux.open_inside(root, path, os.O_PATH)

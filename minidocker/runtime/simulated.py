@@ -195,6 +195,7 @@ def refuse_real(box: Box) -> None:
         "capabilities to add or drop": set(box.security.capabilities) != set(DEFAULT),
         "seccomp profiles": box.security.seccomp not in ("builtin", "unconfined"),
         "devices": box.devices,
+        "IPv6 and link-local addresses": any(wire.more for wire in box.wires),
     }
     for what, asked in real.items():
         if asked:
@@ -383,6 +384,7 @@ class Simulated:
 
     def connect(self, box: Box, wire: Wire) -> None:
         """Nothing but its /etc/hosts: the networks' files are looked at each time."""
+        refuse_real(box)
         self.rewrite(box)
 
     def disconnect(self, box: Box, wire: Wire) -> None:

@@ -99,6 +99,9 @@ class Switch:
             self.outward(name, subnet, network["Internal"])
             self.links.bridge(name, _mtu(network), hardware(gateway))
             configure(name, f"{gateway}/{config['Subnet'].partition('/')[2]}", "")
+            for more in network["IPAM"]["Config"][1:] if network["EnableIPv6"] else ():
+                whole = ip_network(more["Subnet"], strict=False)
+                configure_sixth(name, f"{(more.get('Gateway') or str(whole[1])).partition('/')[0]}/{whole.prefixlen}")
             self.bridges[network["Id"]] = (socket.if_nametoindex(name), subnet)
         return self.bridges[network["Id"]][0]
 
@@ -120,6 +123,7 @@ class Switch:
         self.links.cable(port_name(wire["endpoint"]), bridge, mtu, namespace, interface, wire["mac"])
         with inside(namespace, self.home):
             configure(interface, wire["address"], "" if wire["internal"] else wire["gateway"])
+            configure_more(wire)
         return None
 
     def take_in(self, namespace: int, wire: Mapping[str, Any]) -> None:
@@ -127,6 +131,7 @@ class Switch:
         self.move(self.world, wire["source"], namespace, wire["interface"], wire["mac"])
         with inside(namespace, self.home):
             configure(wire["interface"], wire["address"], "" if wire["internal"] else wire["gateway"])
+            configure_more(wire)
             links = Links()
             try:
                 for where, through in wire["routes"]:
@@ -336,6 +341,9 @@ class NameServer:
         found = list(
             names.lookup(map(names.table, [ends for _, ends in networks], [w["links"] for w in named.values()]), name)
         )
+        if kind == "AAAA" and found:
+            sixths = [names.table(ends, key="IPv6Address") for _, ends in networks]
+            return [ip for ip in names.lookup(sixths, name) if ip]
         if kind != "A":
             return [] if found else None
         random.shuffle(found)  # as Docker does: who takes the first of several takes each in turn
@@ -407,6 +415,25 @@ def configure(interface: str, address: str, gateway: str) -> None:
             route = ROUTE.pack(0, everywhere, to, everywhere, RTF_UP | RTF_GATEWAY, 0, 0, 0, 0, 0, 0, 0, 0)
             with suppress(FileExistsError):  # another network's gateway is the way out already
                 fcntl.ioctl(any_socket, SIOCADDRT, route)
+
+
+def configure_more(wire: Mapping[str, Any]) -> None:
+    """Give an interface its further addresses."""
+    for number, address in enumerate(wire.get("more") or ()):
+        if ":" in address:
+            configure_sixth(wire["interface"], address)
+        else:
+            configure(f"{wire['interface']}:{number}", address, "")
+
+
+def configure_sixth(interface: str, address: str) -> None:
+    """Give an interface an IPv6 address as well, at once: nobody but us gives them away, so nobody need be asked."""
+    for setting, value in (("disable_ipv6", "0"), ("accept_dad", "0"), ("accept_ra", "0")):
+        write_setting(f"ipv6/conf/{interface}/{setting}", value)
+    ip, _, size = address.partition("/")
+    request = socket.inet_pton(socket.AF_INET6, ip) + struct.pack("Ii", int(size), socket.if_nametoindex(interface))
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCSIFADDR, request)
 
 
 def _address(ip: bytes) -> bytes:

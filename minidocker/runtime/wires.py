@@ -25,6 +25,7 @@ def wire_of(record: Mapping[str, Any], id: str) -> dict[str, Any]:
         "gateway": endpoint.get("Gateway", config.get("Gateway", "").partition("/")[0]),
         "internal": record["Internal"],
         "named": record["Name"] != DEFAULT,
+        "more": [*filter(None, [endpoint["IPv6Address"]]), *endpoint.get("More", ())],
         "links": endpoint.get("Links") or [],
         "source": endpoint.get("Source", ""),
         "routes": endpoint.get("Routes") or [],

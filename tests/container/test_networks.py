@@ -340,3 +340,33 @@ def test_what_somebody_else_connected_meanwhile_is_known(engine: Engine) -> None
     engine.networks.get("again").disconnect(old.id)
     with pytest.raises(Forbidden, match="is not connected to network again"):
         engine.networks.get("again").disconnect(old)
+
+
+SIXTH = {"Config": [{"Subnet": "fd00:9::/64"}]}
+
+
+def test_addresses_of_version_6(real: Engine) -> None:
+    real.networks.create("six", enable_ipv6=True, ipam=SIXTH)
+    web = run(real, name="web", network="six")
+    place = web.attrs["NetworkSettings"]["Networks"]["six"]
+    assert [place[key] for key in ("GlobalIPv6Address", "GlobalIPv6PrefixLen", "IPv6Gateway")] == [
+        "fd00:9::2",
+        64,
+        "fd00:9::1",
+    ]
+    asked = {"six": {"IPAMConfig": {"IPv6Address": "fd00:9::99", "LinkLocalIPs": ["169.254.8.8"]}}}
+    other = run(real, name="other", network="six", networking_config=asked)
+    seen = other.exec_run("cat /proc/net/if_inet6").output.decode()
+    assert "fd000009000000000000000000000099" in seen
+    assert "169.254.8.8" in other.exec_run("cat /proc/net/fib_trie").output.decode()
+    assert real.networks.get("six").attrs["Containers"][other.id]["IPv6Address"] == "fd00:9::99/64"
+    assert other.exec_run("ping -6 -c1 -W2 web").exit_code == 0
+    assert other.exec_run("ping -6 -c1 -W2 fd00:9::1").exit_code == 0
+
+
+@pytest.mark.parametrize("ip", ["fd00:9::1", "fd00:8::2", "10.1.2.3"])
+def test_addresses_of_version_6_that_cannot_be_had(engine: Engine, ip: str) -> None:
+    engine.networks.create("six", enable_ipv6=True, ipam=SIXTH)
+    asked = {"six": {"IPAMConfig": {"IPv6Address": ip}}}
+    with pytest.raises(APIError):
+        run(engine, network="six", networking_config=asked)

@@ -78,8 +78,8 @@ def test_a_network_is_found_by_name_id_and_the_start_of_it(networks: Networks) -
             InvalidArgument,
             "no matching subnet for range 10.7.0.0/24",
         ),
-        ("c", {"enable_ipv6": True}, Unsupported, None),
-        ("c", {"ipam": own("fd00::/64")}, Unsupported, None),
+        ("c", {"enable_ipv6": True}, APIError, None),
+        ("c", {"ipam": own("fd00::/64", Gateway="fd01::1")}, InvalidArgument, "no matching subnet for gateway fd01::1"),
         ("c", {"scope": "swarm"}, Unsupported, None),
     ],
 )
