@@ -25,7 +25,7 @@ GOAL = 130  # times smaller than the given image, for all points: a little more 
 GIVEN = Lock()
 PROJECT = Project()  # the one that learners know
 CACHED = 0.6  # the part of the steps that is to come from the cache
-NEAR, AGAIN = 0.2, 2  # so near a limit, seconds are measured again so many times, and the least count
+NEAR, AGAIN = 0.2, 2  # so near the best class and the worst, and between them, seconds are measured again, so often
 RATIOS = ((1 / 4, 1.0), (1 / 2, 0.75), (3 / 4, 0.5), (9 / 10, 0.25))  # up to this part of the seconds: so much
 
 TASKS = (
@@ -113,7 +113,9 @@ def measured(dockerfile: str, dockerignore: str, project: Project) -> Result:
         given = _given(project)
     if isinstance(given, str):  # the machine's fault
         return _refused(f"The given Dockerfile cannot be tried here. {given}")
-    for _ in range(AGAIN if _works(yours, project) and given.seconds > 1 and _near(given, yours) else 0):
+    for _ in range(AGAIN):
+        if given.seconds < 1 or not _works(yours, project) or not _doubtful(given, yours):
+            break
         given = _quicker(given, attempt(DOCKERFILE, "", project, ""))
         yours = _quicker(yours, attempt(dockerfile, dockerignore, project, ""))
     marks = {"C.1": _same(yours, project)}
@@ -139,10 +141,9 @@ def _given(project: Project) -> Trial | str:
     return attempt(DOCKERFILE, "", project, "the given Dockerfile")
 
 
-def _near(given: Trial, yours: Trial) -> bool:
-    """Whether a busy moment could have moved the seconds into another class."""
-    ratio = yours.seconds / given.seconds
-    return any(limit * (1 - NEAR) < ratio < limit * (1 + NEAR) for limit, _ in RATIOS)
+def _doubtful(given: Trial, yours: Trial) -> bool:
+    """Whether a busy moment could have moved the seconds into another class: they are in no clear case."""
+    return RATIOS[0][0] * (1 - NEAR) < yours.seconds / given.seconds < RATIOS[-1][0] * (1 + NEAR)
 
 
 def _quicker(trial: Trial, other: Trial | str) -> Trial:
