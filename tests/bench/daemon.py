@@ -87,7 +87,7 @@ def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
 def ours(work: Path, client: str) -> Iterator[Engine]:
     """Our daemon, for as long as the block runs."""
     path = work / "d.sock"
-    words = [sys.executable, "-m", "minidocker", "--root", work / "root", "daemon", "-H", f"unix://{path}"]
+    words = [sys.executable, "-m", "minidocker", "--root", str(work / "root"), "daemon", "-H", f"unix://{path}"]
     with (work / "daemon.log").open("wb") as log, subprocess.Popen(words, stdout=log, stderr=log) as process:
         engine = Engine(client, path, process.pid)
         try:

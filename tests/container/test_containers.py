@@ -239,7 +239,14 @@ class TestInspection:
     def test_lists_that_were_given_empty_are_shown_so(self, engine: Engine) -> None:
         keys = "Dns DnsOptions DnsSearch Ulimits BlkioDeviceReadBps PortBindings".split()
         bare = engine.containers.create("box").attrs["HostConfig"]
-        asked = {"dns": [], "dns_opt": [], "dns_search": [], "ulimits": [], "device_read_bps": [], "ports": {}}
+        asked: dict[str, Any] = {
+            "dns": [],
+            "dns_opt": [],
+            "dns_search": [],
+            "ulimits": [],
+            "device_read_bps": [],
+            "ports": {},
+        }
         given = engine.containers.create("box", **asked).attrs["HostConfig"]
         assert [bare[key] for key in keys] == [None] * 6 and [given[key] for key in keys] == [[]] * 5 + [{}]
 

@@ -42,6 +42,7 @@ def test_one_steps_forth_and_back(lab: DaemonLab) -> None:
     assert "> " in choose(lab, "docker cp note lab:/") and lab.on.disabled and not lab.back.disabled
     last = lab.step.value
     lab.back.click()
+    assert lab.picture.figure is not None
     assert lab.step.value == last - 1 and "a tar: note" in lab.picture.figure.twin.splitlines()[-1]
     lab.step.value = 1
     assert lab.back.disabled and len(str(lab).split("\n\n")[0].splitlines()) == 2
