@@ -85,8 +85,13 @@ def network_checks(folder: Path) -> Iterator[Check]:
     remedy = f"{plug.NO_CODEC}. Without bridges a container has loopback alone, or the host's network"
     yield not why, "bridges", why or "containers reach each other, by name on networks of yours", remedy
     lacks = wayout.missing() if sys.platform.startswith("linux") else "this is no Linux"
-    there = "slirp4netns, and nft or iptables, are there"
-    yield not lacks, "way out", lacks or there, "apt install slirp4netns nftables: else containers reach no internet"
+    there = "slirp4netns or pasta, and nft or iptables, are there"
+    yield (
+        not lacks,
+        "way out",
+        lacks or there,
+        "apt install slirp4netns (or passt) and nftables: else containers reach no internet",
+    )
 
 
 def root_check(folder: Path) -> Check:

@@ -85,7 +85,7 @@ class Switch:
                 self.links.rule(OUTWARD, wayout.INTERFACE, MAIN)
                 self.way_out = True
         with open(f"{self.folder}/{WAY_OUT}", "w") as file:
-            file.write("slirp4netns" if self.way_out else wayout.missing() or "it did not work")
+            file.write(wayout.program() if self.way_out else wayout.missing() or "it did not work")
 
     # Bridges
 
