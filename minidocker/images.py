@@ -398,8 +398,11 @@ def _tidy(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     tidy: list[dict[str, Any]] = []
     entries = list(entries)
     named = {entry["digest"] for entry in entries if _name(entry)}
+    same: dict[str, list[dict[str, Any]]] = {}  # digest -> what there is of it: there may be thousands of images
     for entry in entries:
-        if (_name(entry) or entry["digest"] not in named) and entry not in tidy:
+        known = same.setdefault(entry["digest"], [])
+        if (_name(entry) or entry["digest"] not in named) and entry not in known:
+            known.append(entry)
             tidy.append(entry)
     return tidy
 

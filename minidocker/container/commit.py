@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
+from minidocker.content import FileLock
 from minidocker.errors import APIError, Conflict
 from minidocker.reference import Reference
 from minidocker.times import now, rfc3339
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 KEPT = "User ExposedPorts Env Entrypoint Cmd Healthcheck Volumes WorkingDir Labels StopSignal".split()
 OF_IMAGE = ("Shell",)
+NOTE = "still"  # a file beside a container that a commit has paused
 
 
 def commit(
@@ -31,30 +33,61 @@ def commit(
 ) -> Image:
     """Make an image; its processes stand still meanwhile. `changes` are Dockerfile lines (`CMD …`, `ENV …`)."""
     name = Reference.parse(f"{repository}:{tag}" if tag else repository) if repository else None
-    frozen = pause and _freeze(container)
     images = container.containers.images
-    with images.store.keep():
+    with images.store.keep(), _still(container) if pause else nullcontext():
+        image = record(container, message or "", author or "", changes, conf)
+        if name:
+            images.tag(image, str(name))
+        container.tell("commit", comment=message or "", imageID=image.id, imageRef=str(name or ""))
+    return image
+
+
+@contextmanager
+def _still(container: Container) -> Iterator[None]:
+    """Pause it, where it runs, for as long as the block runs. A note tells whose doing that is."""
+    with container.locked("still.lock"):
+        _let_go_on(container)
+        frozen = _freeze(container)
         try:
-            image = record(container, message or "", author or "", changes, conf)
-            if name:
-                images.tag(image, str(name))
-            container.tell("commit", comment=message or "", imageID=image.id, imageRef=str(name or ""))
+            yield
         finally:
             if frozen:
                 with suppress(APIError):  # killed meanwhile
                     container.unpause()
-    return image
+                (container.path / NOTE).unlink(missing_ok=True)
+
+
+def thaw(container: Container) -> None:
+    """Let it go on where a commit paused it, and was killed."""
+    if (container.path / NOTE).exists():
+        lock = FileLock(container.path / "still.lock")
+        if lock.acquire(blocking=False):
+            try:
+                _let_go_on(container)
+            finally:
+                lock.release()
+
+
+def _let_go_on(container: Container) -> None:
+    note = container.path / NOTE
+    if note.exists():
+        if container.status == "paused":
+            container.unpause()
+        note.unlink(missing_ok=True)
 
 
 def _freeze(container: Container) -> bool:
     """Let its processes stand still, where it runs: it may end at any moment."""
     if container.status != "running":
         return False
-    try:
+    note = container.path / NOTE
+    with suppress(Conflict, FileNotFoundError):  # somebody else pauses it, or it has gone
+        note.touch()
         container.pause()
-    except Conflict:
-        return False
-    return container.status == "paused"
+        if container.status == "paused":
+            return True
+    note.unlink(missing_ok=True)
+    return False
 
 
 def record(container: Container, message: str, author: str, changes: list[str], conf: Mapping[str, Any]) -> Image:

@@ -286,12 +286,18 @@ class Container(Drawn):
             raise Conflict("Conflict, cannot remove the default link name of the container")  # `containers.unlink`
         while True:
             state = self.state() if force else self._led("remove")[0]
-            if state["Status"] in LIVE:
-                self._end(state)
-            with self._deciding():
-                if self._rests():
-                    self.containers.delete(self)
-                    break
+            ends = state["Status"] in LIVE
+            try:
+                if ends:
+                    self._end(state)
+                with self._deciding():
+                    if self._rests():
+                        self.containers.delete(self)
+                        break
+            except NotFound:
+                if not ends:
+                    raise
+                break  # one with `--rm` may have gone of itself, now that it has ended
         if v:
             self.containers.volumes.remove_anonymous(self.config["Mounts"])
 
@@ -626,14 +632,15 @@ class Container(Drawn):
 
     def watching(self) -> contextlib.AbstractContextManager[None]:
         """Hold this for as long as you wait or read the log: a `--rm` container stays until then."""
-        return self._locked("watch.lock", shared=True)
+        return self.locked("watch.lock", shared=True)
 
     def _deciding(self) -> contextlib.AbstractContextManager[None]:
         """Whoever starts or removes it does so alone."""
-        return self._locked("start.lock")
+        return self.locked("start.lock")
 
     @contextlib.contextmanager
-    def _locked(self, name: str, shared: bool = False) -> Iterator[None]:
+    def locked(self, name: str, shared: bool = False) -> Iterator[None]:
+        """Hold a lock that lies in its folder. Raises NotFound."""
         lock = FileLock(self.path / name, shared)
         try:
             lock.acquire()

@@ -16,6 +16,7 @@ from typing import Any
 
 from minidocker import journal
 from minidocker.container import links, mountpoints, networking, spec
+from minidocker.container.commit import thaw
 from minidocker.container.container import Container
 from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
@@ -285,10 +286,13 @@ class Containers:
         """Start those that Docker's daemon starts with itself, as after a reboot of the machine; returns them.
 
         `always` means always, `unless-stopped` not what a person stopped, and `on-failure` what failed. Of one that
-        cannot start, its state says why. Nobody calls this but a daemon: without one, they stay as they are.
+        cannot start, its state says why. What a commit paused that was killed goes on. Nobody calls this but a daemon:
+        without one, they stay as they are.
         """
         found = []
         for container in self._every():
+            with suppress(APIError, OSError):
+                thaw(container)
             state, (policy, most) = container.state(), policy_of(container.config)
             ended = state["Status"] == "exited" and state["StartedAt"] != NEVER
             by_hand = policy != "always" and (container.path / "stopped").exists()

@@ -180,7 +180,7 @@ def remember(container: Container, have: dict[str, dict[str, Any]]) -> None:
 def settings(container: Container, state: dict[str, Any]) -> dict[str, Any]:
     """The `NetworkSettings` of `docker inspect`."""
     running = state["Status"] in LIVE
-    networks = container.containers.networks.by_name()
+    networks = container.containers.networks.by_name() if running else {}  # else nothing is said of them
     shown = {
         name: place(container, networks.get(name), asked, running) for name, asked in sorted(wanted(container).items())
     }

@@ -168,6 +168,7 @@ class Namespaces:
         ]
         return {
             "path": str(path),
+            "engine": os.getpid(),
             "layers": layers,
             "process": with_ulimits(box, box.process),
             "hostname": box.hostname,

@@ -295,7 +295,8 @@ class Monitor:
         Only what runs for a while is watched: the kernel takes 20 ms to end a watch.
         """
         if not os.path.exists(f"{self.path}/config.json"):
-            return  # a box without a container, as a build has it
+            self.stay_with_the_engine(child)
+            return
 
         def look(_events: int = 0) -> None:
             if self.guard >= 0:
@@ -309,6 +310,24 @@ class Monitor:
                 self.guard = linux.watch(self.path, linux.IN_DELETE)
                 self.streams.loop.watch(self.guard, look)
             if not os.path.exists(f"{self.path}/config.json"):
+                os.kill(child, signal.SIGKILL)
+
+        self.streams.settled = watch
+
+    def stay_with_the_engine(self, child: int) -> None:
+        """Have the program of a box without a container, as a build has it, killed with the engine that wants it."""
+        if "engine" not in self.box:
+            return  # an OCI bundle's program is its own
+
+        def kill(_events: int = 0) -> None:
+            self.streams.loop.forget(self.guard)
+            os.kill(child, signal.SIGKILL)
+
+        def watch() -> None:
+            try:
+                self.guard = os.pidfd_open(self.box["engine"])
+                self.streams.loop.watch(self.guard, kill)
+            except ProcessLookupError:
                 os.kill(child, signal.SIGKILL)
 
         self.streams.settled = watch

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import http.client
 import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,61 +22,16 @@ from minidocker.daemon.settings import settings
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.fsck import problems
 from minidocker.web.message import Request, Response
+from tests.daemon.process import Daemon, ask
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no UNIX sockets here")
-
-Ask = Callable[..., "tuple[int, object]"]
-
-
-def ask(path: Path, method: str, target: str, body: object = None) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("x", timeout=20)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(20)
-    connection.sock.connect(str(path))
-    connection.request(method, target, None if body is None else json.dumps(body))
-    answer = connection.getresponse()
-    with contextlib.closing(connection):
-        return answer.status, answer.read()
-
-
-class Daemon:
-    """`minidocker daemon --detach` on a folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self.root, self.socket = folder / "root", folder / "d.sock"
-
-    def run(self, *more: str, host: str = "") -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-m", "minidocker", "--root", str(self.root), "--runtime", "simulated", "daemon"]
-        words += ["-H", host or f"unix://{self.socket}", *more]
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
-
-    def start(self, *more: str) -> int:
-        done = self.run("--detach", *more)
-        assert done.returncode == 0, done
-        return int(done.stdout)
-
-    @property
-    def log(self) -> str:
-        return (self.root / "daemon.log").read_text()
-
-    def gone(self, pid: int) -> bool:
-        for _ in range(200):
-            try:
-                os.kill(pid, 0)
-            except ProcessLookupError:
-                return True
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            time.sleep(0.05)
-        return False
 
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     found = Daemon(tmp_path)
     yield found
-    with contextlib.suppress(OSError, ValueError):
-        os.kill(int((found.root / "daemon.pid").read_text()), signal.SIGKILL)
+    found.kill()
 
 
 def test_it_answers_when_it_says_so_and_leaves_nothing_behind(daemon: Daemon) -> None:
