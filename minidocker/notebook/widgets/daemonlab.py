@@ -19,6 +19,7 @@ from minidocker.notebook.pictures.crossing import Row, crossing_figure, masked, 
 from minidocker.notebook.pictures.svg import Figure, stacked
 from minidocker.notebook.pictures.wire import wire_figure
 from minidocker.notebook.widgets.face import Faced, Picture, on_change
+from minidocker.notebook.widgets.slider import Slider
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
@@ -55,7 +56,7 @@ class DaemonLab(Faced):
         self.command = W.Dropdown(options=list(self.does), description="command", layout=wide)
         self.by = W.Dropdown(options=[SDK, COMMAND][: 1 + self.desk.has_docker], description="given by", layout=wide)
         self.slow = W.Checkbox(value=False, description="a slow wire", indent=False, layout=wide)
-        self.step = W.IntSlider(1, 1, 1, description="step")
+        self.step = Slider(min=1, max=1, value=1, description="step", layout={"width": "320px"})
         self.back, self.on = (W.Button(description=word, layout={"width": "auto"}) for word in ("◀ back", "on ▶"))
         self.message, self.picture = W.Label(""), Picture()
         self.back.on_click(lambda _: self.move(-1))
