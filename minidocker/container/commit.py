@@ -116,5 +116,7 @@ def record(container: Container, message: str, author: str, changes: list[str], 
         line["empty_layer"] = True
     raw = {key: value for key, value in base.raw.items() if key not in ("rootfs", "container", "container_config")}
     history = [*(base.raw.get("history") or []), line]
-    made = {"created": line["created"], "config": config, "history": history}
+    made: dict[str, Any] = {"created": line["created"], "config": config, "history": history}
+    if clamp is None:  # as Docker; what shall repeat does not say of which container it is
+        made |= {"container": container.id, "container_config": {key: own.get(key) for key in (*KEPT, "Image")}}
     return images.create(raw | made | ({"author": author} if author else {}), layers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from minidocker.daemon.progress import Tell, Work, login_of, stream
 from minidocker.daemon.route import Call
 from minidocker.daemon.shapes import read
 from minidocker.engine import reference_of
-from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.errors import InvalidArgument, NotFound, Unsupported
 from minidocker.filters import texts
 from minidocker.image import CONFIG, Image
 from minidocker.images import matches
@@ -87,7 +88,18 @@ def inspected(call: Call) -> Response:
     image = call.engine.images.get(call["name"])
     made = CONFIG | (image.raw.get("container_config") or image.config)
     more = {"Container": image.raw.get("container") or "", "ContainerConfig": made}
-    return Response.json(image.attrs | more)
+    return Response.json(image.attrs | more | {"Parent": _parent(call, image)})
+
+
+def _parent(call: Call, image: Image) -> str:
+    """The image of the container that a committed one was made of, for as long as it is what it was."""
+    name = (image.raw.get("container_config") or {}).get("Image") if image.raw.get("container") else None
+    with contextlib.suppress(NotFound, InvalidArgument):
+        base = call.engine.images.get(name) if name else image
+        under, own = base.attrs["RootFS"]["Layers"], image.attrs["RootFS"]["Layers"]
+        if base.id != image.id and own[: len(under)] == under:
+            return base.id
+    return ""
 
 
 def history(call: Call) -> Response:

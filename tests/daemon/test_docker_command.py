@@ -61,3 +61,10 @@ def test_a_commit_right_after_the_start(docker: Docker) -> None:
     for number in range(3):
         docker("run", "-d", "--name", f"c{number}", IMAGE, "true")
         assert docker("commit", f"c{number}").stdout.startswith("sha256:")
+
+
+def test_what_a_committed_image_is_made_of(docker: Docker) -> None:
+    docker("run", "--name", "made", IMAGE, "touch", "/new")
+    made = docker("commit", "made").stdout.strip()
+    ids = [docker("inspect", "-f", form, which).stdout for form, which in [("{{.Parent}}", made), ("{{.Id}}", IMAGE)]]
+    assert ids[0] == ids[1] != "\n"
