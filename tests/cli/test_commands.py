@@ -790,7 +790,6 @@ def test_management_spellings(cli: Any, web: str) -> None:
         (["run", "--pull=often", "x"], 125, "minidocker: invalid pull option: 'often': must be one of"),
         (["--foo"], 125, "unknown flag: --foo"),
         (["-Q"], 125, "unknown shorthand flag: 'Q' in -Q"),
-        (["-H", "unix:///x", "ps"], 125, "minidocker: --host is not supported: "),
         (["build"], 1, "minidocker: 'minidocker build' requires 1 argument"),
         (["image", "prune", "--foo"], 125, "unknown flag: --foo"),
         (
