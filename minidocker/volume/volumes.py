@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -40,7 +41,7 @@ class Volumes:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.warnings: list[str] = []  # of the last listing: drivers that did not answer
+        self._listing = threading.local()  # what is told of a listing is for who asked for it
         self.folder = store.root / "volumes"
         self._lock = NestedLock(self.folder / ".lock")
 
@@ -120,6 +121,11 @@ class Volumes:
         return self._lock
 
     # Finding
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Of this thread's last listing: drivers that did not answer."""
+        return tuple(getattr(self._listing, "warnings", ()))
 
     def get(self, volume_id: str) -> Volume:
         """The volume of a name, ours or a plugin's. Raises NotFound."""
@@ -268,7 +274,7 @@ class Volumes:
         """Ours, and those that plugins have; of plugins that do not answer, `warnings` tells."""
         names = (path.parent.name for path in self.folder.glob("*/volume.json"))
         found = {name: volume for name in names if (volume := self._read(name))}
-        self.warnings = []
+        warnings = self._listing.warnings = []
         for plugin in VolumeDriver.every(self.store.root):
             try:
                 for each in plugin.list():
@@ -278,7 +284,7 @@ class Volumes:
             except Unknown:  # a plugin for something else
                 continue
             except PluginError as error:
-                self.warnings.append(error.explanation)
+                warnings.append(error.explanation)
         return [found[name] for name in sorted(found)]
 
     def _theirs(self, plugin: VolumeDriver, said: Mapping[str, Any], own: Volume | None) -> Volume:

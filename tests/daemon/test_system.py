@@ -253,13 +253,13 @@ def test_the_docker_command(daemon: Served) -> None:
     assert docker("volume", "inspect", "-f", "{{.Driver}}", "vol").stdout == "local\n"
     assert "vol" in docker("system", "df", "-v").stdout
     assert docker("volume", "rm", "vol").stdout == "vol\n"
-    assert "no such volume" in docker("volume", "inspect", "vol").stderr
+    assert "no such volume" in docker("volume", "inspect", "vol").stderr.lower()
     id = docker("network", "create", "--subnet", "10.98.0.0/24", "n").stdout.strip()
     assert docker("network", "ls", "-q", "--no-trunc", "--filter", "name=n$").stdout.strip() in ("", id)
     assert docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", "n").stdout == "10.98.0.0/24\n"
     assert docker("network", "prune", "-f").stdout == "Deleted Networks:\nn\n\n"
     assert "Build Cache" in docker("system", "df").stdout
     assert "volume create counted" in docker("events", "--since", "10m", "--until", "0s").stdout
-    assert "No such object: NOTHING" in docker("inspect", "NOTHING").stderr
+    assert "no such object: nothing" in docker("inspect", "NOTHING").stderr.lower()
     assert docker("node", "ls").returncode == 1
     assert "connection refused" in docker("login", "-u", "a", "-p", "b", "127.0.0.1:1").stderr
