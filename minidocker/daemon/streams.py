@@ -10,7 +10,9 @@ import json
 import select
 import socket
 import ssl
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 from minidocker.container import Container
@@ -69,7 +71,7 @@ def attach(call: Call) -> Response:
     detacher = Detacher(keys if container.tty else b"")
 
     def take(client: Socket, first: bytes) -> None:
-        Conversation(client, program, first, detacher if wants["stdin"] else None).run()
+        Conversation(client, program, first, detacher if wants["stdin"] else None, talk=TALKS.of(container.id)).run()
         if detacher.detached:
             container.tell("detach")
 
@@ -82,6 +84,37 @@ def reframed(asked_tty: bool, tty: bool) -> Filter:
         return lambda data: data
     frames = Frames(tty)
     return lambda data: b"".join(part if asked_tty else frame(stream, part) for stream, part in frames.feed(data))
+
+
+class Talks:
+    """Who is attached to which container: of its end one hears after its last words, as from dockerd."""
+
+    def __init__(self) -> None:
+        self._changed, self._count = threading.Condition(), Counter[str]()
+
+    @contextlib.contextmanager
+    def of(self, container: str) -> Iterator[None]:
+        """While somebody is attached."""
+        self._add(container, 1)
+        try:
+            yield
+        finally:
+            self._add(container, -1)
+
+    def _add(self, container: str, one: int) -> None:
+        with self._changed:
+            self._count[container] += one
+            if not self._count[container]:
+                del self._count[container]
+            self._changed.notify_all()
+
+    def over(self, container: str) -> None:
+        """Wait, for a moment at most, until they all have heard what it said."""
+        with self._changed:
+            self._changed.wait_for(lambda: container not in self._count, MOMENT / 2)
+
+
+TALKS = Talks()
 
 
 class Conversation:
@@ -98,9 +131,11 @@ class Conversation:
         first: bytes,
         typed: Detacher | None,
         shown: Filter = lambda data: data,
+        talk: contextlib.AbstractContextManager[None] | None = None,
     ) -> None:
         self.client, self.program, self.typed, self.shown = client, program, typed, shown
         self.inward, self.outward = bytearray(typed.feed(first) if typed else b""), bytearray()
+        self.talk = talk or contextlib.nullcontext()
         self.hears = self.speaks = True  # whether more may come from the client; whether the program may be told more
 
     def run(self) -> None:
@@ -108,8 +143,9 @@ class Conversation:
         with self.program, contextlib.suppress(OSError):
             self.client.setblocking(False)
             self.program.setblocking(False)
-            while self._step():
-                continue
+            with self.talk:
+                while self._step():
+                    continue
             self._drain()
 
     def _step(self) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from minidocker.daemon.images import summaries
 from minidocker.daemon.progress import Tell, Work
 from minidocker.daemon.route import Call
+from minidocker.daemon.streams import TALKS
 from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.web.message import Response
 
 KINDS = {"image": ("LayersSize", "Images"), "container": ("Containers",), "volume": ("Volumes",)}
+FRESH = 5.0  # seconds after which nobody is still hearing the last words of a container
 KINDS |= {"build-cache": ("BuildCache", "BuilderSize")}
 
 
@@ -45,6 +49,8 @@ def events(call: Call) -> Response:
 
     def action(tell: Tell) -> None:
         for event in found:
+            if event["Action"] == "die" and time.time() - event["time"] < FRESH:
+                TALKS.over(event["Actor"]["ID"])
             tell(event)
 
     return Work(call.request, action, found.close, b"\n").at_once()

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import minidocker
+from minidocker.daemon.streams import Talks
 from tests.daemon.served import Served, serve
 
 IMAGE = "minidocker/base"
@@ -175,6 +177,19 @@ services:
         running.communicate(timeout=60)
         assert running.returncode == 130
     assert compose.states() == {"a-1": "exited 3", "b-1": "exited 143"}
+
+
+def test_of_an_end_one_hears_after_the_last_words() -> None:
+    """An attached `up` leaves at the last `die` of its events: what was printed before that is with it by then."""
+    talks, heard = Talks(), threading.Event()
+    talks.over("a")
+    with talks.of("a"):
+        waiting = threading.Thread(target=lambda: (talks.over("a"), heard.set()))
+        waiting.start()
+        talks.over("b")
+        assert not heard.is_set()
+    waiting.join(20)
+    assert heard.is_set()
 
 
 @pytest.mark.parametrize(
