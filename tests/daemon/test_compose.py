@@ -183,8 +183,13 @@ def test_of_an_end_one_hears_after_the_last_words() -> None:
     """An attached `up` leaves at the last `die` of its events: what was printed before that is with it by then."""
     talks, heard = Talks(), threading.Event()
     talks.over("a")
+
+    def hear() -> None:
+        talks.over("a")
+        heard.set()
+
     with talks.of("a"):
-        waiting = threading.Thread(target=lambda: (talks.over("a"), heard.set()))
+        waiting = threading.Thread(target=hear)
         waiting.start()
         talks.over("b")
         assert not heard.is_set()
