@@ -180,10 +180,8 @@ def _moment(value: Any) -> str | None:
 
 
 def check_filters(filters: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Filters as lists of texts. Raises InvalidArgument for one that there is not."""
-    if unknown := filters.keys() - KEYS:
-        raise InvalidArgument(f"invalid filter '{min(unknown)}'")
-    return {key: texts(value) for key, value in filters.items() if texts(value)}
+    """Filters as lists of texts; what is none is let by, as with Docker."""
+    return {key: texts(value) for key, value in filters.items() if key in KEYS and texts(value)}
 
 
 def matches(event: Event, filters: Mapping[str, list[str]]) -> bool:
