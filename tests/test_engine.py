@@ -15,7 +15,7 @@ import pytest
 
 import minidocker
 from minidocker.engine import Engine
-from minidocker.errors import InvalidArgument, NotFound, Unsupported
+from minidocker.errors import DockerException, InvalidArgument, NotFound, Unsupported
 from minidocker.layer import Changeset
 from minidocker.tree import file
 
@@ -176,9 +176,9 @@ class TestInterrupted:
 class TestConnect:
     """`minidocker.connect`."""
 
-    def test_a_daemon_is_not_there_yet(self) -> None:
-        with pytest.raises(Unsupported, match=r"unix:///run/docker\.sock"):
-            minidocker.connect("unix:///run/docker.sock")
+    def test_a_daemon_that_does_not_answer(self, tmp_path: Path) -> None:
+        with pytest.raises(DockerException, match="Cannot connect to the Docker daemon at unix://"):
+            minidocker.connect(f"unix://{tmp_path}/d.sock").ping()
 
     def test_an_unknown_runtime(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidArgument, match="unknown or invalid runtime name: qemu"):

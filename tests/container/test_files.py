@@ -254,10 +254,10 @@ class TestExec:
     def test_to_the_end(self, up: Container, command: Any, options: dict[str, Any], code: int, output: Any) -> None:
         assert up.exec_run(command, **options) == (code, output)
 
-    @pytest.mark.parametrize(("command", "code"), [("nope", 127), ("/bin/nope", 127), ("/etc/passwd", 126)])
-    def test_what_does_not_start(self, up: Container, command: str, code: int) -> None:
+    @pytest.mark.parametrize("command", ["nope", "/bin/nope", "/etc/passwd"])
+    def test_what_does_not_start(self, up: Container, command: str) -> None:
         result = up.exec_run(command)
-        assert result.exit_code == code
+        assert result.exit_code == 126
         assert result.output.startswith(f'OCI runtime exec failed: exec: "{command}": '.encode())
         assert result.output.endswith(b"\r\n")
         assert up.exec_run("true", user="nobody-here").exit_code == 126

@@ -185,4 +185,4 @@ def test_what_only_a_kernel_can_do_is_refused_without_one(engine: Engine, option
 def test_names_hold_on_the_simulated_runtime_too(engine: Engine) -> None:
     options: dict[str, Any] = {"extra_hosts": {"db": "10.0.0.2"}, "dns": ["9.9.9.9"], "hostname": "web"}
     said = engine.containers.run(IMAGE, ["cat", "/etc/hosts", "/etc/resolv.conf"], **options)
-    assert said.splitlines()[-3:] == [b"172.17.0.2\tweb", b"10.0.0.2\tdb", b"nameserver 9.9.9.9"]
+    assert said.splitlines()[-3:] == [b"10.0.0.2\tdb", b"172.17.0.2\tweb", b"nameserver 9.9.9.9"]

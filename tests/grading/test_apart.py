@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -84,7 +85,10 @@ def real(kind: str, folder: Path) -> None:
     [
         ("RUN f() { f | f & }; f; f; sleep 1; exit 9", "exit code: 9"),
         ("RUN x=$(cat /dev/zero | tr '\\0' x); echo ${#x}", "exit code: "),
-        ("RUN cat /dev/zero > /x", "exit code: "),
+        (
+            "RUN cat /dev/zero > /x",
+            "exit code: |of disk",
+        ),  # whichever limit is noticed first
         ('RUN --network=host test "$(ls /sys/class/net)" = lo || exit 8; exit 7', "exit code: 7"),
         ("RUN env | grep -q graders && exit 8; exit 7", "exit code: 7"),
     ],
@@ -96,7 +100,7 @@ def test_in_containers_it_gets_no_more_than_its_bounds(
     monkeypatch.delenv("MINIDOCKER_RUNTIME", raising=False)
     real("namespaces", tmp_path)
     found = tried(line)
-    assert isinstance(found, str) and says in found, found
+    assert isinstance(found, str) and re.search(says, found), found
     assert list(tmp_path.iterdir()) == []
 
 

@@ -278,7 +278,7 @@ def test_nothing_leaks_from_one_submission_into_another(root: Path, tmp_path: Pa
     write(tmp_path / "in", {"a-leaves": [SETUP, LEAVES, CHAIN], "b-looks": [SETUP, LOOKS]})
     write(tmp_path / "in", {"c-looks-later": [SETUP, LOOKS, CHAIN], "d-itself": [SETUP, LEAVES, LOOKS, "found = traces()", "def verify(blob, digest):\n    raise ValueError(found)"]})  # fmt: skip
     with ThreadPoolExecutor(2) as threads:
-        found = graded(tmp_path, root, threads, limits=Limits(check_seconds=3))
+        found = graded(tmp_path, root, threads, limits=Limits(check_seconds=10))
     assert "left-behind" in found["d-itself"].tasks[0].said[1], "whoever left them finds them"
     for name in ("b-looks", "c-looks-later"):
         assert "traces: []" in found[name].tasks[0].said[1], found[name].tasks[0].said

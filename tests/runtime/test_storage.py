@@ -96,7 +96,7 @@ def test_changes_are_the_same_whatever_keeps_them(house: House) -> None:
 
 def test_the_view_is_the_layers(house: House) -> None:
     said = house.run("cat /srv/a; ls /srv/sub /old; stat -c %a:%Y /srv; ls -A / | wc -l", layers=layers(house))
-    assert said == "one\n/old:\ny\n\n/srv/sub:\ndeep\n750:1000\n10\n"
+    assert said == "one\n/old:\ny\n\n/srv/sub:\ndeep\n750:1000\n11\n"  # with /.dockerenv
 
 
 def test_names_of_one_file(house: House) -> None:
@@ -118,7 +118,7 @@ def test_a_layer_of_the_changes_gives_what_the_container_saw(house: House) -> No
     )
     assert wait(box)["ExitCode"] == 0
     seen = merge(view(tuple(layer.changes for layer in layers(house))), house.runtime.changes(box))
-    mounted = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"}
+    mounted = {"/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/.dockerenv"}
     paths = {path for path in output(box).split() if path.partition("/")[2].split("/")[0] not in ("proc", "dev", "sys")}
     assert paths - mounted == {path for path in seen if path not in ("/proc", "/dev", "/sys")}
     assert seen["/srv/a"].mode == 0o4711 and seen["/srv/a"].data.read() == b"x\n"
