@@ -44,7 +44,7 @@ def _peer(
     by_id = {network.name: network.record["Endpoints"].get(container.id) or {} for network in networks}
     order = lambda name: (by_id.get(name, {}).get("Interface", ""), name)  # noqa: E731
     places = tuple(
-        _place(name, by_id.get(name, {}), container.short_id)
+        _place(name, by_id.get(name, {}), {container.short_id, container.name})
         for name in sorted(attrs["NetworkSettings"]["Networks"], key=order)
         if name in known
     )
@@ -68,8 +68,8 @@ def _peer(
     )
 
 
-def _place(network: str, endpoint: Mapping[str, Any], short_id: str) -> Place:
-    aliases = tuple(alias for alias in endpoint.get("Aliases", ()) if alias != short_id)
+def _place(network: str, endpoint: Mapping[str, Any], known: set[str]) -> Place:
+    aliases = tuple(alias for alias in endpoint.get("Aliases", ()) if alias not in known)
     return Place(network, endpoint.get("IPv4Address", "").partition("/")[0], aliases)
 
 
