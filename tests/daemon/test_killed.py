@@ -107,7 +107,7 @@ def nothing_is_left(daemon: Daemon, after: Any) -> None:
     assert daemon.gone(pid)
     assert until(lambda: not daemon.left()), daemon.left()
     assert list(problems(Store(daemon.root))) == []
-    assert [path.name for path in (daemon.root / "tmp").iterdir() if not path.name.endswith("lock")] == []
+    assert until(lambda: all(path.name.endswith("lock") for path in (daemon.root / "tmp").iterdir()))
 
 
 def sleepers() -> set[str]:
