@@ -340,7 +340,7 @@ class Containers:
 
     def _read(self, id: str) -> dict[str, Any] | None:
         try:
-            config: dict[str, Any] = read_json(self.folder / id / "config.json")
+            config: dict[str, Any] = read_json(f"{self.folder}/{id}/config.json")
         except (FileNotFoundError, NotADirectoryError, ValueError):  # or one to throw away, cut short by a power cut
             return None
         return config

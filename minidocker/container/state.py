@@ -94,7 +94,7 @@ def describe(state: Mapping[str, Any]) -> str:
 
 def _load(folder: Path) -> dict[str, Any]:
     try:
-        state: dict[str, Any] = FRESH | read_json(folder / "state.json")
+        state: dict[str, Any] = FRESH | read_json(f"{folder}/state.json")
     except FileNotFoundError:
         if not (folder / "config.json").exists():
             raise NotFound(f"No such container: {folder.name}") from None
