@@ -93,7 +93,7 @@ def summary(container: Container, size: bool = False) -> dict[str, Any]:
         "State": state["Status"],
         "Status": describe(state),
         "HostConfig": {"NetworkMode": config["HostConfig"]["NetworkMode"]},
-        "NetworkSettings": {"Networks": networking.settings(container, state)["Networks"]},
+        "NetworkSettings": {"Networks": networking.places(container, state)},
         "Mounts": mounts(container),
     }
     return row | ({"SizeRw": container.changes().size, "SizeRootFs": container.tree_size()} if size else {})

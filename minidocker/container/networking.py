@@ -179,11 +179,7 @@ def remember(container: Container, have: dict[str, dict[str, Any]]) -> None:
 
 def settings(container: Container, state: dict[str, Any]) -> dict[str, Any]:
     """The `NetworkSettings` of `docker inspect`."""
-    running = state["Status"] in LIVE
-    networks = container.containers.networks.by_name() if running else {}  # else nothing is said of them
-    shown = {
-        name: place(container, networks.get(name), asked, running) for name, asked in sorted(wanted(container).items())
-    }
+    running, shown = state["Status"] in LIVE, places(container, state)
     sandbox = hashlib.sha256(f"{container.id} {state['StartedAt']}".encode()).hexdigest() if running else ""
     first = shown.get(DEFAULT, NO_ADDRESS)
     return {
@@ -198,6 +194,15 @@ def settings(container: Container, state: dict[str, Any]) -> dict[str, Any]:
         "SecondaryIPv6Addresses": None,
         **{key: first[key] for key in NO_ADDRESS},
         "Networks": shown,
+    }
+
+
+def places(container: Container, state: dict[str, Any]) -> dict[str, Any]:
+    """The `Networks` of these: what is said of each that it is on, or is to be on."""
+    running = state["Status"] in LIVE
+    networks = container.containers.networks.by_name() if running else {}  # else nothing is said of them
+    return {
+        name: place(container, networks.get(name), asked, running) for name, asked in sorted(wanted(container).items())
     }
 
 

@@ -49,6 +49,7 @@ class Networks:
         self.users: Callable[[str], dict[str, dict[str, Any]]] = lambda name: {}  # noqa: ARG005 - of `host` and `none`
         self.folder = store.root / "networks"
         self._founded = False
+        self._seen: dict[Path, tuple[tuple[int, int], Network]] = {}  # what `by_name` read, of which state of a file
 
     # Making
 
@@ -278,8 +279,17 @@ class Networks:
         self.store.tell("network", action, record["Id"], about | ({"container": container} if container else {}))
 
     def by_name(self) -> dict[str, Network]:
-        """All networks by name."""
-        return self._known()
+        """All networks by name, to look at and not to change: a file is read again when it has changed."""
+        found = {}
+        for path in self.folder.glob("*.json"):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                info = path.stat()
+                state = info.st_ino, info.st_mtime_ns
+                known = self._seen.get(path)
+                found[path] = known if known and known[0] == state else (state, Network(self, read_json(path)))
+        self._seen = found
+        named = {network.name: network for _, network in found.values()}
+        return named if PREDEFINED.keys() <= named.keys() else self._known()
 
     # On disk
 
