@@ -45,7 +45,7 @@ def seen(container: Container) -> Tree:
     entries = container.tree().entries()
     for volume in sorted(volumes, key=lambda mount: mount.target.count("/")):
         inside = container.runtime.listing(volume)
-        top, place = inside.resolve(volume.inside), _place_of(Tree.trusted(entries), volume.target)
+        top, place = inside.resolve(volume.inside), place_of(Tree.trusted(entries), volume.target)
         for hidden in Tree.trusted(entries).below(place):
             del entries[hidden]
         for path in (top, *inside.below(top)):
@@ -58,7 +58,7 @@ def _volumes(container: Container) -> list[Bind]:
     return [mount for mount in container.mounts() if isinstance(mount, Bind) and mount.owned]
 
 
-def _place_of(tree: Tree, target: str) -> str:
+def place_of(tree: Tree, target: str) -> str:
     """Where a mount point is, through whatever links there are; it need not be there yet."""
     try:
         return tree.resolve(target)

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minidocker.grading.release import source
+from minidocker.grading.release import learners, source
 
 if TYPE_CHECKING:
     from minidocker.engine import Engine
@@ -64,8 +64,13 @@ def given(exercise: str) -> tuple[str, ...]:
     """The code cells that every learner was given; none where that is not known."""
     if HANDED_OUT.is_file():  # then what is beside the package is a learner's own
         return tuple(json.loads(HANDED_OUT.read_text(encoding="utf-8")).get(exercise, ()))
-    path = EXERCISES / exercise / f"{exercise.partition('-')[2] or exercise}.ipynb"
+    path = EXERCISES / exercise / learners(exercise)
     return code_cells(path.read_bytes()) if path.is_file() else ()
+
+
+def untouched(exercise: str, cells: tuple[str, ...]) -> bool:
+    """Whether these code cells are those that were given."""
+    return bool(cells) and cells == given(exercise)
 
 
 def code_cells(notebook: bytes) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from minidocker.content import readable, write_atomic
 from minidocker.errors import Conflict, NotFound
 from minidocker.grading.course import EXERCISES, HANDED_OUT, PACKAGE, code_cells
-from minidocker.grading.release import SOURCE, dump, read, released
+from minidocker.grading.release import SOURCE, dump, learners, read, released
 
 HOME = PACKAGE.parent
 HIDDEN = PACKAGE / "grading" / "hidden"
@@ -37,7 +37,7 @@ def files() -> dict[str, bytes]:
     for path in sorted(EXERCISES.glob(f"*/{SOURCE}")):
         name = path.parent.name
         made = dump(released(read(path))).encode()
-        found[f"exercises/{name}/{name.partition('-')[2] or name}.ipynb"] = made
+        found[f"exercises/{name}/{learners(name)}"] = made
         given[name] = code_cells(made)
     found[HANDED_OUT.relative_to(HOME).as_posix()] = readable(given).encode() + b"\n"
     for path in sorted(PACKAGE.rglob("*")):

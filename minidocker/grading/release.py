@@ -26,9 +26,18 @@ SOURCE = "source.ipynb"
 
 def release(folder: Path) -> Path:
     """Write the learner's notebook beside `source.ipynb` of an exercise's folder; its path is returned."""
-    target = folder / f"{folder.name.partition('-')[2] or folder.name}.ipynb"
+    target = folder / learners(folder.name)
     target.write_text(dump(released(read(folder / SOURCE))), encoding="utf-8")
     return target
+
+
+def learners(exercise: str) -> str:
+    """The name of the learner's notebook of an exercise.
+
+    >>> learners("01-layers"), learners("capstone")
+    ('layers.ipynb', 'capstone.ipynb')
+    """
+    return f"{exercise.partition('-')[2] or exercise}.ipynb"
 
 
 def released(notebook: dict[str, Any]) -> dict[str, Any]:

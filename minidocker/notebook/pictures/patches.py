@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from minidocker.container.cp import place_of
 from minidocker.errors import Unsupported
 from minidocker.layer import Changeset, directory, merge
 from minidocker.notebook.pictures.sources import Source, Sources, sources
@@ -27,7 +28,7 @@ def patched(thing: Any) -> Sources:
         return found
     patches: list[Source] = []
     for mount in sorted(mounts, key=lambda mount: clean(mount.target).count("/")):
-        patches.append(_patch(thing, mount, _place(found.tree, mount.target)))
+        patches.append(_patch(thing, mount, place_of(found.tree, mount.target)))
     tree = found.tree
     return Sources((*found.each, *patches), lambda: merge(tree, *(patch.changes for patch in patches)))
 
@@ -79,11 +80,3 @@ def mount_name(container: Container, target: str) -> str:
         if point["Destination"] == target:
             return "bind mount" if point["Type"] == "bind" else point["Type"]
     return "tmpfs"
-
-
-def _place(tree: Tree, target: str) -> str:
-    """Where a mount point is, through whatever links there are; it need not be there yet."""
-    try:
-        return tree.resolve(target)
-    except OSError:
-        return clean(target)
