@@ -11,25 +11,18 @@ from typing import Any
 
 import pytest
 
-import minidocker
 from minidocker.container import Container, links
 from minidocker.engine import Engine
-from minidocker.errors import APIError, Conflict, DockerException, InvalidArgument, NotFound
+from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound
 from minidocker.network.names import table
+from tests.bridged import bridged
 
 BASE = "minidocker/base"
 
 
 @pytest.fixture(scope="module", params=["simulated", "namespaces"])
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    opened = minidocker.connect(tmp_path_factory.mktemp(request.param), runtime=request.param)
-    with closing(opened):
-        try:
-            opened.containers.run(BASE, "true", remove=True)
-        except DockerException as error:
-            pytest.skip(f"no such containers here: {error}")
-        if why := opened.runtime.no_bridge(str(opened.networks.folder)):
-            pytest.skip(why)
+    with closing(bridged(tmp_path_factory.mktemp(request.param), request.param)) as opened:
         yield opened
 
 

@@ -14,7 +14,8 @@ import pytest
 
 import minidocker
 from minidocker.engine import Engine
-from minidocker.errors import ContainerError, DockerException, StartError, Unsupported
+from minidocker.errors import ContainerError, StartError, Unsupported
+from tests.bridged import bridged
 
 BASE = "minidocker/base"
 SERVER = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp"
@@ -23,15 +24,7 @@ SERVER = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp"
 @pytest.fixture(scope="module", params=["simulated", "namespaces"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Two networks: `web` and `twin` on the one, `far` on the other."""
-    opened = minidocker.connect(tmp_path_factory.mktemp(request.param), runtime=request.param)
-    if request.param == "namespaces":
-        pytest.importorskip("pyroute2")
-        try:
-            opened.containers.run(BASE, "busybox true", remove=True)
-        except DockerException as error:
-            pytest.skip(f"no real containers with busybox here: {error}")
-        if why := opened.runtime.no_bridge(str(opened.networks.folder)):
-            pytest.skip(why)
+    opened = bridged(tmp_path_factory.mktemp(request.param), request.param, "busybox true")
     with closing(opened):
         front, _ = opened.networks.create("front"), opened.networks.create("back")
         for name, network, command in (("web", "front", SERVER), ("twin", "front", SERVER), ("far", "back", SERVER)):

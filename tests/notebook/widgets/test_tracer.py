@@ -10,13 +10,12 @@ import pytest
 
 pytest.importorskip("ipywidgets")
 
-import minidocker
 from minidocker.engine import Engine
-from minidocker.errors import DockerException
 from minidocker.network.plan import ANY, LOOPBACK, MACHINE
 from minidocker.network.tracer import trace
 from minidocker.notebook.survey import listening, probe, survey
 from minidocker.notebook.widgets.tracer import Tracer, tracer
+from tests.bridged import bridged
 
 BASE = "minidocker/base"
 SERVE = ["sh", "-c", "mkdir /w; hostname >/w/index.html; httpd -p ${AT:-80} -h /w; echo ready; exec sleep 1000"]
@@ -26,15 +25,7 @@ HANDLER = 0.5  # seconds in which a move has answered; more than the goal: machi
 @pytest.fixture(scope="module", params=["simulated", "namespaces"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """`web` and `shy` on the one network, `db` on another that is internal."""
-    opened = minidocker.connect(tmp_path_factory.mktemp(request.param), runtime=request.param)
-    if request.param == "namespaces":
-        pytest.importorskip("pyroute2")
-        try:
-            opened.containers.run(BASE, "busybox true", remove=True)
-        except DockerException as error:
-            pytest.skip(f"no real containers with busybox here: {error}")
-        if why := opened.runtime.no_bridge(str(opened.networks.folder)):
-            pytest.skip(why)
+    opened = bridged(tmp_path_factory.mktemp(request.param), request.param, "busybox true")
     with opened:
         opened.networks.create("shop")
         opened.networks.create("vault", internal=True)
