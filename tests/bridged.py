@@ -13,13 +13,14 @@ from minidocker.errors import DockerException
 
 def bridged(folder: Path, runtime: str, command: str = "true") -> Engine:
     """An engine of a runtime that can do this command and has bridges; else the test skips, and says why."""
-    engine = minidocker.connect(folder, runtime=runtime)
-    if runtime == "namespaces":
-        pytest.importorskip("pyroute2")
-        try:
-            engine.containers.run("minidocker/base", command, remove=True)
-        except DockerException as error:
-            pytest.skip(f"no real containers that can do {command!r} here: {error}")
-        if why := engine.runtime.no_bridge(str(engine.networks.folder)):
-            pytest.skip(why)
+    if runtime != "namespaces":
+        return minidocker.connect(folder, runtime=runtime)
+    pytest.importorskip("pyroute2")
+    try:
+        engine = minidocker.connect(folder, runtime=runtime)
+        engine.containers.run("minidocker/base", command, remove=True)
+    except DockerException as error:
+        pytest.skip(f"no real containers that can do {command!r} here: {error}")
+    if why := engine.runtime.no_bridge(str(engine.networks.folder)):
+        pytest.skip(why)
     return engine

@@ -41,7 +41,6 @@ KEYS = {"host": "hosts", "label": "labels", "registry-mirror": "registry-mirrors
     "insecure-registry": "insecure-registries"
 }
 TYPES: dict[str, Any] = {KEYS.get(flag, flag): kind for flag, kind in FLAGS.items()}
-RELOADED = ("debug", "labels", "shutdown-timeout")  # by SIGHUP, and what concerns registries
 # Docker's other keys: whoever has them in a file is told that they do nothing here.
 OTHERS = set(
     """

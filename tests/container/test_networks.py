@@ -20,9 +20,10 @@ import pytest
 import minidocker
 from minidocker.container import Container
 from minidocker.engine import Engine
-from minidocker.errors import APIError, DockerException, InvalidArgument, NotFound, StartError
+from minidocker.errors import APIError, InvalidArgument, NotFound, StartError
 from minidocker.network.network import Forbidden
 from minidocker.runtime import plug, wayout
+from tests.bridged import bridged
 
 BASE = "minidocker/base"
 SERVE = ["sh", "-c", "while true; do echo $HOSTNAME | busybox nc -l -p 80; done"]
@@ -31,14 +32,7 @@ SERVE = ["sh", "-c", "while true; do echo $HOSTNAME | busybox nc -l -p 80; done"
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine that connects containers for real."""
-    pytest.importorskip("pyroute2", reason="no pyroute2, which the switch speaks netlink with")
-    try:
-        opened = minidocker.connect(tmp_path_factory.mktemp("engine"), runtime="namespaces")
-        opened.containers.run(BASE, "true", remove=True)
-    except DockerException as error:
-        pytest.skip(f"no real containers here: {error}")
-    if why := opened.runtime.no_bridge(str(opened.networks.folder)):
-        pytest.skip(f"no bridges here: {why}")
+    opened = bridged(tmp_path_factory.mktemp("engine"), "namespaces")
     yield opened
     clear(opened)
     opened.close()
