@@ -12,9 +12,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -363,24 +365,39 @@ def test_without_root() -> None:
 # A cluster
 
 
-def test_a_cluster_grades_the_same_though_a_worker_is_killed(root: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Any]:
+    """A Dask cluster of two workers, started as an instructor starts one: its parts are programs of their own."""
     distributed = pytest.importorskip("distributed")
+    file = str(tmp_path / "scheduler.json")
+    address = ["--scheduler-file", file, "--host", "127.0.0.1", "--no-dashboard"]
+    alone = ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path / "dask"), "--death-timeout", "300"]
+    with ExitStack() as programs, (tmp_path / "dask.log").open("wb") as log:
+        for name, words in ("scheduler", ["--port", "0"]), ("worker", alone), ("worker", alone):
+            line = [sys.executable, "-m", f"distributed.cli.dask_{name}", *address, *words]
+            process = programs.enter_context(subprocess.Popen(line, stdout=log, stderr=log))
+            programs.callback(process.kill)
+        with distributed.Client(scheduler_file=file, timeout=300, set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=300)
+            yield client
+
+
+def kill_who_works(client: Any, pids: dict[str, int]) -> bool:
+    """Kill the first worker of a cluster that has something to do; False: none ever had."""
+    for _ in range(30_000):
+        if busy := [worker for worker, keys in client.processing().items() if keys]:
+            os.kill(pids[busy[0]], signal.SIGKILL)
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def test_a_cluster_grades_the_same_though_a_worker_is_killed(cluster: Any, root: Path, tmp_path: Path) -> None:
     write(tmp_path / "in", {f"n{number}": [SETUP, VERIFY, CHAIN, f"# {number}"] for number in range(5)} | {"eve": b""})
-    options = {"n_workers": 2, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with (
-        distributed.LocalCluster(**options, local_directory=str(tmp_path / "dask"), silence_logs=50) as cluster,
-        distributed.Client(cluster, set_as_default=False) as client,
-    ):
-        batch = Batch(tmp_path / "out", root=str(root))
-        found, killed = {}, False
-        for result, _ in batch.run(find([tmp_path / "in"]), client.get_executor(pure=False, retries=2), 2):
-            found[result.who] = result
-            if result.tasks and not killed:
-                busy = next((worker for worker, keys in client.processing().items() if keys), None)
-                if busy:
-                    os.kill(client.run(os.getpid, workers=[busy])[busy], signal.SIGKILL)
-                    killed = True
-    assert killed, "one worker was killed while it had something to do"
+    with ThreadPoolExecutor(1) as beside:
+        killed = beside.submit(kill_who_works, cluster, cluster.run(os.getpid))
+        found = graded(tmp_path, root, cluster.get_executor(pure=False, retries=2))
+    assert killed.result(), "one worker was killed while it had something to do"
     assert {name: result.points for name, result in found.items() if name != "eve"} == {f"n{n}": 3 for n in range(5)}
     assert not any(result.failed for result in found.values())
     with ThreadPoolExecutor(1) as threads:
