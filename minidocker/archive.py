@@ -145,13 +145,8 @@ class _Loader:
             )
         if not found:
             raise ImageLoadError("cannot load this archive: there is no image in it")
-        loaded = []
-        for manifest, names in found:
-            image = self.images.add_manifest(manifest)
-            for name in names:
-                self.images.tag(image, name, told=False)
-            loaded.append((image, names))
-        return loaded
+        images = self.images.add_manifests(found)
+        return [(image, names) for image, (_, names) in zip(images, found, strict=True)]
 
     def file(self, path: str) -> Data:
         """A file of the archive; older archives link layers to each other."""

@@ -23,8 +23,10 @@ import hashlib
 import json
 import os
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -40,6 +42,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 CONFIG = "application/vnd.oci.image.config.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 HEX = frozenset("0123456789abcdef")
+MOMENT = 50_000_000  # nanoseconds; the clock of a file system ticks every few milliseconds
 MAX_JSON = 32 << 20  # bytes; a manifest or configuration larger than this is an attack
 
 
@@ -154,8 +157,6 @@ def _flock(fd: int, shared: bool, blocking: bool) -> bool:
 
 def _lock_windows(fd: int, blocking: bool) -> bool:
     """Windows locks a byte; it has no shared kind, so there sharers wait for each other."""
-    import time
-
     try:
         import msvcrt
     except ImportError:
@@ -177,9 +178,10 @@ class Store:
     """
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root, self._blobs = root, root / "blobs" / "sha256"
         self._lock = NestedLock(root / ".lock")
         self._layers: dict[str, tuple[list[int], Changeset]] = {}
+        self._sizes: dict[str, int] = {}  # of layers, by diff id
         self.written: dict[Path, list[int]] = {}  # what this process wrote, and so need not hash again
         self.unpacked: dict[tuple[str, ...], Path] = {}  # a stack's diff ids -> the folder of its topmost layer
         try:
@@ -212,7 +214,7 @@ class Store:
 
     def path(self, digest: str) -> Path:
         """Where a blob lies, or would."""
-        return self.root / "blobs" / "sha256" / check_digest(digest).partition(":")[2]
+        return self._blobs / check_digest(digest)[7:]
 
     def has(self, digest: str) -> bool:
         """Whether the blob is here (nothing is read)."""
@@ -233,7 +235,7 @@ class Store:
         """A small blob, checked against its digest. Raises NotFound and CorruptBlob."""
         try:
             with self.path(digest).open("rb") as blob:
-                data = blob.read(MAX_JSON + 1)
+                data = blob.read(min(os.fstat(blob.fileno()).st_size, MAX_JSON) + 1)  # not room for the largest
         except FileNotFoundError:
             raise NotFound(f"blob {digest} is not in {self.root}; load or pull its image again") from None
         if f"sha256:{hashlib.sha256(data).hexdigest()}" != digest:
@@ -311,11 +313,13 @@ class Store:
 
     def layer_size(self, descriptor: Descriptor, diff_id: str) -> int:
         """Bytes of file content in a layer, from the head of its index: what Docker calls its size."""
-        try:
-            with self._index_path(diff_id).open("rb") as index:
-                return int(json.loads(index.readline())["size"])
-        except (FileNotFoundError, ValueError):
-            return self.layer(descriptor, diff_id).size
+        if diff_id not in self._sizes:
+            try:
+                with self._index_path(diff_id).open("rb") as index:
+                    self._sizes[diff_id] = int(json.loads(index.readline())["size"])
+            except (FileNotFoundError, ValueError):
+                self._sizes[diff_id] = self.layer(descriptor, diff_id).size
+        return self._sizes[diff_id]
 
     def _index(self, diff_id: str, seal: list[int], tar: Path) -> Changeset:
         from minidocker import layertar
@@ -466,6 +470,23 @@ def read_json(path: Path | str) -> Any:
     """The JSON value in a file of ours."""
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123  (a listing reads hundreds)
         return json.loads(file.read())
+
+
+def glance(path: Path | str) -> Any:
+    """What `read_json` gives, to look at and not to change: a file that has stayed as it was is not read again.
+
+    Listings look at hundreds. What was written a moment ago is not remembered: it may be written once more, and still
+    have the same time.
+    """
+    info = os.stat(path)  # noqa: PTH116
+    if time.time_ns() - info.st_mtime_ns < MOMENT:
+        return read_json(path)
+    return _read_once(str(path), info.st_ino, info.st_mtime_ns, info.st_size)
+
+
+@lru_cache(2048)
+def _read_once(path: str, *_: int) -> Any:
+    return read_json(path)
 
 
 def parse_json(data: bytes, what: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from minidocker.content import CONFIG, LAYER, Store, parse_json, read_json, write_json
+from minidocker.content import CONFIG, LAYER, Store, glance, parse_json, read_json, write_json
 from minidocker.errors import Conflict, ImageNotFound, InvalidArgument, NullResource, Unsupported
 from minidocker.filters import has_label, is_true, texts
 from minidocker.garbage import collect, disk_usage
@@ -63,6 +63,8 @@ class Images:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._ids: dict[str, str] = {}  # the image id of each manifest that was looked at
+        self._read: dict[str, tuple[tuple[int, ...], Image]] = {}  # what `list` read last, and of which state of files
 
     # Looking
 
@@ -118,14 +120,15 @@ class Images:
 
     def _remembered(self, manifests: Iterable[str]) -> Iterable[Image]:
         """The images of some manifests; those that were read before need not be, while their files are the same."""
-        known, now = self.__dict__.setdefault("_read", {}), {}
+        now = {}
         for manifest in manifests:
-            seal, image = known.get(manifest, ((), None))
+            seal, image = self._read.get(manifest, ((), None))
             if image is None or seal != _seal(image):
                 image = Image(self, manifest)
                 seal = _seal(image)
+                self._ids[manifest] = image.id
             now[manifest] = (seal, image)
-        self.__dict__["_read"] = now
+        self._read = now
         return [image for _, image in now.values()]
 
     def ids(self) -> set[str]:
@@ -186,41 +189,46 @@ class Images:
 
     def add_manifest(self, manifest: bytes) -> Image:
         """Enter an image whose blobs are all there; it has no name yet."""
-        blob = self.store.put(manifest, type_of(parse_json(manifest, "the manifest")))
-        image = Image(self, blob.digest)
-        with self.store.lock():
-            entries = self._entries()
-            if not any(entry["digest"] == blob.digest for entry in entries):
-                self._write([*entries, blob.to_json()])
-        return image
+        return self.add_manifests([(manifest, ())])[0]
+
+    def add_manifests(self, manifests: Iterable[tuple[bytes, Sequence[str]]]) -> Found:
+        """Enter many at once, each with its names; of two with one name, the later one has it. It is no event."""
+        found = [(self._stored(manifest), names) for manifest, names in manifests]
+        named = [(image, name) for image, names in found for name in map(_as_tag, names)]
+        self._enter([*((image, None) for image, _ in found), *named])
+        return [image for image, _ in found]
+
+    def _stored(self, manifest: bytes) -> Image:
+        return Image(self, self.store.put(manifest, type_of(parse_json(manifest, "the manifest"))).digest)
 
     def tag(self, image: Image, name: str, told: bool = True) -> None:
         """Point a name at an image. A name that pointed elsewhere moves, and leaves that image untagged.
 
         It is an event, unless it is not to be `told`, because it is part of another one.
         """
-        reference = Reference.parse(name)
-        if reference.digest:
-            raise InvalidArgument(
-                f"cannot tag {name!r}: a digest names one image for ever, so it cannot be given to another"
-            )
-        if reference.name == "sha256":
-            raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
-        self._enter(image, reference)
+        reference = _as_tag(name)
+        self._enter([(image, reference)])
         if told:
             self.tell("tag", image.id, str(reference), image.labels)
 
     def add_digest(self, image: Image, name: str) -> None:
         """Note what an image is called in a registry: `app@sha256:…`, the digest of its manifest or index there."""
         reference = Reference.parse(name)
-        self._enter(image, Reference(reference.domain, reference.path, "", reference.digest))
+        self._enter([(image, Reference(reference.domain, reference.path, "", reference.digest))])
 
-    def _enter(self, image: Image, reference: Reference) -> None:
-        entry = image.descriptor
-        entry.annotations.update({REF_NAME: str(reference), FULL_NAME: reference.full})
+    def _enter(self, named: Iterable[tuple[Image, Reference | None]]) -> None:
+        """Write down images, each with a name or without one; the last one that is given a name has it."""
+        bare, added = [], {}
+        for image, reference in named:
+            entry = image.descriptor
+            if reference is None:
+                bare.append(entry.to_json())
+            else:
+                entry.annotations.update({REF_NAME: str(reference), FULL_NAME: reference.full})
+                added[str(reference)] = entry.to_json()
         with self.store.lock():
-            old = [_without_name(e) if _name(e) == str(reference) else e for e in self._entries()]
-            self._write(_tidy([*old, entry.to_json()]))
+            old = [_without_name(entry) if _name(entry) in added else entry for entry in self._entries()]
+            self._write(_tidy([*old, *bare, *added.values()]))
 
     def tell(self, action: str, id: str, name: str = "", labels: Mapping[str, str] | None = None) -> None:
         """Write down what happened to an image: tag, untag, delete, load, save, import, pull or push."""
@@ -313,8 +321,7 @@ class Images:
     # The bookkeeping under it
 
     def _entries(self) -> Records:
-        index = read_json(self.store.root / "index.json")
-        entries: Records = index.get("manifests") or []
+        entries: Records = glance(self.store.root / "index.json").get("manifests") or []
         return [entry for entry in entries if entry.get("mediaType") in MANIFESTS]
 
     def _write(self, entries: Iterable[dict[str, Any]]) -> None:
@@ -325,10 +332,9 @@ class Images:
             write_json(path, index | {"manifests": [*others, *entries]})
 
     def _id(self, manifest: str) -> str:
-        cache: dict[str, str] = self.__dict__.setdefault("_ids", {})
-        if manifest not in cache:
-            cache[manifest] = check_manifest(self.store.read_json(manifest))["config"]["digest"]
-        return cache[manifest]
+        if manifest not in self._ids:
+            self._ids[manifest] = check_manifest(self.store.read_json(manifest))["config"]["digest"]
+        return self._ids[manifest]
 
     def _filter(self, key: str, wanted: Names) -> Any:
         if key == "dangling":
@@ -385,6 +391,18 @@ def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any] | None:
 def _repository(name: str) -> str:
     """`app:1` and `app@sha256:…` -> `app`."""
     return Reference.parse(name).name
+
+
+def _as_tag(name: str) -> Reference:
+    """A name that can be given to an image. Raises InvalidArgument."""
+    reference = Reference.parse(name)
+    if reference.digest:
+        raise InvalidArgument(
+            f"cannot tag {name!r}: a digest names one image for ever, so it cannot be given to another"
+        )
+    if reference.name == "sha256":
+        raise InvalidArgument("refusing to create an ambiguous tag using digest algorithm as name")
+    return reference
 
 
 def _without_name(entry: dict[str, Any]) -> dict[str, Any]:

@@ -28,11 +28,11 @@ LAYER_TYPE = re.compile(
     r"application/vnd\.(oci\.image\.layer\.(nondistributable\.)?v1\.tar(\+gzip|\+zstd)?"
     r"|docker\.image\.rootfs\.(diff|foreign\.diff)\.tar(\.gzip)?)"
 )
-SHAPES: dict[type, str] = {
-    str: "architecture os created author created_by comment User WorkingDir StopSignal",
-    list: "Env Cmd Entrypoint OnBuild Shell",
-    dict: "Labels ExposedPorts Volumes Healthcheck",
-    bool: "empty_layer",
+SHAPES: dict[str, type] = {
+    **dict.fromkeys("architecture os created author created_by comment User WorkingDir StopSignal".split(), str),
+    **dict.fromkeys("Env Cmd Entrypoint OnBuild Shell".split(), list),
+    **dict.fromkeys("Labels ExposedPorts Volumes Healthcheck".split(), dict),
+    "empty_layer": bool,
 }
 MAX_LAYERS = 127  # as Docker's overlay2
 
@@ -90,14 +90,16 @@ def _check_shapes(value: Any) -> None:
     """Each field of the OCI image configuration that is there must be of its kind; no other code looks again."""
     if not isinstance(value, dict):
         raise InvalidArgument("invalid image configuration: history must be a list of objects")
-    for kind, names in SHAPES.items():
-        for name in names.split():
-            found: Any = value.get(name)
-            if found is not None and not issubclass(type(found), kind):
-                raise InvalidArgument(f"invalid image configuration: {name} must be a {kind.__name__}")
-            words = () if kind is not list and name != "Labels" else found.values() if kind is dict and found else found
-            if not all(isinstance(word, str) for word in words or ()):
-                raise InvalidArgument(f"invalid image configuration: {name} must hold strings only")
+    found: Any
+    for name, found in value.items():
+        kind = SHAPES.get(name)
+        if kind is None or found is None:
+            continue
+        if not isinstance(found, kind):
+            raise InvalidArgument(f"invalid image configuration: {name} must be a {kind.__name__}")
+        words: Any = found if kind is list else found.values() if name == "Labels" else ()
+        if not all(isinstance(word, str) for word in words):
+            raise InvalidArgument(f"invalid image configuration: {name} must hold strings only")
 
 
 def dump(value: Any) -> bytes:

@@ -38,7 +38,7 @@ def unix_time(text: Any) -> int:
     if str(text).startswith("0001-"):
         return 0
     try:
-        moment = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", str(text)).replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(str(text))
         return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         return 0
@@ -75,7 +75,7 @@ def nanoseconds(value: Any) -> int:
     elif match := re.fullmatch(r"(\d+)(?:\.(\d{1,9}))?\d*", text):
         return int(match[1]) * 10**9 + int((match[2] or "").ljust(9, "0"))
     fraction = re.search(r"\.(\d+)", text)
-    moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text).replace("Z", "+00:00"))
+    moment = datetime.fromisoformat(re.sub(r"\.\d+", "", text))
     seconds = int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     return seconds * 10**9 + int((fraction[1] if fraction else "")[:9].ljust(9, "0"))
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from minidocker.archive import load, save
-from minidocker.content import Store
+from minidocker.content import Store, write_json
 from minidocker.errors import (
     APIError,
     Conflict,
@@ -335,6 +335,29 @@ class TestArchive:
         assert (names(False), names(True), names("other:1")) == (None, ["app:latest", "other:1"], ["other:1"])
         with pytest.raises(InvalidArgument, match="nope:1 is not a valid tag for this image"):
             image.save(named="nope:1")
+
+    def test_all_that_is_loaded_is_entered_at_once(self, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = b"".join(save([(make(images, f"app:{n}", Cmd=[f"{n}"]), [f"app:{n}", f"v:{n}"]) for n in range(4)]))
+        other, written = Images(Store(images.store.root.parent / "other")), []
+
+        def write(path: Path, value: Any) -> None:
+            written.append(path)
+            write_json(path, value)
+
+        monkeypatch.setattr("minidocker.images.write_json", write)
+        load(other, data)
+        assert written == [other.store.root / "index.json"]
+        assert sorted(name for names in other.names().values() for name in names) == [
+            f"{repository}:{n}" for repository in ("app", "v") for n in range(4)
+        ]
+
+    def test_of_two_with_one_name_the_later_has_it(self, images: Images) -> None:
+        first, second = make(images, Cmd=["1"]), make(images, Cmd=["2"])
+        other = Images(Store(images.store.root.parent / "other"))
+        other.tag(make(other, Cmd=["0"]), "app")
+        load(other, b"".join(save([(first, ["app", "old"]), (second, ["app"])])))
+        assert (other.get("app"), other.get("old")) == (second, first)
+        assert len(other.list()) == 3
 
     def test_several_at_once_share_their_layers(self, images: Images) -> None:
         pair = [(make(images, "a"), ["a"]), (make(images, "b", Cmd=["b"]), ["b"])]

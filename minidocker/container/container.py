@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -46,7 +47,7 @@ class Container(Drawn):
     """One container. Attributes and methods are those of Docker's SDK for Python."""
 
     def __init__(self, containers: Containers, config: dict[str, Any]) -> None:
-        self.containers, self.config = containers, config
+        self.containers, self.config = containers, config  # which others may look at: replaced, never changed
         self.id: str = config["Id"]
         self.path: Path = containers.folder / self.id
         self.warnings: list[str] = []  # what Docker says when it is made: limits that cannot be enforced here
@@ -77,7 +78,7 @@ class Container(Drawn):
     @property
     def labels(self) -> dict[str, str]:
         """Labels of the image and of its own."""
-        return self.config["Config"].get("Labels") or {}
+        return dict(self.config["Config"].get("Labels") or {})
 
     @property
     def status(self) -> str:
@@ -109,8 +110,8 @@ class Container(Drawn):
 
     @property
     def attrs(self) -> dict[str, Any]:
-        """What `docker inspect` prints, as it is now."""
-        return inspection.attrs(self)
+        """What `docker inspect` prints, as it is now: the caller's own, whatever becomes of it."""
+        return deepcopy(inspection.attrs(self))
 
     def summary(self, size: bool = False) -> dict[str, Any]:
         """What `docker ps` has of it (the API's `GET /containers/json`)."""

@@ -21,7 +21,7 @@ from minidocker.container.container import Container
 from minidocker.container.execution import Execution
 from minidocker.container.options import limits, sharing
 from minidocker.container.state import LIVE
-from minidocker.content import FileLock, Store, read_json, temp_path, unwritable, write_json
+from minidocker.content import FileLock, Store, glance, read_json, temp_path, unwritable, write_json
 from minidocker.errors import (
     APIError,
     Conflict,
@@ -338,15 +338,15 @@ class Containers:
             raise NotFound(f"No such container: {id}")
         return found
 
-    def _read(self, id: str) -> dict[str, Any] | None:
+    def _read(self, id: str, how: Callable[[str], Any] = read_json) -> dict[str, Any] | None:
         try:
-            config: dict[str, Any] = read_json(f"{self.folder}/{id}/config.json")
+            config: dict[str, Any] = how(f"{self.folder}/{id}/config.json")
         except (FileNotFoundError, NotADirectoryError, ValueError):  # or one to throw away, cut short by a power cut
             return None
         return config
 
     def _ids(self) -> Iterable[str]:
-        return (path.name for path in self.folder.iterdir() if len(path.name) == 64)
+        return (name for name in os.listdir(self.folder) if len(name) == 64)  # noqa: PTH208  (there may be hundreds)
 
     def _by_id(self, start: str) -> dict[str, Any] | None:
         ids = [id for id in self._ids() if id.startswith(start)]
@@ -355,7 +355,8 @@ class Containers:
         return self._read(ids[0]) if ids else None
 
     def _every(self) -> Found:
-        configs = sorted(filter(None, map(self._read, self._ids())), key=lambda config: config["Created"], reverse=True)
+        known = [config for id in self._ids() if (config := self._read(id, glance))]
+        configs = sorted(known, key=lambda config: config["Created"], reverse=True)
         return [found for config in configs if not self.reap(found := Container(self, config))]
 
     def reap(self, container: Container) -> bool:

@@ -50,9 +50,9 @@ def listed(call: Call) -> Response:
 
 def summaries(engine: Engine, filters: Mapping[str, Any] | None = None, used: bool = False) -> list[dict[str, Any]]:
     """One line of the listing for each image; with `used`, also how many containers have it."""
-    names, digests = engine.images.names(), engine.images.digests()
     users = Counter(image for image, _ in engine.images.in_use().values()) if used else Counter[str]()
     images, patterns = engine.images.list(filters=filters), texts((filters or {}).get("reference"))
+    names, digests = engine.images.names(), engine.images.digests()
     stacks = {image.id: chain_ids(image.diff_ids) for image in images} if used else {}
     copies = Counter(layer for stack in stacks.values() for layer in stack)
     found = []

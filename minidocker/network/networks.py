@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minidocker.content import FileLock, Store, read_json, write_json
+from minidocker.content import FileLock, Store, glance, read_json, write_json
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Unsupported
 from minidocker.filters import texts
 from minidocker.network import pool
@@ -49,7 +49,6 @@ class Networks:
         self.users: Callable[[str], dict[str, dict[str, Any]]] = lambda name: {}  # noqa: ARG005 - of `host` and `none`
         self.folder = store.root / "networks"
         self._founded = False
-        self._seen: dict[Path, tuple[tuple[int, int], Network]] = {}  # what `by_name` read, of which state of a file
 
     # Making
 
@@ -279,17 +278,9 @@ class Networks:
         self.store.tell("network", action, record["Id"], about | ({"container": container} if container else {}))
 
     def by_name(self) -> dict[str, Network]:
-        """All networks by name, to look at and not to change: a file is read again when it has changed."""
-        found = {}
-        for path in self.folder.glob("*.json"):
-            with suppress(FileNotFoundError):  # removed meanwhile
-                info = path.stat()
-                state = info.st_ino, info.st_mtime_ns
-                known = self._seen.get(path)
-                found[path] = known if known and known[0] == state else (state, Network(self, read_json(path)))
-        self._seen = found
-        named = {network.name: network for _, network in found.values()}
-        return named if PREDEFINED.keys() <= named.keys() else self._known()
+        """All networks by name, to look at and not to change."""
+        found = self._all(glance)
+        return found if PREDEFINED.keys() <= found.keys() else self._known()
 
     # On disk
 
@@ -301,14 +292,13 @@ class Networks:
         with self._locked():
             return self._all()
 
-    def _all(self) -> dict[str, Network]:
+    def _all(self, how: Callable[[str], Any] = read_json) -> dict[str, Network]:
         found = {}
-        for path in self.folder.glob("*.json"):
-            try:
-                network = Network(self, read_json(path))
-            except FileNotFoundError:  # removed meanwhile
-                continue
-            found[network.name] = network
+        for name in os.listdir(self.folder) if self.folder.exists() else ():  # noqa: PTH208  (each listed container asks)
+            if name.endswith(".json"):
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    network = Network(self, how(f"{self.folder}/{name}"))
+                    found[network.name] = network
         return found
 
     def _locked(self) -> _Locked:

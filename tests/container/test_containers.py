@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,6 +236,14 @@ class TestInspection:
             "UsernsMode VolumeDriver VolumesFrom"
         )
         assert host.keys() >= set(recorded.split())
+
+    def test_what_somebody_does_to_it_nobody_else_sees(self, engine: Engine) -> None:
+        config = engine.containers.create("box", labels={"a": "b"}).path / "config.json"
+        os.utime(config, (1, 1))  # old enough to be remembered
+        (listed,) = engine.containers.list(all=True)
+        listed.attrs["Config"]["Labels"]["c"] = listed.labels["d"] = "e"
+        (again,) = engine.containers.list(all=True)
+        assert again.attrs["Config"]["Labels"] == again.labels == {"a": "b"}
 
     def test_lists_that_were_given_empty_are_shown_so(self, engine: Engine) -> None:
         keys = "Dns DnsOptions DnsSearch Ulimits BlkioDeviceReadBps PortBindings".split()
