@@ -129,7 +129,7 @@ def _busybox(path: Path) -> dict[str, Entry]:
     import subprocess
 
     from minidocker import elf
-    from minidocker.runtime.accounts import NAMES, SCRIPT
+    from minidocker.runtime.simulated.accounts import NAMES, SCRIPT
 
     path = path.resolve()
     header = elf.parse(path)
@@ -144,7 +144,7 @@ def _busybox(path: Path) -> dict[str, Entry]:
 def _utilities() -> dict[str, Entry]:
     """The shell and the commands of this machine that the simulated runtime has too, and their libraries."""
     from minidocker import elf
-    from minidocker.runtime.applets import COMMANDS
+    from minidocker.runtime.simulated.applets import COMMANDS
 
     found: dict[str, Path] = {}
     for name in sorted({*COMMANDS, "clear", "less", "ip", "mount"} - {"bash", "ash", "dash"}):
@@ -164,7 +164,7 @@ def _utilities() -> dict[str, Entry]:
 
 def _stand_ins() -> dict[str, Entry]:
     """A small text for each command that the simulated runtime has built in."""
-    from minidocker.runtime.applets import COMMANDS
+    from minidocker.runtime.simulated.applets import COMMANDS
 
     names = sorted(set(COMMANDS) - {"bash", "dash"})
     entries = {f"/bin/{name}": file(STAND_IN.format(name).encode(), 0o755) for name in names}

@@ -413,7 +413,7 @@ def choose_runtime(name: str, folder: Path) -> Runtime:
 
         return Namespaces(folder)
     if name == "simulated":
-        from minidocker.runtime.simulated import Simulated
+        from minidocker.runtime.simulated.runtime import Simulated
 
         return Simulated()
     from minidocker.runtime import oci

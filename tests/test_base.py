@@ -12,7 +12,7 @@ from minidocker import base, elf
 from minidocker.content import Store
 from minidocker.errors import Unsupported
 from minidocker.images import Images
-from minidocker.runtime.applets import COMMANDS
+from minidocker.runtime.simulated.applets import COMMANDS
 
 SKELETON = "sha256:99b6d4844e60c5b59c57131f027a3705e1464513030cc981b64d143734664963"
 

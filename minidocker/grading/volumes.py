@@ -31,7 +31,7 @@ from minidocker.layer import Changeset, directory, file
 from minidocker.notebook.pictures.svg import Figure
 from minidocker.plugin import client
 from minidocker.runtime import Bind, Stdio
-from minidocker.runtime.files import Mounts
+from minidocker.runtime.simulated.files import Mounts
 from minidocker.tree import Entry
 from minidocker.volume import Volumes
 from minidocker.volume.volume import ANONYMOUS

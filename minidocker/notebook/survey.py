@@ -87,7 +87,7 @@ def _bindings(asked: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Bi
 
 def _listens(container: Container, state: Mapping[str, Any]) -> Listening | None:
     if container.runtime.name == "simulated":
-        from minidocker.runtime import neighbours
+        from minidocker.runtime.simulated import neighbours
 
         return frozenset((address or ANY, port) for address, port in neighbours.listening(container.path))
     found: set[tuple[str, int]] = set()

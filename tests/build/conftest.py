@@ -16,8 +16,8 @@ from minidocker.image import Image
 from minidocker.images import Images
 from minidocker.layer import Changeset
 from minidocker.runtime import Runtime
-from minidocker.runtime.applets import COMMANDS
-from minidocker.runtime.simulated import Simulated
+from minidocker.runtime.simulated.applets import COMMANDS
+from minidocker.runtime.simulated.runtime import Simulated
 from minidocker.tree import Entry, directory, file, symlink
 
 HERE = Path(__file__).parent

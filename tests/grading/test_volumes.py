@@ -23,7 +23,7 @@ from minidocker.grading.exercise import Case
 from minidocker.grading.hidden import hidden_cases
 from minidocker.grading.volumes import ANSWER, ANSWERS, FIRST, NO_VOLUME, PARSE, UNUSED, plugin_answers
 from minidocker.layer import Changeset
-from minidocker.runtime.files import Mounts
+from minidocker.runtime.simulated.files import Mounts
 from minidocker.union import Union
 from minidocker.volume import Volume
 from minidocker.volume.filters import prune_filter

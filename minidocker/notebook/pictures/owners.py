@@ -27,7 +27,7 @@ class Owned:
 
 def owners(engine: Engine, volume: str, *images: str) -> Figure:
     """The files of a volume, and what their owners are called in (at most two) images. Raises APIError."""
-    from minidocker.runtime.filetools import mode_text
+    from minidocker.runtime.simulated.filetools import mode_text
 
     where = engine.volumes.get(volume).mountpoint
     tree = engine.runtime.listing(Bind(where, "/", owned=True))

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
-from minidocker.runtime.kernel import CannotRun, Command, Process, Task
-from minidocker.runtime.streams import Source, Stream, decode
+from minidocker.runtime.simulated.kernel import CannotRun, Command, Process, Task
+from minidocker.runtime.simulated.streams import Source, Stream, decode
 
 Options = dict[str, str]
 Tool = Callable[[Process, Options, list[str]], Any]

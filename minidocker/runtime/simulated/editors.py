@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minidocker.runtime.kernel import Command, Process, Task
-from minidocker.runtime.streams import encode
-from minidocker.runtime.syntax import unescape
-from minidocker.runtime.tool import Options, all_lines, classes, inputs, lines, need, tool
+from minidocker.runtime.simulated.kernel import Command, Process, Task
+from minidocker.runtime.simulated.streams import encode
+from minidocker.runtime.simulated.syntax import unescape
+from minidocker.runtime.simulated.tool import Options, all_lines, classes, inputs, lines, need, tool
 
 TABLE: dict[str, Command] = {}
 BRACKET = re.compile(r"\[(\^?)(\]?(?:\[:\w+:\]|[^\]])*)\]")

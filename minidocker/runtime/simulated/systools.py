@@ -8,9 +8,9 @@ import posixpath
 import re
 import time
 
-from minidocker.runtime.files import EXECUTE, READ, WRITE
-from minidocker.runtime.kernel import CannotRun, Command, Process, Task, signal_number
-from minidocker.runtime.tool import Options, id_of, moment, name_of, need, raw, rows, tool
+from minidocker.runtime.simulated.files import EXECUTE, READ, WRITE
+from minidocker.runtime.simulated.kernel import CannotRun, Command, Process, Task, signal_number
+from minidocker.runtime.simulated.tool import Options, id_of, moment, name_of, need, raw, rows, tool
 
 TABLE: dict[str, Command] = {
     "true": lambda process, args: 0,  # noqa: ARG005

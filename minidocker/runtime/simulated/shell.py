@@ -13,10 +13,10 @@ import re
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from minidocker.runtime.expansion import Expansion
-from minidocker.runtime.kernel import INTERRUPT, PATH, QUIT, CannotRun, Process, Task
-from minidocker.runtime.streams import Pipe, Sink, Source, Stream, decode, encode
-from minidocker.runtime.syntax import (
+from minidocker.runtime.simulated.expansion import Expansion
+from minidocker.runtime.simulated.kernel import INTERRUPT, PATH, QUIT, CannotRun, Process, Task
+from minidocker.runtime.simulated.streams import Pipe, Sink, Source, Stream, decode, encode
+from minidocker.runtime.simulated.syntax import (
     NAME,
     AndOr,
     Case,

@@ -9,9 +9,9 @@ import secrets
 import time
 from dataclasses import dataclass, field
 
-from minidocker.runtime.kernel import Command, Process
-from minidocker.runtime.mounted import failure
-from minidocker.runtime.tool import Options, each, human, id_of, moment, name_of, need, raw, tool
+from minidocker.runtime.simulated.kernel import Command, Process
+from minidocker.runtime.simulated.mounted import failure
+from minidocker.runtime.simulated.tool import Options, each, human, id_of, moment, name_of, need, raw, tool
 from minidocker.tree import Entry, prefix
 
 TABLE: dict[str, Command] = {}

@@ -12,9 +12,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from minidocker.errors import StartError
-from minidocker.runtime import HealthCheck, Stdio, health, kernel
-from minidocker.runtime.machine import Machine
-from minidocker.runtime.streams import Sink
+from minidocker.runtime import HealthCheck, Stdio, health
+from minidocker.runtime.simulated import kernel
+from minidocker.runtime.simulated.machine import Machine
+from minidocker.runtime.simulated.streams import Sink
 from minidocker.times import now
 
 

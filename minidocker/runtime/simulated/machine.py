@@ -22,14 +22,15 @@ from minidocker import layertar
 from minidocker.content import FileLock, read_json, temp_path
 from minidocker.errors import StartError
 from minidocker.layer import Changeset, diff
-from minidocker.runtime import Box, Mount, Process, Stdio, Tmpfs, Volume, Wire, kernel, monitor, names
-from minidocker.runtime.applets import COMMANDS
-from minidocker.runtime.files import Files, Mounts
+from minidocker.runtime import Box, Mount, Process, Stdio, Tmpfs, Volume, Wire, monitor, names
 from minidocker.runtime.jsonlog import pieces
-from minidocker.runtime.kernel import CannotRun, Kernel
-from minidocker.runtime.neighbours import Neighbours
-from minidocker.runtime.streams import Source, Stream
-from minidocker.runtime.tool import rows
+from minidocker.runtime.simulated import kernel
+from minidocker.runtime.simulated.applets import COMMANDS
+from minidocker.runtime.simulated.files import Files, Mounts
+from minidocker.runtime.simulated.kernel import CannotRun, Kernel
+from minidocker.runtime.simulated.neighbours import Neighbours
+from minidocker.runtime.simulated.streams import Source, Stream
+from minidocker.runtime.simulated.tool import rows
 from minidocker.times import now
 from minidocker.tree import Bytes, Tree, prefix
 from minidocker.union import Union

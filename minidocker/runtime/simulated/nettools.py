@@ -14,12 +14,12 @@ from collections.abc import Generator, Iterator
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from minidocker.runtime.kernel import Command, Process, Task
-from minidocker.runtime.mounted import failure
 from minidocker.runtime.names import SERVER
-from minidocker.runtime.neighbours import Connection, Listener
-from minidocker.runtime.streams import Source, decode
-from minidocker.runtime.tool import Options, tool
+from minidocker.runtime.simulated.kernel import Command, Process, Task
+from minidocker.runtime.simulated.mounted import failure
+from minidocker.runtime.simulated.neighbours import Connection, Listener
+from minidocker.runtime.simulated.streams import Source, decode
+from minidocker.runtime.simulated.tool import Options, tool
 
 TABLE: dict[str, Command] = {}
 ICMP, DATA = 8, 56  # bytes of an echo request's head, and of what it carries

@@ -6,9 +6,9 @@ its own shell; `minidocker/base` holds it as a file where the machine's busybox 
 
 from __future__ import annotations
 
-from minidocker.runtime.builtin import BUILTINS
-from minidocker.runtime.kernel import Command, Process, Task
-from minidocker.runtime.shell import Shell
+from minidocker.runtime.simulated.builtin import BUILTINS
+from minidocker.runtime.simulated.kernel import Command, Process, Task
+from minidocker.runtime.simulated.shell import Shell
 
 NAMES = ("addgroup", "adduser", "groupadd", "useradd")
 SCRIPT = r"""#!/bin/sh

@@ -10,13 +10,13 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from minidocker.runtime.expansion import separator
-from minidocker.runtime.files import EXECUTE
-from minidocker.runtime.kernel import SIGNALS, CannotRun, Died, Process, Task, signal_number
-from minidocker.runtime.mounted import failure
-from minidocker.runtime.shell import OPTIONS, SHARED, Builtin, Exit, Jump, Return, Shell
-from minidocker.runtime.streams import decode
-from minidocker.runtime.syntax import NAME
+from minidocker.runtime.simulated.expansion import separator
+from minidocker.runtime.simulated.files import EXECUTE
+from minidocker.runtime.simulated.kernel import SIGNALS, CannotRun, Died, Process, Task, signal_number
+from minidocker.runtime.simulated.mounted import failure
+from minidocker.runtime.simulated.shell import OPTIONS, SHARED, Builtin, Exit, Jump, Return, Shell
+from minidocker.runtime.simulated.streams import decode
+from minidocker.runtime.simulated.syntax import NAME
 
 
 def sh(process: Process, args: list[str]) -> Task:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from minidocker.runtime.applets import COMMANDS
-from minidocker.runtime.files import Files, Mounts
-from minidocker.runtime.kernel import PATH, STUB, Kernel, Process
-from minidocker.runtime.streams import Sink, Source
-from minidocker.runtime.syntax import Parser, ShellSyntaxError
+from minidocker.runtime.simulated.applets import COMMANDS
+from minidocker.runtime.simulated.files import Files, Mounts
+from minidocker.runtime.simulated.kernel import PATH, STUB, Kernel, Process
+from minidocker.runtime.simulated.streams import Sink, Source
+from minidocker.runtime.simulated.syntax import Parser, ShellSyntaxError
 from minidocker.tree import Tree, directory, file
 from minidocker.union import Union
 

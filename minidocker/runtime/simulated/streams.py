@@ -6,8 +6,8 @@ import copy
 import errno
 import os
 
-from minidocker.runtime.files import WRITE, Files
-from minidocker.runtime.mounted import failure
+from minidocker.runtime.simulated.files import WRITE, Files
+from minidocker.runtime.simulated.mounted import failure
 
 PIPE_SIZE = 1 << 16
 

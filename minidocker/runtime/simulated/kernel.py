@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
-from minidocker.runtime.files import Files
-from minidocker.runtime.mounted import failure
-from minidocker.runtime.streams import Device, FileWriter, Source, Stream, encode
+from minidocker.runtime.simulated.files import Files
+from minidocker.runtime.simulated.mounted import failure
+from minidocker.runtime.simulated.streams import Device, FileWriter, Source, Stream, encode
 from minidocker.tree import Entry
 
 Task = Generator[bool, None, int]

@@ -18,9 +18,9 @@ from minidocker.content import FileLock, read_json
 from minidocker.errors import Conflict, StartError
 from minidocker.layer import WHITEOUT, Changeset, directory, file
 from minidocker.runtime import Bind, Box, Process, Stdio
-from minidocker.runtime.applets import COMMANDS
-from minidocker.runtime.kernel import STUB
-from minidocker.runtime.simulated import Simulated
+from minidocker.runtime.simulated.applets import COMMANDS
+from minidocker.runtime.simulated.kernel import STUB
+from minidocker.runtime.simulated.runtime import Simulated
 
 
 @dataclass

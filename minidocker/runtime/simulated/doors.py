@@ -16,7 +16,7 @@ from typing import Any
 from minidocker.errors import StartError, Unsupported
 from minidocker.runtime import Box
 from minidocker.runtime.messages import Refusal
-from minidocker.runtime.neighbours import knock
+from minidocker.runtime.simulated.neighbours import knock
 
 PIECE = 1 << 16
 

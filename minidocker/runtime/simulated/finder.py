@@ -7,9 +7,9 @@ import posixpath
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from minidocker.runtime.filetools import KINDS
-from minidocker.runtime.kernel import Command, Process, Task
-from minidocker.runtime.tool import id_of, need, raw, run_program
+from minidocker.runtime.simulated.filetools import KINDS
+from minidocker.runtime.simulated.kernel import Command, Process, Task
+from minidocker.runtime.simulated.tool import id_of, need, raw, run_program
 from minidocker.tree import Entry, prefix
 
 TABLE: dict[str, Command] = {}

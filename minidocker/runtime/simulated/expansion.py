@@ -15,12 +15,12 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from minidocker.runtime.streams import encode
-from minidocker.runtime.syntax import Arith, Output, Param, Part, Text, Word
+from minidocker.runtime.simulated.streams import encode
+from minidocker.runtime.simulated.syntax import Arith, Output, Param, Part, Text, Word
 
 if TYPE_CHECKING:
-    from minidocker.runtime.files import Files
-    from minidocker.runtime.shell import Shell
+    from minidocker.runtime.simulated.files import Files
+    from minidocker.runtime.simulated.shell import Shell
 
 
 @dataclass

@@ -17,8 +17,8 @@ from typing import Any
 from minidocker.errors import StartError
 from minidocker.runtime import Mount, Tmpfs
 from minidocker.runtime.masks import MARK
-from minidocker.runtime.mounted import FileSystem, Held, failure, mounted
 from minidocker.runtime.names import TARGETS
+from minidocker.runtime.simulated.mounted import FileSystem, Held, failure, mounted
 from minidocker.tree import Entry, Tree, directory, file, parents, prefix, resolve, symlink
 from minidocker.union import Union
 

@@ -12,9 +12,9 @@ import tarfile
 import zlib
 from dataclasses import dataclass
 
-from minidocker.runtime.filetools import make_folder, preserve, remove
-from minidocker.runtime.kernel import Command, Process, Task
-from minidocker.runtime.tool import Options, all_lines, inputs, name_of, need, raw, read, tool
+from minidocker.runtime.simulated.filetools import make_folder, preserve, remove
+from minidocker.runtime.simulated.kernel import Command, Process, Task
+from minidocker.runtime.simulated.tool import Options, all_lines, inputs, name_of, need, raw, read, tool
 from minidocker.tree import Entry
 
 TABLE: dict[str, Command] = {}

@@ -2,8 +2,8 @@
 
 It works wherever Python does. The union view is the root file system; the writable layer is kept as a tar in the
 container's folder; processes are generators (`kernel`), run by a `Machine`. Builds and `exec` run right here, in the
-engine's process. A detached container has a monitor process, `python -m minidocker.runtime.simulated`, as with the
-other runtime: it outlives the engine, and both meet in the container's folder.
+engine's process. A detached container has a monitor process, `python -m minidocker.runtime.simulated.runtime`, as with
+the other runtime: it outlives the engine, and both meet in the container's folder.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from minidocker.layer import Changeset, diff, merge, view
 from minidocker.plugin.releasing import release
 from minidocker.runtime import NO_STDIO, Bind, Box, Client, Process, Stdio, Usage, Wire, health, monitor, names
 from minidocker.runtime.capabilities import DEFAULT
-from minidocker.runtime.doors import check as check_ports
-from minidocker.runtime.doors import published
-from minidocker.runtime.files import Mounts
-from minidocker.runtime.machine import (
+from minidocker.runtime.policy import policy_of, restarts
+from minidocker.runtime.simulated.doors import check as check_ports
+from minidocker.runtime.simulated.doors import published
+from minidocker.runtime.simulated.files import Mounts
+from minidocker.runtime.simulated.machine import (
     LONGEST_NAP,
     SHORTEST_NAP,
     Disk,
@@ -41,9 +42,8 @@ from minidocker.runtime.machine import (
     processes,
     write,
 )
-from minidocker.runtime.mounted import folder_of, listing, pour
-from minidocker.runtime.policy import policy_of, restarts
-from minidocker.runtime.rounds import Rounds
+from minidocker.runtime.simulated.mounted import folder_of, listing, pour
+from minidocker.runtime.simulated.rounds import Rounds
 from minidocker.times import now
 from minidocker.tree import Bytes, Tree
 
@@ -248,13 +248,13 @@ class Simulated:
 
         self._monitors = [each for each in self._monitors if each.poll() is None]
         lower = view(tuple(layer.changes for layer in box.layers))
-        package = str(Path(__file__).parent.parent.parent)
+        package = str(Path(__file__).parents[3])
         path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")]))
         apart: dict[str, Any] = {"start_new_session": True}
         if sys.platform == "win32":
             apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
         keeper = subprocess.Popen(
-            [sys.executable, "-S", "-m", "minidocker.runtime.simulated"],
+            [sys.executable, "-S", "-m", "minidocker.runtime.simulated.runtime"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

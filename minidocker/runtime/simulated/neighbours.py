@@ -20,8 +20,8 @@ from typing import Any
 from minidocker.content import read_json, write_json
 from minidocker.network import names
 from minidocker.runtime import Box, monitor
-from minidocker.runtime.mounted import failure
-from minidocker.runtime.streams import PIPE_SIZE, Stream
+from minidocker.runtime.simulated.mounted import failure
+from minidocker.runtime.simulated.streams import PIPE_SIZE, Stream
 from minidocker.runtime.wires import wires_now
 
 Waiting = Generator[bool, None, None]
