@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ def name_of(path: Path) -> str:
     return path.relative_to(PACKAGE).as_posix()
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def here(path: Path) -> str:
     """The room that a source is in."""
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
@@ -54,7 +60,7 @@ def room_of(module: str) -> str:
 def imports(path: Path, top_only: bool = False) -> set[str]:
     """The modules that a source imports; with `top_only`, just by being imported itself."""
     package = ("minidocker", *path.relative_to(PACKAGE).parts[:-1])
-    return set(_imports(ast.parse(path.read_text()), package, top_only))
+    return set(_imports(tree_of(path), package, top_only))
 
 
 def _imports(tree: ast.AST, package: tuple[str, ...], top_only: bool) -> Iterator[str]:
@@ -69,37 +75,40 @@ def _imports(tree: ast.AST, package: tuple[str, ...], top_only: bool) -> Iterato
                 yield from (f"minidocker.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
-        elif not (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
+        elif not (
+            isinstance(node, ast.expr) or (top_only and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        ):
             yield from _imports(node, package, top_only)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_room_imports_only_from_rooms_above_it(path: Path) -> None:
-    order, room = rooms(), here(path)
-    if room == "__init__":
-        return
-    assert room in order, f"{room} is not in CONTRIBUTING.md's picture of the house"
-    for module in imports(path, top_only=True):
-        there = room_of(module) if module.startswith("minidocker.") else ""
-        if (PACKAGE / f"{there}.py").is_file() or (there and (PACKAGE / there).is_dir()):
-            assert order.index(there) <= order.index(room), f"{room} imports {module}, which lies below it"
+def test_a_room_imports_only_from_rooms_above_it() -> None:
+    order = rooms()
+    assert {here(path) for path in SOURCES} - {"__init__"} <= set(order), (
+        "not in CONTRIBUTING.md's picture of the house"
+    )
+    wrong = [
+        f"{name_of(path)} imports {module}, which lies below it"
+        for path in SOURCES
+        if here(path) != "__init__"
+        for module in imports(path, top_only=True)
+        if module.startswith("minidocker.") and room_of(module) in order[order.index(here(path)) + 1 :]
+    ]
+    assert wrong == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_nothing_linux_only_is_imported_at_the_top(path: Path) -> None:
+def test_nothing_linux_only_is_imported_at_the_top() -> None:
     """…but in the programs of the Linux runtime, which nothing else imports at its top either."""
-    top = imports(path, top_only=True)
-    if name_of(path) not in LINUX_PROGRAMS:
-        modules = {"minidocker." + name.removesuffix(".py").replace("/", ".") for name in LINUX_PROGRAMS}
-        assert not top & (LINUX_ONLY | modules)
+    forbidden = LINUX_ONLY | {"minidocker." + name.removesuffix(".py").replace("/", ".") for name in LINUX_PROGRAMS}
+    others = [path for path in SOURCES if name_of(path) not in LINUX_PROGRAMS]
+    assert {name_of(path): found for path in others if (found := imports(path, top_only=True) & forbidden)} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_the_core_needs_nothing_but_python(path: Path) -> None:
-    order, room = rooms(), here(path)
-    if room == "__init__" or order.index(room) < order.index(CORE_ENDS_AT):
-        foreign = {module.split(".")[0] for module in imports(path)} - {"minidocker"}
-        assert foreign <= sys.stdlib_module_names | LATER_PYTHON | WIRES.get(room, set())
+def test_the_core_needs_nothing_but_python() -> None:
+    order = ["__init__", *rooms()]
+    known = sys.stdlib_module_names | LATER_PYTHON | {"minidocker"}
+    core = [path for path in SOURCES if order.index(here(path)) < order.index(CORE_ENDS_AT)]
+    asked = {path: {module.split(".")[0] for module in imports(path)} - known for path in core}
+    assert {name_of(path): more for path, more in asked.items() if not more <= WIRES.get(here(path), set())} == {}
 
 
 def loaded_by(code: str) -> set[str]:
