@@ -63,6 +63,9 @@ def imports(path: Path, top_only: bool = False) -> set[str]:
     return set(_imports(tree_of(path), package, top_only))
 
 
+_LATER = ast.FunctionDef | ast.AsyncFunctionDef  # what happens when it is called
+
+
 def _imports(tree: ast.AST, package: tuple[str, ...], top_only: bool) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import):
