@@ -13,10 +13,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 PY := $(BIN)/python
 SETUP := PYTHON="$(PYTHON)" sh .ci/setup
+# Plugins are named where they are needed: to import them all takes each process of pytest five seconds.
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PY) -m pytest -q
 ROOT_USER := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test bench lint notebooks outputs
+.PHONY: help setup lab test tests bench lint notebooks outputs
+export PYTHONDONTWRITEBYTECODE :=
 
 help:
 	@sed -n '3,10s/^# \{0,1\}//p' Makefile
@@ -28,9 +31,15 @@ lab: setup
 	@$(BIN)/jupyter trust notebooks/*.ipynb exercises/*/*.ipynb >/dev/null  # else Lab hides the stored pictures
 	JUPYTER_PREFER_ENV_PATH=1 $(BIN)/jupyter lab $(ROOT_USER) notebooks/00-start-here.ipynb
 
-test: lint
-	$(PY) -m pytest -q -n 2 --dist loadscope
+test:
+	@$(SETUP) course,test
+	@$(MAKE) --no-print-directory -j2 lint tests  # mypy has work for one core, most tests wait for a process
 	@$(MAKE) --no-print-directory notebooks
+
+# Files are begun in alphabetical order, so the long ones come early and the short doctests fill what is left.
+tests:
+	$(PYTEST) -p xdist.plugin -p _hypothesis_pytestplugin -p schemathesis.pytest.plugin \
+	  -n 3 --dist loadfile --no-loadscope-reorder
 
 lint:
 	@$(SETUP) course,test
@@ -38,17 +47,18 @@ lint:
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Every stored output is computed again and compared, on each runtime that this machine has.
+# Every stored output is computed again and compared, on each runtime that this machine has, both at the same time.
 # (source.ipynb of an exercise holds the solutions; tests/grading proves it.)
 notebooks:
 	@$(SETUP) course,test
-	@for runtime in simulated namespaces; do \
-	  if $(BIN)/minidocker --runtime $$runtime doctor >/dev/null; then \
-	    echo "notebooks: runtime $$runtime"; \
-	    MINIDOCKER_RUNTIME=$$runtime $(PY) -m pytest -q -n 2 --dist loadscope --nbval notebooks/*.ipynb \
-	      $$(find exercises -name '*.ipynb' ! -name source.ipynb ! -path '*/.*') || exit 1; \
-	  else echo "notebooks: runtime $$runtime does not work here, skipped (minidocker doctor says why)"; fi; \
-	done
+	@$(MAKE) --no-print-directory -j2 -O notebooks-simulated notebooks-namespaces
+
+notebooks-%:
+	@if $(BIN)/minidocker --runtime $* doctor >/dev/null; then \
+	  echo "notebooks: runtime $*"; \
+	  MINIDOCKER_RUNTIME=$* $(PYTEST) -p nbval.plugin --nbval notebooks/*.ipynb \
+	    $$(find exercises -name '*.ipynb' ! -name source.ipynb ! -path '*/.*'); \
+	else echo "notebooks: runtime $* does not work here, skipped (minidocker doctor says why)"; fi
 
 # What the notebooks keep is made again, on this machine's best runtime.
 outputs:
