@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from minidocker.runtime import inside, linux
+from minidocker.runtime import cgroup, inside, linux
 from minidocker.runtime.births import check_confession, confess, map_ids
 from minidocker.runtime.fuse import Servers
 from minidocker.runtime.inside import Refusal
@@ -135,7 +135,8 @@ class BundleMonitor(Monitor):
         console = Console("console.sock") if self.box["process"]["tty"] else None
         more = ["--console-socket", console.path] if console else []
         try:
-            self.call("create", "--bundle", self.bundle, "--pid-file", f"{self.bundle}/pid", *more, ID, stdio=stdio)
+            with cgroup.unswept():
+                self.call("create", "--bundle", self.bundle, "--pid-file", f"{self.bundle}/pid", *more, ID, stdio=stdio)
             with open(f"{self.bundle}/pid") as file:
                 pid = int(file.read())
             master = console.take() if console else None

@@ -16,10 +16,11 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import NamedTuple
 
+from minidocker.runtime import linux
 from minidocker.runtime.inside import Refusal, reason
 
 HOME = "/minidocker"  # the cgroup of our containers' cgroups
@@ -141,14 +142,12 @@ class Group:
     def _take(self, pid: int, settings: Sequence[Setting] = (), ahead: str = "") -> None:
         """`enter` for one that is not there."""
         wanted = list(dict.fromkeys([*self.counters(), *(controller for controller, _, _ in settings)]))
-        for _ in range(20):
-            with suppress(FileNotFoundError):  # somebody swept it away as empty
-                moved = self._renamed(ahead) if ahead else []
-                self.make(wanted)
-                for setting in settings:
-                    self.write(*setting)
-                self.join(pid, [folder for folder in self.folders(wanted) if folder not in moved])
-                return
+        with unswept(self.places):
+            moved = self._renamed(ahead) if ahead else []
+            self.make(wanted)
+            for setting in settings:
+                self.write(*setting)
+            self.join(pid, [folder for folder in self.folders(wanted) if folder not in moved])
 
     def enter_ahead(self, pid: int) -> bool:
         """Put a process into it while nobody waits for that, to be renamed later; False where that is not to be.
@@ -184,8 +183,6 @@ class Group:
         path = f"{self.folder(controller)}/{name}"
         try:
             put(path, value)
-        except FileNotFoundError:
-            raise
         except OSError as error:
             why = f'failed to write "{value}": write {path}: {reason(error)}'
             raise Refusal(f"unable to apply cgroup configuration: {why}") from None
@@ -197,8 +194,6 @@ class Group:
                 put(f"{folder}/cgroup.procs", str(pid))
             except ProcessLookupError:
                 return
-            except FileNotFoundError:
-                raise
             except OSError as error:
                 why = f'failed to write "{pid}": write {folder}/cgroup.procs: {reason(error)}'
                 raise Refusal(f"unable to apply cgroup configuration: {why}") from None
@@ -212,12 +207,13 @@ class Group:
         """Bring all its processes into the hierarchy of one more controller: it may have been left out at first."""
         if self.holds(controller):
             return
-        self.make([controller])
         moved: set[int] = set()
-        while new := set(pids()) - moved:  # a child that is born meanwhile is where its parent was
-            for pid in new:
-                self.join(pid, [self.folder(controller)])
-            moved |= new
+        with unswept(self.places):
+            self.make([controller])
+            while new := set(pids()) - moved:  # a child that is born meanwhile is where its parent was
+                for pid in new:
+                    self.join(pid, [self.folder(controller)])
+                moved |= new
 
     def pids(self) -> list[int]:
         """The processes in it."""
@@ -345,14 +341,29 @@ def _remove(folder: str) -> bool:
     return True
 
 
+@contextmanager
+def unswept(where: Places | None = None, sweeps: bool = False) -> Iterator[None]:
+    """Meanwhile nobody sweeps: what has just been made is empty, too. Or we alone do, and nobody makes anything."""
+    found = places() if where is None else where
+    locked = [os.open(place.root, os.O_RDONLY | os.O_CLOEXEC) for place in list(found.values())[:1]]
+    try:
+        for fd in locked:
+            linux.flock(fd, shared=not sweeps)
+        yield
+    finally:
+        for fd in locked:
+            os.close(fd)
+
+
 def sweep(where: Places | None = None) -> None:
     """Remove what containers left behind whose monitor was killed: cgroups of ours that nobody is in."""
     home = Group(HOME, where)
-    for folder in home.folders():
-        for name in os.listdir(folder) if os.path.isdir(folder) else ():
-            if os.path.isdir(f"{folder}/{name}"):
-                _remove(f"{folder}/{name}")
-        _remove(folder)
+    with unswept(where, sweeps=True):
+        for folder in home.folders():
+            for name in os.listdir(folder) if os.path.isdir(folder) else ():
+                if os.path.isdir(f"{folder}/{name}"):
+                    _remove(f"{folder}/{name}")
+            _remove(folder)
 
 
 def fields(text: str) -> dict[str, str]:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from minidocker.errors import InvalidArgument, StartError
-from minidocker.runtime.cgroup import HOME, SELF, Group, Places, Setting, read
+from minidocker.runtime.cgroup import HOME, SELF, Group, Places, Setting, read, unswept
 from minidocker.runtime.inside import Refusal
 
 PERIOD = 100_000  # microseconds: the period of a limit that is given as a number of processors
@@ -77,13 +78,12 @@ DEVICES = (  # what Docker lets every container make (m) and use (rwm), beside w
 
 def supported(places: Places) -> frozenset[str]:
     """The limits that can be enforced here, by their names in `HostConfig`."""
-    unified = SELF in places
-    if unified:  # what is delegated to us is only seen in a cgroup below
-        try:
-            Group(HOME, places).make([SELF])
-        except Refusal:
-            return frozenset()
-    return frozenset(limit for limit, file in (FILES_2 if unified else FILES_1).items() if _has(places, *file))
+    if SELF not in places:
+        return frozenset(limit for limit, file in FILES_1.items() if _has(places, *file))
+    with suppress(Refusal), unswept(places):  # what is delegated to us is only seen in a cgroup below
+        Group(HOME, places).make([SELF])
+        return frozenset(limit for limit, file in FILES_2.items() if _has(places, *file))
+    return frozenset()
 
 
 def _has(places: Places, controller: str, file: str) -> bool:
@@ -181,7 +181,7 @@ def change(group: Group, asked: Mapping[str, Any], pids: Any) -> None:
         group.gather(controller, pids)
         try:
             group.write(controller, file, value)
-        except (Refusal, FileNotFoundError) as error:
+        except Refusal as error:
             raise InvalidArgument(str(error).removeprefix("unable to apply cgroup configuration: ")) from None
 
 

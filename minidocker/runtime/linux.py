@@ -83,11 +83,13 @@ def _syscall(name: str, *args: int | bytes | ctypes.Structure | None) -> int:
     return _check(_libc().syscall(ctypes.c_long(_number(name)), *wide))
 
 
-def flock(fd: int, wait: bool = True) -> None:
-    """Lock an open file for this process alone; without `wait` BlockingIOError says that another has it."""
+def flock(fd: int, wait: bool = True, shared: bool = False) -> None:
+    """Lock an open file for this process alone, or `shared` against such a one; without `wait` BlockingIOError says
+    that another has it.
+    """
     import fcntl
 
-    fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
 
 
 def watch(folder: str, what: int) -> int:

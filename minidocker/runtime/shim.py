@@ -267,10 +267,12 @@ class Monitor:
             raise
 
     def out_of_memory(self, watched: int, events: int) -> None:
-        """Write down that memory ran out, as soon as it has; version 2 tells of less than that on the same file."""
+        """Write down that memory ran out, as soon as it has; version 2 tells of less than that on the same file, and
+        version 1 of the group's end.
+        """
         os.lseek(watched, 0, os.SEEK_SET)
         os.read(watched, 4096)
-        if events & select.POLLIN or self.group.oom_kills():
+        if (events & select.POLLIN and self.group.holds("memory")) or self.group.oom_kills():
             with state_lock(self.path):
                 self.state = read_state(self.path) | {"OOMKilled": True}
                 write_state(self.path, self.state)

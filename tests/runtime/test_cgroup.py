@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -329,3 +330,26 @@ class TestHere:
         sweep()
         assert not any(Path(folder).exists() for folder in left.folders())
         assert group.pids() == [sleeper.pid]
+
+    def test_one_that_is_about_to_be_used_is_not(
+        self, group: Group, sleeper: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """…though it is empty until somebody is in it: engines come and go while containers start."""
+        line = [sys.executable, "-uc", "from minidocker.runtime.cgroup import sweep\nwhile True: sweep(), print()"]
+        at_once = Group.join
+
+        def hesitant(*about: Any) -> None:
+            time.sleep(0.05)
+            at_once(*about)
+
+        with subprocess.Popen(line, stdout=subprocess.PIPE) as sweeps:
+            assert sweeps.stdout and sweeps.stdout.readline()
+            monkeypatch.setattr(Group, "join", hesitant)
+            try:
+                for number in range(5):
+                    new = Group(f"{group.name}-{number}")
+                    new.enter(sleeper.pid)
+                    for folder in new.folders(new.counters()):
+                        assert Path(folder, "cgroup.procs").read_text().split() == [str(sleeper.pid)]
+            finally:
+                sweeps.kill()
