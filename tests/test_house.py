@@ -18,7 +18,9 @@ import pytest
 HOME = Path(__file__).resolve().parent.parent
 PACKAGE = HOME / "minidocker"
 LINUX_ONLY = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curses", "spwd"}
-LINUX_PROGRAMS = {f"runtime/{name}.py" for name in ("launcher", "namespaces", "bundles", "switch")}  # of namespaces
+LINUX_PROGRAMS = {
+    f"runtime/{name}.py" for name in ("launcher", "launching", "running", "namespaces", "bundles", "switch")
+}  # of namespaces
 LATER_PYTHON = {"compression"}  # 3.14
 CORE_ENDS_AT = "cli"
 WIRES = {

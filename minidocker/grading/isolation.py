@@ -393,9 +393,9 @@ def grafts(organs: Organs) -> Functions:
         REAP.engine: _reap(organs["reap"]),
     }
     with suppress(ImportError, AttributeError):  # elsewhere than on Linux
-        namespaces = import_module("minidocker.runtime.namespaces")
+        launching = import_module("minidocker.runtime.launching")
         import_module("minidocker.runtime.launcher")  # all that it imports is to be there before it is replaced
-        found[namespaces.Launcher._start] = _fork_launcher
+        found[launching.Launcher._start] = _fork_launcher
     return found
 
 

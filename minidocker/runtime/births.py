@@ -18,8 +18,7 @@ from typing import Any
 
 from minidocker.runtime import cgroup, inside, linux
 from minidocker.runtime.fuse import Servers
-from minidocker.runtime.inside import Refusal
-from minidocker.runtime.messages import receive_fds
+from minidocker.runtime.messages import Refusal, receive_fds
 
 KINDS = {  # of namespaces, as in /proc/<pid>/ns, and the flags of clone(2) for them
     "user": linux.NEWUSER,

@@ -21,12 +21,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from minidocker.runtime import cgroup, inside, linux
+from minidocker.runtime import cgroup, inside, linux, placing, user
 from minidocker.runtime.births import check_confession, confess, map_ids
 from minidocker.runtime.fuse import Servers
-from minidocker.runtime.inside import Refusal
 from minidocker.runtime.masks import MARK
-from minidocker.runtime.messages import receive_fds
+from minidocker.runtime.messages import Refusal, receive_fds
 from minidocker.runtime.shim import Monitor
 
 ID = "container"  # its name for the runtime: each has a state folder of its own
@@ -95,7 +94,7 @@ class BundleMonitor(Monitor):
         root = os.open(f"{self.bundle}/rootfs", os.O_PATH | os.O_DIRECTORY)
         for mount in made["mounts"]:
             self.place(root, mount)
-        os.close(inside.place(root, MARK, is_dir=False))
+        os.close(placing.place(root, MARK, is_dir=False))
         self.write_config(root, made)
 
     def held(self, source: int) -> str:
@@ -105,20 +104,20 @@ class BundleMonitor(Monitor):
             os.makedirs(path, exist_ok=True)
         else:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT))
-        inside.bind(source, os.open(path, os.O_PATH))
+        placing.bind(source, os.open(path, os.O_PATH))
         return path
 
     def place(self, root: int, mount: dict[str, Any]) -> None:
         """Make what something is to be mounted on: the runtime's own would show in the container's changes."""
         if not mount["destination"].startswith(("/dev/", "/sys/", "/proc/")):
             is_dir = mount["type"] != "bind" or os.path.isdir(mount["source"])
-            os.close(inside.target_for(root, mount["source"], mount["destination"], is_dir))
+            os.close(placing.target_for(root, mount["source"], mount["destination"], is_dir))
 
     def write_config(self, root: int, made: dict[str, Any]) -> None:
         """Look up the user, and write down what the container is."""
         process = self.box["process"]
-        who = inside.identify(root, process["user"])
-        groups = [*dict.fromkeys((who.gid, *who.groups, *inside.more_groups(root, process["groups"])))]
+        who = user.identify(root, process["user"])
+        groups = [*dict.fromkeys((who.gid, *who.groups, *user.more_groups(root, process["groups"])))]
         made["process"]["user"] = {"uid": who.uid, "gid": who.gid, "additionalGids": groups}
         if not any(text.startswith("HOME=") for text in made["process"]["env"]):
             made["process"]["env"].append(f"HOME={who.home}")

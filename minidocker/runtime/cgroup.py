@@ -21,7 +21,7 @@ from functools import cache
 from typing import NamedTuple
 
 from minidocker.runtime import linux
-from minidocker.runtime.inside import Refusal, reason
+from minidocker.runtime.messages import Refusal, reason
 
 HOME = "/minidocker"  # the cgroup of our containers' cgroups
 COUNTERS = ("memory", "cpuacct", "pids")  # version 1: where every container is, since these count what it uses

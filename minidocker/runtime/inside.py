@@ -1,32 +1,30 @@
-"""What the first process of a container does between its birth and the program: it builds the walls, then steps in.
+"""The walls of a container: what its first process does between its birth (`births`) and the program (`program`).
 
-The process is born into new namespaces (`births`), as root of a user namespace of its own. In order: host name and
-network, the overlay mount, on it /proc, /sys, /dev and the bind mounts, then pivot_root; then the user, the
-capabilities, and `execve`. Masked paths, devices and capabilities are the defaults of Docker's OCI runtime spec.
+The process is born into new namespaces, as root of a user namespace of its own. In order: host name and network, the
+overlay mount, on it /proc, /sys, /dev and the bind mounts, then pivot_root. Masked paths and devices are the defaults
+of Docker's OCI runtime spec.
 
-Everything in the image is hostile: paths resolve through `linux.open_inside` only, so no link in it leads out. That
-holds only while nothing is mounted over the root itself, so everything is in its place before pivot_root.
+Everything in the image is hostile: paths resolve as in `placing`, so no link in it leads out. That holds only while
+nothing is mounted over the root itself, so everything is in its place before pivot_root.
 """
 
-# ruff: noqa: PTH102, PTH110, PTH116, PTH211
+# ruff: noqa: PTH102, PTH110, PTH211
 from __future__ import annotations
 
 import base64
 import os
-import posixpath
-import signal
 import socket
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
-from minidocker.runtime import linux, reaper
+from minidocker.runtime import linux
 from minidocker.runtime.masks import MARK, MASKED, READ_ONLY
-from minidocker.runtime.messages import Refusal as Refusal
+from minidocker.runtime.messages import Refusal, reason
+from minidocker.runtime.placing import bind, exists, make_directories, mount_on, place, target_for, target_of
 
 STAGE = "/proc"  # any folder that there is: what is mounted on it for a moment only we see
-PLACEHOLDER = "user.minidocker.mountpoint"  # marks what is there only for something to be mounted on
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 LINKS = {
     "fd": "/proc/self/fd",
@@ -42,12 +40,6 @@ IPC_SYSCTLS = frozenset(
 HARMLESS = {(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0)}  # those devices, by number; others are to be asked for
 NOT_DEVICES = ("pts", "shm", "fd", "mqueue", ".lxc", ".lxd-mounts", ".udev", "console")  # of the host's /dev
 SAFE = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
-IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)  # by Python; what is ignored stays so over `execve`
-MAX_ID = (1 << 31) - 1
-MAX_TABLE = 1 << 20  # bytes of /etc/passwd or /etc/group that are read
-
-
-# The walls
 
 
 def prepare(
@@ -342,29 +334,6 @@ def mount_memory(target: int, wanted: Mapping[str, Any], mode: str) -> None:
         raise Refusal(f"{what}, flags: {flags:#x}, data: {options}: {reason(error)}") from None
 
 
-def exists(root: int, path: str) -> bool:
-    """Whether something is at a path inside."""
-    try:
-        os.close(linux.open_inside(root, path, os.O_PATH))
-    except OSError:
-        return False
-    return True
-
-
-def target_for(root: int, source: str, path: str, is_dir: bool) -> int:
-    """`target_of` for a mount that a person asked for. Raises Refusal where a directory would lie on a file."""
-    what = f"error mounting {source!r} to rootfs at {path!r}"
-    try:
-        target = target_of(root, path, is_dir)
-    except OSError as error:
-        raise Refusal(f"{what}: {reason(error)}", 127) from None
-    if stat.S_ISDIR(os.fstat(target).st_mode) != is_dir:
-        text = "Are you trying to mount a directory onto a file (or vice-versa)? "
-        text += "Check if the specified host path exists and is the expected type"
-        raise Refusal(f"{what}: not a directory: {text}", 127)
-    return target
-
-
 def mount_console(terminal: int) -> None:
     """Show the program's terminal as /dev/console, too."""
     root = os.open("/", os.O_PATH | os.O_DIRECTORY)
@@ -398,260 +367,3 @@ def write_setting(root: int, path: str, value: bytes) -> None:
         fd = linux.open_inside(root, path, os.O_WRONLY)
         os.write(fd, value)
         os.close(fd)
-
-
-# Mounting, without ever following a link out
-
-
-def bind(source: int | str, target: int, read_only: bool = False, flags: int = 0) -> None:
-    """Bind-mount a descriptor or a path of the host's, with all that is mounted below it, on a descriptor."""
-    tree = linux.open_tree(source, "") if isinstance(source, int) else linux.open_tree(linux.AT_FDCWD, source)
-    if flags := flags | (linux.MS_RDONLY if read_only else 0):
-        linux.set_attributes(tree, flags)
-    linux.move_mount(tree, target)
-
-
-def mount_on(root: int, path: str, fstype: str, flags: int, options: str = "") -> None:
-    """Mount a new file system on a directory inside."""
-    os.fchdir(target_of(root, path))
-    linux.mount(fstype, ".", fstype, flags, options)
-
-
-def target_of(root: int, path: str, is_dir: bool = True) -> int:
-    """Open, or make, what something is to be mounted on. Raises Refusal where that is the root, by whatever name."""
-    target = place(root, path, is_dir)
-    if os.path.samestat(os.fstat(target), os.fstat(root)):
-        raise Refusal(f"invalid mount config: invalid specification: destination can't be '/': {path}")
-    return target
-
-
-def place(root: int, path: str, is_dir: bool = True) -> int:
-    """Open what is at `path` for something to be mounted on it.
-
-    Where nothing is, an empty placeholder is made. It must not show in the container's changes, so it is marked, and
-    its parent's time is put back.
-    """
-    with suppress(FileNotFoundError):
-        return linux.open_inside(root, path, os.O_PATH)
-    above, name = posixpath.split(path.rstrip("/"))
-    if above != "/":
-        place(root, above)
-    parent = linux.open_inside(root, above, os.O_RDONLY | os.O_DIRECTORY)
-    before = os.fstat(parent)
-    if is_dir:
-        os.mkdir(name, 0o755, dir_fd=parent)
-    else:
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o755, dir_fd=parent))
-    made = linux.open_inside(root, path, os.O_RDONLY)
-    with suppress(OSError):
-        os.setxattr(made, PLACEHOLDER, b"")
-    os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
-    return made
-
-
-def make_directories(root: int, path: str) -> None:
-    """Make the working directory where the image has none, as Docker does."""
-    try:
-        os.close(linux.open_inside(root, path, os.O_PATH | os.O_DIRECTORY))
-    except FileNotFoundError:
-        above, name = posixpath.split(path.rstrip("/"))
-        make_directories(root, above)
-        parent = linux.open_inside(root, above, os.O_PATH | os.O_DIRECTORY)
-        os.mkdir(name, 0o755, dir_fd=parent)
-    except NotADirectoryError:
-        raise Refusal(f"Cannot mkdir: {path} is not a directory") from None
-
-
-# The user
-
-
-class Identity(NamedTuple):
-    """Whom the program runs as."""
-
-    uid: int = 0
-    gid: int = 0
-    groups: tuple[int, ...] = ()
-    home: str = "/"
-
-
-def identify(root: int, spec: str) -> Identity:
-    """Look up `user[:group]`, names or numbers, in the container's own tables, by Docker's rules. Raises Refusal."""
-    user, group = f"{spec}:".split(":")[:2]
-    user_id = number(user or "0")
-    users = rows(root, "/etc/passwd", 7)
-    row = next((row for row in users if (row[0] == user if user_id is None else row[2] == str(user_id))), None)
-    if row is None and user_id is None:
-        raise Refusal(f"unable to find user {user}: no matching entries in passwd file")
-    name, uid, gid, home = (row[0], id_of(row[2]), id_of(row[3]), row[5]) if row else ("", user_id or 0, 0, "/")
-    groups = list(rows(root, "/etc/group", 4))
-    if not group:
-        extra = tuple(id_of(line[2]) for line in groups if name and name in line[3].split(","))
-        return Identity(uid, gid, extra, home)
-    group_id = number(group)
-    if group_id is None:
-        group_id = next((id_of(line[2]) for line in groups if line[0] == group), None)
-    if group_id is None:
-        raise Refusal(f"unable to find group {group}: no matching entries in group file")
-    return Identity(uid, group_id, (), home)
-
-
-def more_groups(root: int, wanted: Sequence[str]) -> tuple[int, ...]:
-    """The ids of further groups (`--group-add`): numbers, or names in the container's own table. Raises Refusal."""
-    found = {row[0]: row[2] for row in rows(root, "/etc/group", 4)} if wanted else {}
-    ids = []
-    for group in wanted:
-        id = number(group)
-        if id is None and group not in found:
-            raise Refusal(f"Unable to find group {group}: no matching entries in group file")
-        ids.append(id_of(found[group]) if id is None else id)
-    return tuple(ids)
-
-
-def number(text: str) -> int | None:
-    """The id that a text spells, None where it is a name. Raises Refusal where no id can be like that."""
-    return id_of(text) if text.removeprefix("-").isdecimal() else None
-
-
-def id_of(text: str) -> int:
-    """The id that digits spell. Raises Refusal."""
-    if text.startswith("-") or len(text) > 10 or int(text) > MAX_ID:
-        raise Refusal(f"uids and gids must be in range 0-{MAX_ID}")
-    return int(text)
-
-
-def rows(root: int, path: str, fields: int) -> Iterator[list[str]]:
-    """The well-formed lines of a colon-separated table inside the container; none where there is no such file."""
-    try:
-        fd = linux.open_inside(root, path, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        return os.close(fd)
-    with os.fdopen(fd, "rb") as table:
-        text = table.read(MAX_TABLE)
-    for line in text.decode(errors="surrogateescape").splitlines():
-        row = line.strip().split(":")
-        if len(row) >= fields and row[2].isdecimal() and (fields < 7 or row[3].isdecimal()):
-            yield row
-
-
-# The program
-
-
-def step_in(process: Mapping[str, Any], rootless: bool, security: Mapping[str, Any], init: bool = False) -> None:
-    """Become the program: user, capabilities, folder, signals, `execve`. Never returns; raises Refusal.
-
-    With `init` the program is a child, and we stay and look after it.
-    """
-    capabilities: int = security["capabilities"]
-    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    who = identify(root, process["user"])
-    groups = more_groups(root, process["groups"])
-    if rootless and groups:
-        raise Refusal("unable to add groups: started without root, a container has only the group 0")
-    if rootless and (who.uid or who.gid):
-        text = f"unable to run as user {process['user']}: started without root, a container has only the user 0; "
-        raise Refusal(text + "start minidocker as root, or leave the user out")
-    change_directory(root, process["cwd"])
-    for stream in range(3):
-        if stat.S_ISFIFO(os.fstat(stream).st_mode):
-            with suppress(OSError):
-                os.fchown(stream, who.uid, who.gid)  # so that it may open /dev/stdout
-    if process["tty"]:
-        os.fchown(0, who.uid, -1)
-    linux.drop_bounding(capabilities)
-    if not rootless:
-        os.setgroups(list(dict.fromkeys((who.gid, *who.groups, *groups))))  # its own is among them, as with Docker
-    os.setresgid(who.gid, who.gid, who.gid)
-    linux.prctl(linux.PR_SET_KEEPCAPS, 1)
-    os.setresuid(who.uid, who.uid, who.uid)
-    own = 0 if who.uid else capabilities
-    linux.set_capabilities(own, aside=linux.CAP_SYS_ADMIN)
-    linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
-    env = dict(text.split("=", 1) for text in process["env"] if "=" in text)
-    env.setdefault("HOME", who.home)
-    path = find(process["args"][0], env.get("PATH", ""))
-    for signum in IGNORED:
-        signal.signal(signum, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    linux.close_on_exec(3)
-    if process["ulimits"]:
-        from minidocker.runtime import ulimits
-
-        ulimits.apply(process["ulimits"])
-    confine(own, security)
-    if init:
-        with suppress(OSError):
-            linux.set_capabilities(own)  # no `execve` takes from an init what it needs no more
-        reaper.stay_behind(process["args"])
-    execute(path, process["args"], env)
-
-
-def confine(own: int, security: Mapping[str, Any]) -> None:
-    """Give up what is given up last: new privileges, and the system calls that the program is not to make.
-
-    To install a filter takes CAP_SYS_ADMIN, which `execve` then takes from everybody who is not to have it: what root
-    has afterwards is the bounding set, and others nothing.
-    """
-    if security["filter"]:
-        linux.set_capabilities(own | linux.CAP_SYS_ADMIN)
-    else:
-        linux.set_capabilities(own)
-    if security["no_new_privileges"]:
-        linux.prctl(linux.PR_SET_NO_NEW_PRIVS, 1)
-    if security["filter"]:
-        code, flags = security["filter"]
-        linux.seccomp(base64.b64decode(code), flags)
-
-
-def change_directory(root: int, path: str) -> None:
-    """Go to the working directory. Nothing there leads out: not even a link to another process's folder in /proc."""
-    try:
-        os.fchdir(linux.open_inside(root, path, os.O_PATH | os.O_DIRECTORY))
-    except OSError as error:
-        text = f'chdir to cwd ("{path}") set in config.json failed: {reason(error)}'
-        raise Refusal(text, exit_code(error)) from None
-
-
-def find(name: str, search: str) -> str:
-    """Find a program as Docker's runtime does: with a slash in its name there, else in the folders of `PATH`."""
-    if "/" in name:
-        try:
-            check_program(name)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise Refusal(f'exec: "{name}": stat {name}: {reason(error)}', 127) from None
-        except OSError as error:
-            raise Refusal(f'exec: "{name}": {reason(error)}', exit_code(error)) from None
-        return name
-    for folder in search.split(":") if search else ():
-        with suppress(OSError):
-            check_program(f"{folder or '.'}/{name}")
-            return f"{folder or '.'}/{name}"
-    raise Refusal(f'exec: "{name}": executable file not found in $PATH', 127)
-
-
-def check_program(path: str) -> None:
-    """Raise the OSError that says why a path is no program."""
-    if stat.S_ISDIR(os.stat(path).st_mode):
-        raise IsADirectoryError(21, "is a directory")
-    if not os.access(path, os.X_OK):
-        raise PermissionError(13, "permission denied")
-
-
-def execute(path: str, args: list[str], env: Mapping[str, str]) -> None:
-    """`execve`; what the kernel says against it becomes a Refusal."""
-    try:
-        os.execve(path, args, env)
-    except OSError as error:
-        raise Refusal(f"exec {path}: {reason(error)}", exit_code(error)) from None
-
-
-def reason(error: OSError) -> str:
-    """The kernel's words in Go's spelling, which is without a capital: `permission denied`."""
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]
-
-
-def exit_code(error: OSError) -> int:
-    """Docker's exit code for a program that did not start: 127 not found, 126 found but not to be run."""
-    return 127 if isinstance(error, FileNotFoundError | NotADirectoryError) else 126

@@ -18,8 +18,7 @@ from typing import Any
 
 from minidocker.runtime import linux, plug
 from minidocker.runtime.births import KINDS, identity, other_namespaces
-from minidocker.runtime.inside import Refusal
-from minidocker.runtime.messages import receive_fds
+from minidocker.runtime.messages import Refusal, receive_fds
 from minidocker.runtime.state import read_state
 
 REFUSED = {  # Docker's words for a container that does not run; the one above the container is in State.Error

@@ -26,7 +26,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from minidocker.runtime import cgroup, inside, linux, shim, terminal, ulimits
+from minidocker.runtime import cgroup, linux, shim, terminal, ulimits
 from minidocker.runtime.births import (
     Newborn,
     bear_walled,
@@ -40,8 +40,8 @@ from minidocker.runtime.births import (
 )
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
-from minidocker.runtime.inside import Refusal
-from minidocker.runtime.messages import receive, receive_fds, send, streams
+from minidocker.runtime.messages import Refusal, receive, receive_fds, send, streams
+from minidocker.runtime.program import IGNORED, step_in
 from minidocker.runtime.state import boot_id, monitor_lock, tell, write_json
 from minidocker.runtime.stdio import Streams
 
@@ -55,7 +55,7 @@ def main(fd: int) -> None:
     with suppress(OSError):
         os.setsid()  # Ctrl-C in the engine's terminal is not meant for us
     os.chdir("/")
-    for signum in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, *inside.IGNORED}:
+    for signum in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP, *IGNORED}:
         signal.signal(signum, signal.SIG_DFL)  # whatever the engine ignores, containers should not
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # workers leave no zombies
     linux.prctl(linux.PR_CAP_AMBIENT, linux.PR_CAP_AMBIENT_CLEAR_ALL)
@@ -176,7 +176,7 @@ def execute(request: Mapping[str, Any], stdio: list[int | None], clients: list[C
             os.setsid()
             if process["tty"]:
                 terminal.take(theirs, process["size"])
-            inside.step_in(process, request["rootless"], request["security"])
+            step_in(process, request["rootless"], request["security"])
         except BaseException as error:
             confess(theirs.fileno(), error)
     theirs.close()

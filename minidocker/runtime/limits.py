@@ -20,7 +20,7 @@ from typing import Any
 
 from minidocker.errors import InvalidArgument, StartError
 from minidocker.runtime.cgroup import HOME, SELF, Group, Places, Setting, read, unswept
-from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import Refusal
 
 PERIOD = 100_000  # microseconds: the period of a limit that is given as a number of processors
 FILES_1 = {  # version 1: limit -> controller, and the file that a kernel has which can enforce it

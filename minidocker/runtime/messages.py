@@ -70,3 +70,9 @@ class Refusal(Exception):
     def __init__(self, message: str, exit_code: int = 125) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+def reason(error: OSError) -> str:
+    """The kernel's words in Go's spelling, which is without a capital: `permission denied`."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

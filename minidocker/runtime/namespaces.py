@@ -6,20 +6,17 @@ layers become directories in `overlay`. Without root, a container has one user o
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal as signals
 import socket
-import sys
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
-from zlib import crc32
 
 from minidocker.errors import APIError, Conflict, StartError, Unsupported
 from minidocker.layer import Changeset, view
@@ -33,7 +30,6 @@ from minidocker.runtime import (
     Stdio,
     Usage,
     Wire,
-    births,
     cgroup,
     devices,
     fuse,
@@ -51,22 +47,27 @@ from minidocker.runtime import (
 from minidocker.runtime.capabilities import ALL, mask
 from minidocker.runtime.discarding import discard
 from minidocker.runtime.door import knock
-from minidocker.runtime.inside import Refusal
-from minidocker.runtime.messages import receive, send, with_streams
+from minidocker.runtime.launching import Launcher, answered
+from minidocker.runtime.messages import Refusal
 from minidocker.runtime.mounting import describe, describe_device, kept, writable
+from minidocker.runtime.running import (
+    cgroup_name,
+    describe_process,
+    group_of,
+    has_monitor,
+    hold,
+    let_go,
+    process,
+    processes,
+    program_of,
+    running,
+)
 from minidocker.runtime.seccomp import filter_of
 from minidocker.runtime.shim import WAKE
-from minidocker.runtime.state import read_state, state_lock, write_state
+from minidocker.runtime.state import state_lock, write_state
 from minidocker.tree import Tree
 
 ELSEWHERE = "192.0.2.1"  # an address that is nobody's (RFC 5737)
-BOOTSTRAP = """import sys, types
-for name, folder in zip(("minidocker", "minidocker.runtime"), sys.argv[1:]):
-    sys.modules[name] = package = types.ModuleType(name)
-    package.__path__ = [folder]
-from minidocker.runtime.launcher import main
-main(3)
-"""  # the launcher needs two modules of ours, and none of what the packages themselves import
 
 
 class Namespaces:
@@ -488,106 +489,12 @@ def write_file(path: Path, content: bytes) -> None:
         os.close(fd)
 
 
-# Who runs
-
-
-def running(box: Box) -> dict[str, Any]:
-    """The state of a container that runs, is paused or waits to be restarted. Raises Conflict where it does not."""
-    state = read_state(str(box.path))
-    if not state.get("Running") or not has_monitor(box.path):
-        raise Conflict(f"Container {box.path.name} is not running")
-    return state
-
-
-def has_monitor(path: Path) -> bool:
-    """Whether a monitor holds the container's lock."""
-    try:
-        fd = os.open(path / "monitor.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-@contextmanager
-def process(pid: int) -> Iterator[int]:
-    """A handle on a process that stays with it even where its number is given to another."""
-    fd = os.pidfd_open(pid)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def processes(box: Box, first: int) -> list[int]:
-    """The host's numbers of all processes of a container: those in its cgroup, or in its mount namespace."""
-    return group_of(box).pids() or pids(box, first)
-
-
-def pids(box: Box, first: int) -> list[int]:
-    """The host's numbers of all processes of a container: those in its mount namespace, which it never shares.
-
-    What has ended, but not been waited for, is in none; a pid namespace that is the container's own still has it.
-    """
-    shown = program_of(box, first)
-    mounts, own = joining.mount_namespace(shown), "" if "pid" in box.share else namespace(shown)
-
-    def belongs(pid: int) -> bool:
-        there = joining.mount_namespace(pid)
-        return pid == first or (bool(there) and there == mounts) or (not there and bool(own) and namespace(pid) == own)
-
-    return [pid for pid in joining.all_pids() if belongs(pid)]
-
-
-def program_of(box: Box, first: int) -> int:
-    """The first process of a container; with an init the program, its child: an init lets nobody look into it."""
-    return births.program_of(first) if box.init else first
-
-
-def namespace(pid: int) -> str:
-    """The name of a process's pid namespace; empty where it has gone or is not ours to look at."""
-    try:
-        return str(Path(f"/proc/{pid}/ns/pid").readlink())
-    except OSError:
-        return ""
-
-
-def describe_process(pid: int, rootless: bool) -> dict[str, Any]:
-    """One line of `docker top`."""
-    folder = Path(f"/proc/{pid}")
-    fields = dict(line.split(":\t", 1) for line in (folder / "status").read_text().splitlines() if ":\t" in line)
-    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    uid = int(fields["Uid"].split()[0])
-    uid = mapped.inside(0, uid) if rootless else uid
-    return {
-        "pid": pid,
-        "ppid": int(fields["PPid"]),
-        "user": "root" if uid == 0 else str(uid),
-        "command": command or f"[{fields['Name']}]",
-    }
-
-
 # Its cgroup
 
 
 def with_ulimits(box: Box, process: Process) -> dict[str, Any]:
     """A process for the launcher, with what each one of the container may have at most."""
     return asdict(process) | {"ulimits": box.ulimits, "oom_score_adj": box.oom_score_adj}
-
-
-def cgroup_name(box: Box) -> str:
-    """The name of its cgroup; that of a box with no id of a container is made of where it lies."""
-    return box.cgroup or f"{cgroup.HOME}/{box.path.name}-{crc32(os.fsencode(box.path.absolute())):08x}"
-
-
-def group_of(box: Box) -> cgroup.Group:
-    """Its cgroup."""
-    return cgroup.Group(cgroup_name(box))
 
 
 def with_devices(box: Box, places: cgroup.Places) -> Mapping[str, Any]:
@@ -620,113 +527,3 @@ def describe_cgroup(box: Box) -> dict[str, Any]:
     mounts = {"" if cgroup.SELF in names else ",".join(sorted(names)): sorted(names) for names in hierarchies.values()}
     watch = bool(box.limits.get("Memory")) and "memory" in places
     return {"name": group.name, "settings": settings, "mounts": mounts, "watch": watch}
-
-
-def hold(box: Box, first: int) -> None:
-    """Stop all its processes where they stand."""
-    stopped: set[int] = set()
-    while not group_of(box).freeze(lambda: processes(box, first)) and (new := {*processes(box, first)} - stopped):
-        for pid in new:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signals.SIGSTOP)
-        stopped |= new
-
-
-def let_go(box: Box, first: int) -> None:
-    """Let them go on."""
-    group = group_of(box)
-    if group.is_frozen():
-        return group.thaw()
-    for pid in processes(box, first):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signals.SIGCONT)
-    return None
-
-
-# The launcher
-
-
-class Launcher:
-    """The engine's end of its launcher process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._pid = self._owner = 0
-
-    def ask(self, request: dict[str, Any], stdio: Stdio) -> socket.socket:
-        """Send a request and wait for its first answer; further ones come through the socket that is returned."""
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                self._hand_over(theirs)
-            request = request | {"clients": [asdict(client) for client in stdio.clients]}
-            fds = [client.fd for client in stdio.clients]
-            send(ours, *with_streams(request, [stdio.stdin, stdio.stdout, stdio.stderr], fds))
-            if request["do"] == "start":
-                answered(ours)
-        except BaseException:
-            ours.close()
-            raise
-        return ours
-
-    def _hand_over(self, end: socket.socket) -> None:
-        """Give the launcher one end of a connection; start one where there is none, or it has died."""
-        with self._lock:
-            if self._owner == os.getpid() and self._socket:
-                with suppress(BrokenPipeError, ConnectionResetError):
-                    socket.send_fds(self._socket, [b"\0"], [end.fileno()])
-                    return
-            self._start()
-            assert self._socket
-            socket.send_fds(self._socket, [b"\0"], [end.fileno()])
-
-    def wake(self) -> None:
-        """Start it where there is none yet."""
-        with self._lock:
-            if not (self._owner == os.getpid() and self._socket):
-                self._start()
-
-    def _start(self) -> None:
-        self._reap()
-        here = Path(__file__).parent
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        null = os.open(os.devnull, os.O_RDWR)
-        theirs_copy = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD_CLOEXEC, 10)  # so that dup2 to 3 is never onto itself
-        actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in range(3)] + [(os.POSIX_SPAWN_DUP2, theirs_copy, 3)]
-        args = [sys.executable, "-I", "-S", "-X", "utf8", "-c", BOOTSTRAP, str(here.parent), str(here)]
-        try:
-            self._pid = os.posix_spawn(sys.executable, args, os.environ, file_actions=actions)
-        finally:
-            theirs.close()
-            os.close(null)
-            os.close(theirs_copy)
-        self._socket, self._owner = ours, os.getpid()
-
-    def _reap(self) -> None:
-        if self._pid and self._owner == os.getpid():
-            with suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
-        self._pid, self._socket = 0, None
-
-    def close(self) -> None:
-        """Let the launcher end, and wait for it."""
-        with self._lock:
-            if self._socket:
-                self._socket.close()
-            self._reap()
-
-    def __del__(self) -> None:
-        with suppress(Exception):  # an engine that was dropped without `close` leaves no zombie either
-            self.close()
-
-
-def answered(connection: socket.socket) -> dict[str, Any]:
-    """The next answer. Raises the error that it may be."""
-    try:
-        answer, _ = receive(connection)
-    except (EOFError, ConnectionResetError):
-        raise APIError("the container's monitor was killed before it could answer") from None
-    if "error" in answer:
-        raise StartError(answer["error"], exit_code=answer["exit_code"])
-    return answer

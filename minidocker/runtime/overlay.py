@@ -29,7 +29,7 @@ from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset, diff, settle
 from minidocker.runtime import mapped
 from minidocker.runtime.discarding import FOLDER, discard, is_folder
-from minidocker.runtime.inside import PLACEHOLDER
+from minidocker.runtime.placing import PLACEHOLDER
 from minidocker.tree import Bytes, Data, Entry, Kind, Tree, directory, parents, prefix
 
 OPAQUE = "user.overlay.opaque"

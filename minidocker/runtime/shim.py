@@ -25,10 +25,10 @@ from minidocker.runtime.checkup import CheckUp
 from minidocker.runtime.clients import Client
 from minidocker.runtime.door import open_door
 from minidocker.runtime.fuse import Servers
-from minidocker.runtime.inside import Refusal
 from minidocker.runtime.logfile import Log
-from minidocker.runtime.messages import receive, send, streams, with_streams
+from minidocker.runtime.messages import Refusal, receive, send, streams, with_streams
 from minidocker.runtime.policy import policy_of, restarts
+from minidocker.runtime.program import step_in
 from minidocker.runtime.state import (
     NEVER,
     boot_id,
@@ -434,6 +434,6 @@ def bear_first(like: Mapping[str, Any], clone: Callable[[int], int] = linux.clon
         if box["process"]["tty"]:
             inside.mount_console(terminal.take(orders, box["process"]["size"]))
         orders.recv(1)  # so late, its networks are there, mostly
-        inside.step_in(box["process"], box["rootless"], box["security"], box["init"])
+        step_in(box["process"], box["rootless"], box["security"], box["init"])
 
     return Newborn(userns, namespaces(userns, share), become, kind(like), clone)

@@ -19,7 +19,7 @@ from typing import Any
 
 from minidocker import journal
 from minidocker.runtime import linux
-from minidocker.runtime.inside import Refusal
+from minidocker.runtime.messages import Refusal
 
 NEVER = "0001-01-01T00:00:00Z"
 

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 
 from minidocker.runtime import linux
-from minidocker.runtime.inside import Refusal, reason
+from minidocker.runtime.messages import Refusal, reason
 
 NUMBERS = {
     "cpu": 0,

@@ -18,7 +18,8 @@ from minidocker.errors import LayerError
 from minidocker.layer import WHITEOUT, Changeset, diff, directory, file, merge
 from minidocker.runtime import NO_STDIO, Box, Process, probe
 from minidocker.runtime.discarding import discard
-from minidocker.runtime.namespaces import Namespaces, answered
+from minidocker.runtime.launching import answered
+from minidocker.runtime.namespaces import Namespaces
 from minidocker.runtime.overlay import OPAQUE, InTree, apply, scan, unpack
 from minidocker.tree import Data, Entry, Tree, symlink
 
