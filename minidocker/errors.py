@@ -124,6 +124,17 @@ class StartError(APIError):
     status_code = 400
     exit_code = 125
 
+    def said(self, verb: str) -> str:
+        """Its words as Docker's clients know them: what the runtime refused (to `create` or `exec`) says so.
+
+        >>> StartError('exec: "nope": executable file not found in $PATH').said("create")
+        'OCI runtime create failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown'
+        """
+        if not self.explanation.startswith(("exec: ", "chdir to cwd ", "unable to apply ")):
+            return self.explanation
+        action = "exec failed: exec failed" if verb == "exec" else f"{verb} failed"
+        return f"OCI runtime {action}: unable to start container process: {self.explanation}: unknown"
+
 
 class Unsupported(APIError):
     """Something of Docker's that minidocker, or the runtime in use, does not do."""

@@ -465,7 +465,7 @@ def exec_(call: Call) -> int:
         try:
             container.exec_run(words, detach=True, tty=call.tty, **options)
         except StartError as error:
-            raise Exit(1, f"Error response from daemon: OCI runtime exec failed: {error.explanation}") from None
+            raise Exit(1, f"Error response from daemon: {error.said('exec')}") from None
         return 0
     attached.check_terminal(call.interactive, call.tty)
     if not attachable(container):
@@ -474,7 +474,7 @@ def exec_(call: Call) -> int:
     try:
         connection = execution.connect(attached.size() if call.tty else (0, 0))
     except StartError as error:
-        raise Exit(error.exit_code, f"OCI runtime exec failed: {error.explanation}") from None
+        raise Exit(error.exit_code, error.said("exec")) from None
     if attached.converse(connection, call.tty, call.interactive, keys, execution.resize):
         raise Exit(1, attached.DETACHED)
     return int(execution.inspect()["ExitCode"])

@@ -258,7 +258,7 @@ class Execution:
 
 def said(error: APIError) -> bytes:
     """Why a program did not start, as it stands in its output."""
-    return f"OCI runtime exec failed: {error.explanation}\r\n".encode()
+    return f"{error.said('exec') if isinstance(error, StartError) else error.explanation}\r\n".encode()
 
 
 def _answers(folder: Any, name: str) -> bool:

@@ -11,7 +11,7 @@ from minidocker.container.state import LIVE
 from minidocker.daemon.create import CONFIG, LIMITS, NAMES
 from minidocker.daemon.route import Call
 from minidocker.daemon.shapes import read
-from minidocker.errors import APIError, InvalidArgument, NotFound
+from minidocker.errors import APIError, InvalidArgument, NotFound, StartError
 from minidocker.web.message import Response
 
 
@@ -43,7 +43,9 @@ def inspect(call: Call) -> Response:
     """All that is to be known of one."""
     container = found(call)
     sizes = {"SizeRw": container.changes().size, "SizeRootFs": container.tree_size()} if call.flag("size") else {}
-    return Response.json(container.attrs | sizes)
+    attrs = container.attrs
+    state = attrs["State"] | {"Error": StartError(attrs["State"]["Error"]).said("create")}
+    return Response.json(attrs | {"State": state} | sizes)
 
 
 def top(call: Call) -> Response:
@@ -76,10 +78,10 @@ def start(call: Call) -> Response:
         return Response(304)
     try:
         container.start()
-    except APIError:
+    except APIError as error:
         if container.config["HostConfig"]["AutoRemove"] and container.status not in LIVE:
             container.remove(v=True, force=True)
-        raise
+        raise (StartError(error.said("create")) if isinstance(error, StartError) else error) from None
     return Response(204)
 
 
@@ -100,7 +102,11 @@ def restart(call: Call) -> Response:
 
 def kill(call: Call) -> Response:
     """Send it a signal."""
-    found(call).kill(call.text("signal") or None)
+    try:
+        container = found(call)
+    except NotFound as error:
+        raise NotFound(f"Cannot kill container: {call['id']}: {error.explanation}") from None
+    container.kill(call.text("signal") or None)
     return Response(204)
 
 

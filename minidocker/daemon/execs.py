@@ -12,7 +12,7 @@ from minidocker.daemon.containers import found, size_of
 from minidocker.daemon.route import Call
 from minidocker.daemon.shapes import WORDS, read
 from minidocker.daemon.streams import Conversation, hijacked, reframed
-from minidocker.errors import APIError, Conflict
+from minidocker.errors import APIError, Conflict, StartError
 from minidocker.runtime.clients import frame
 from minidocker.web.message import Response, Socket
 
@@ -60,7 +60,10 @@ def start(call: Call) -> Response:
     need_attachable(execution.container)
     size = (*given.get("ConsoleSize", ()), 0, 0)[:2]
     if given.get("Detach"):
-        execution.spawn(size=size)
+        try:
+            execution.spawn(size=size)
+        except StartError as error:
+            raise StartError(error.said("exec")) from None
         return Response(200)
     tty = given.get("Tty", False)
 

@@ -6,13 +6,14 @@ What minidocker has are sockets in a folder, of which Docker's `plugin ls` knows
 from __future__ import annotations
 
 from minidocker.daemon.route import Call
-from minidocker.errors import NotFound, Unsupported
+from minidocker.errors import InvalidArgument, NotFound, Unsupported
 from minidocker.web.message import Response
 
 
 def listed(call: Call) -> Response:
     """None."""
-    call.filters()
+    if wrong := [key for key in call.filters() if key not in ("enabled", "capability")]:
+        raise InvalidArgument(f"Invalid filter '{wrong[0]}'")
     return Response.json([])
 
 

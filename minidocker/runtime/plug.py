@@ -154,8 +154,11 @@ def name_servers(resolv_conf: str) -> list[str]:
 
 
 def namespace_of(pid: int) -> int:
-    """A descriptor of the network namespace of a process."""
-    return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    """A descriptor of the network namespace of a process. Raises ProcessLookupError where that has ended already."""
+    try:
+        return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ProcessLookupError(pid) from None
 
 
 def codec() -> str:

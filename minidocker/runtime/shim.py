@@ -182,7 +182,8 @@ class Monitor:
             send(newborn.orders, message, fds + self.servers.ends + (more or []))
         self.servers.start(newborn.pid)
         try:
-            self.plug_in(newborn.pid)
+            with suppress(ProcessLookupError):  # it has ended: it could not do its part, and says why
+                self.plug_in(newborn.pid)
         except BaseException:
             newborn.stop()
             raise

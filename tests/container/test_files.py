@@ -17,6 +17,7 @@ from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, InvalidArgument, LayerError, NotFound, StartError
 
 IMAGE = "minidocker/base"
+FAILED = "OCI runtime exec failed: exec failed: unable to start container process: "
 SCRIPT = (
     "echo x > /tmp/new; rm /etc/group; echo y >> /etc/passwd; mkdir -p /a/b; chmod 750 /root; ln -s x /a/l; "
     "echo out; echo err >&2; printf 'no end'"
@@ -258,7 +259,7 @@ class TestExec:
     def test_what_does_not_start(self, up: Container, command: str) -> None:
         result = up.exec_run(command)
         assert result.exit_code == 126
-        assert result.output.startswith(f'OCI runtime exec failed: exec: "{command}": '.encode())
+        assert result.output.startswith(f'{FAILED}exec: "{command}": '.encode())
         assert result.output.endswith(b"\r\n")
         assert up.exec_run("true", user="nobody-here").exit_code == 126
         with pytest.raises(StartError, match=f'exec: "{command}"'):

@@ -58,7 +58,7 @@ class Rounds:
         try:
             self.probe = self.machine.boot(self.process, Stdio())
         except StartError as error:
-            self._done(-1, f"OCI runtime exec failed: {error.explanation}")
+            self._done(-1, error.said("exec"))
             return
         for stream in (1, 2):
             self.probe.attach(stream, self.output)
