@@ -364,6 +364,7 @@ class ImageCollection(Images):
         gone = prune(self.engine.store, filters, limits if limits != Limits() else None)
         self.collect()
         freed = max(0, before - self.disk_usage()) + sum(record["Size"] for record in gone if not record["Layer"])
+        self.engine.store.tell("builder", "prune", "", {"reclaimed": str(freed)})
         return {"CachesDeleted": [record["ID"] for record in gone] or None, "SpaceReclaimed": freed}
 
     def search(self, term: str, **_: Any) -> None:

@@ -127,8 +127,8 @@ class StartError(APIError):
     def said(self, verb: str) -> str:
         """Its words as Docker's clients know them: what the runtime refused (to `create` or `exec`) says so.
 
-        >>> StartError('exec: "nope": executable file not found in $PATH').said("create")
-        'OCI runtime create failed: unable to start container process: exec: "nope": executable file not found in $PATH: unknown'
+        >>> StartError('exec: "x": permission denied').said("create")
+        'OCI runtime create failed: unable to start container process: exec: "x": permission denied: unknown'
         """
         if not self.explanation.startswith(("exec: ", "chdir to cwd ", "unable to apply ")):
             return self.explanation

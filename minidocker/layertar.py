@@ -88,9 +88,16 @@ class Span(Data):
         return f"Span({self.path.name[:12]!r}, {self.offset}, {self.size})"
 
 
-def chunks(layer: Changeset, clamp: int | None = None) -> Iterator[bytes]:
-    """The bytes of a layer's deterministic tar. No time in it is later than `clamp` (`SOURCE_DATE_EPOCH`)."""
-    for member, data in sorted(_members(layer), key=lambda pair: pair[0].name):
+def chunks(layer: Changeset, clamp: int | None = None, top: str = "") -> Iterator[bytes]:
+    """The bytes of a layer's deterministic tar. No time in it is later than `clamp` (`SOURCE_DATE_EPOCH`).
+
+    Where it has a `top` (`./`), that is the name of its root, and how all names begin.
+    """
+    root = [(_member("/", layer["/"]), None)] if top else []
+    for member, data in (*root, *sorted(_members(layer), key=lambda pair: pair[0].name)):
+        member.name = top + member.name
+        if member.type == tarfile.LNKTYPE:
+            member.linkname = top + member.linkname
         if clamp is not None:
             member.mtime = min(member.mtime, clamp)
         yield member.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")

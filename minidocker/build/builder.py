@@ -109,7 +109,8 @@ class Builder:
             plan = self.graph.plan(target, known)
             if known is None:
                 steps = sum(1 + len(stage.instructions) for stage in plan)
-                self.tell.emit({"plan": [steps, plan[0].origin.text]})
+                texts = [one.text for one in (*self.dockerfile.args, plan[0].origin)]
+                self.tell.emit({"plan": steps, "first": texts, "labels": self.options.labels})
             for stage in plan:
                 self.graph.check(stage, self.options.platform)
         used = {stage.index for stage in plan}
@@ -117,6 +118,8 @@ class Builder:
         self.tell.build.stages = [self.graph.node(stage, stage.index in used) for stage in self.graph.dockerfile.stages]
         for stage in plan:
             self.workers[stage.index] = self.worker(self, stage, self.tell.total + 1)
+            waiting = len(stage.instructions) - len(self.graph.dockerfile.stages[stage.index].instructions)
+            self.tell.emit({"plan": steps, "triggers": [self.tell.total + 1, waiting]})
             self.tell.total += 1 + len(stage.instructions)
         self.lint([stage for stage in self.dockerfile.stages if stage.index in used])
         return plan

@@ -41,9 +41,10 @@ def apply_changes(config: Config, changes: Iterable[str]) -> Config:
     ['A=1', 'B=12']
     """
     for text in changes:
+        keyword = text.split(None, 1)[0] if text.strip() else ""
+        if keyword and keyword.upper() not in CHANGEABLE:
+            raise InvalidArgument(f"{keyword.lower()} is not a valid change command")
         one = parse_instruction(text, "--change")
-        if one.keyword not in CHANGEABLE:
-            raise InvalidArgument(f"{one.keyword.lower()} is not a valid change command")
         config = configure(config, one.expand(environment(config)))
     return config
 

@@ -146,6 +146,8 @@ def _test(key: str, wanted: list[str]) -> Callable[[Record], bool]:
     if name in FLAGS:
         field, meant = FLAGS[name]
         return lambda record: record.get(field, False) is (is_true(name, value) == meant)
+    if name == "label":  # which no record has: `docker system prune --filter label=…` asks here, too
+        return lambda record: ("label" in record) == (sign != "!")
     if name not in FIELDS:
         raise InvalidArgument(f"Invalid filter '{key}'")
     field = FIELDS[name]

@@ -71,10 +71,10 @@ def _split(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _seen(container: Container) -> Tree:
+def _seen(container: Container, path: str) -> Tree:
     from minidocker.container.cp import seen
 
-    return seen(container)
+    return seen(container, path)
 
 
 def _followed(container: Container, path: str, follow: bool) -> str:
@@ -83,7 +83,7 @@ def _followed(container: Container, path: str, follow: bool) -> str:
     if not isinstance(container, Container):
         return container.followed(posixpath.join("/", path))
     try:
-        return _seen(container).resolve(posixpath.join("/", path))
+        return _seen(container, path).resolve(posixpath.join("/", path))
     except OSError:
         return path
 
@@ -131,7 +131,7 @@ def copy_in(container: Container, source: str, target: str, container_name: str)
 def _kinds(container: Container, *paths: str) -> list[str]:
     """What is at paths inside, symbolic links followed: `dir`, `file`, or "" where nothing is."""
     if isinstance(container, Container):
-        tree = _seen(container)
+        tree = _seen(container, paths[0])
         return ["" if one is None else "dir" if one.is_dir else "file" for one in (_entry_at(tree, p) for p in paths)]
     return [container.kind(path) for path in paths]
 

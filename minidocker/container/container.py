@@ -572,14 +572,15 @@ class Container(Drawn):
         self.tell("archive-path")
         return found
 
-    def put_archive(self, path: str, data: Any, keep_kinds: bool = False) -> bool:
+    def put_archive(self, path: str, data: Any, keep_kinds: bool = False, owned: bool = False) -> bool:
         """Unpack a tar into a folder of it: what `docker cp` to a container does.
 
-        With `keep_kinds`, no file takes the place of a folder, and no folder that of a file.
+        With `keep_kinds`, no file takes the place of a folder, and no folder that of a file; with `owned`, all of it
+        belongs to the container's user.
         """
         from minidocker.container import cp
 
-        done = cp.put(self, path, data, keep_kinds)
+        done = cp.put(self, path, data, keep_kinds, owned)
         self.tell("extract-to-dir")
         return done
 

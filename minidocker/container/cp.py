@@ -5,13 +5,15 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidocker import layertar
 from minidocker.archive import open_plain
+from minidocker.build.config import owner
 from minidocker.errors import APIError, InvalidArgument, NotFound, Unsupported
 from minidocker.layer import Changeset, diff
-from minidocker.runtime import Bind
+from minidocker.runtime import Bind, Mount
 from minidocker.times import rfc3339
 from minidocker.tree import Entry, Tree, clean, directory, parents, prefix
 
@@ -25,21 +27,23 @@ GO_BITS = {0o4000: 1 << 23, 0o2000: 1 << 22, 0o1000: 1 << 20}  # setuid, setgid,
 def get(container: Container, path: str) -> tuple[Iterator[bytes], dict[str, Any]]:
     """The tar of a file or folder, its top entry named after it, and its stat as the API's header has it.
 
-    The tar of `/etc/.` holds what is in the folder, without a name for the folder itself.
+    That of `/etc/.` is `.`, and that of the root `/`: Docker's clients give it another name.
     """
-    tree = seen(container)
-    there = _find(container, tree, path, follow=path.endswith(("/", "/.")))
-    bare = path.endswith("/.") or there == "/"
-    top = "/" if bare else f"/{posixpath.basename(there)}"
+    tree = seen(container, path)
+    dot = f"/{path}".endswith("/.")
+    there = _find(container, tree, path, follow=dot or path.endswith("/"))
+    name = "." if dot else posixpath.basename(there) or "/"
+    bare = name in (".", "/")
+    top = "/" if bare else f"/{name}"
     found = {clean(top + below[len(prefix(there)) - 1 :]): tree[below] for below in tree.below(there)}
     entry = tree[there]
-    name = "." if path.endswith("/.") else posixpath.basename(there) or "/"
-    return layertar.chunks(Changeset(found | ({} if bare else {top: entry}))), _stat(name, there, entry)
+    data = layertar.chunks(Changeset(found | {top: entry}), top=prefix(name) if bare else "")
+    return data, _stat(name, there, entry)
 
 
-def seen(container: Container) -> Tree:
-    """What is in a container, with what is in its volumes."""
-    volumes = _volumes(container)
+def seen(container: Container, path: str = "") -> Tree:
+    """What is in a container, with what is in its volumes; in folders of the host, where a path leads there."""
+    volumes = _volumes(container, path)
     if not volumes:
         return container.tree()
     entries = container.tree().entries()
@@ -54,8 +58,13 @@ def seen(container: Container) -> Tree:
     return Tree(entries)
 
 
-def _volumes(container: Container) -> list[Bind]:
-    return [mount for mount in container.mounts() if isinstance(mount, Bind) and mount.owned]
+def _volumes(container: Container, path: str) -> list[Bind]:
+    binds = (mount for mount in container.mounts() if isinstance(mount, Bind))
+    return [mount for mount in binds if mount.owned or (_covers(mount, clean(path)) and Path(mount.source).is_dir())]
+
+
+def _covers(mount: Mount, path: str) -> bool:
+    return prefix(path).startswith(prefix(mount.target))
 
 
 def place_of(tree: Tree, target: str) -> str:
@@ -79,14 +88,19 @@ def _stat(name: str, path: str, entry: Entry) -> dict[str, Any]:
     }
 
 
-def put(container: Container, path: str, data: Any, keep_kinds: bool = False) -> bool:
-    """Unpack a tar into an existing folder. Links on the way are followed inside the container only."""
-    tree = seen(container)
-    there = _find(container, tree, path, follow=True)
+def put(container: Container, path: str, data: Any, keep_kinds: bool = False, owned: bool = False) -> bool:
+    """Unpack a tar into an existing folder. Links on the way are followed inside the container only.
+
+    `owned`: what is unpacked belongs to the container's user.
+    """
+    tree = seen(container, path)
+    there, user = _find(container, tree, path, follow=True), container.config["Config"].get("User")
     if not tree[there].is_dir:
-        raise InvalidArgument(f"extraction point {path!r} is not a directory")
-    if container.config["HostConfig"]["ReadonlyRootfs"]:
+        raise InvalidArgument("extraction point is not a directory")
+    mounted = any(_covers(mount, there) for mount in _volumes(container, path))
+    if container.config["HostConfig"]["ReadonlyRootfs"] and not mounted:
         raise APIError("container rootfs is marked read-only")
+    ids = owner(tree, user, "--user") if owned and user else None
     with open_plain(container.containers.store, data) as plain:
         entries = tree.entries()
         for name, entry in _complete(layertar.read(plain.path, lenient=True)):
@@ -95,7 +109,13 @@ def put(container: Container, path: str, data: Any, keep_kinds: bool = False) ->
                 if keep_kinds and (old := entries.get(at)) is not None and old.is_dir != entry.is_dir:
                     kinds = ("directory", "non-directory") if old.is_dir else ("non-directory", "directory")
                     raise InvalidArgument(f"cannot overwrite {kinds[0]} {at!r} with {kinds[1]} {name!r}")
-                _place(container, Tree.trusted(entries), entries, at, entry)
+                _place(
+                    container,
+                    Tree.trusted(entries),
+                    entries,
+                    at,
+                    replace(entry, uid=ids[0], gid=ids[1]) if ids else entry,
+                )
             elif at not in entries:
                 entries[at] = directory()
         container.runtime.apply(container.box(), diff(tree, Tree(entries)))
@@ -117,7 +137,7 @@ def _inside(tree: Tree, base: str, name: str) -> str:
 
 def _place(container: Container, tree: Tree, entries: dict[str, Entry], path: str, entry: Entry) -> None:
     _outside_binds(container, path)
-    if any(mount.read_only and prefix(path).startswith(prefix(mount.target)) for mount in _volumes(container)):
+    if any(mount.read_only and _covers(mount, path) for mount in _volumes(container, path)):
         raise APIError("mounted volume is marked read-only")
     if not entry.is_dir and (old := tree.get(path)) is not None and old.is_dir:
         for below in tree.below(path):
@@ -130,7 +150,7 @@ def _find(container: Container, tree: Tree, path: str, follow: bool) -> str:
         there = tree.resolve(clean(path), follow)
     except OSError:
         there = ""
-    if there in tree and path.endswith("/") and not tree[there].is_dir:
+    if there in tree and path.endswith(("/", "/.")) and not tree[there].is_dir:
         raise InvalidArgument(f"{path}: not a directory")
     if there not in tree:
         raise NotFound(f"Could not find the file {path} in container {container.name}")
@@ -139,10 +159,9 @@ def _find(container: Container, tree: Tree, path: str, follow: bool) -> str:
 
 
 def _outside_binds(container: Container, path: str) -> None:
+    volumes = _volumes(container, path)
     for mount in container.mounts():
-        if prefix(path).startswith(prefix(mount.target)):
-            if isinstance(mount, Bind) and mount.owned:
-                continue
+        if _covers(mount, path) and mount not in volumes:
             if isinstance(mount, Bind):
-                raise Unsupported(f"{path} lies in the bind mount {mount.source}: copy it there, on the host")
+                raise Unsupported(f"{path} is the bind mount of {mount.source}: copy it there, on the host")
             raise Unsupported(f"{path} lies in the tmpfs {mount.target}: only the container's own processes see it")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from minidocker.container.options import mounts
 from minidocker.container.options.volumes import Point, bind, cleaned, lender
-from minidocker.errors import InvalidArgument, Unsupported
+from minidocker.errors import InvalidArgument, NotFound, Unsupported
 from minidocker.layer import Changeset, view
 from minidocker.plugin.releasing import release, volumes_of
 from minidocker.runtime import Bind, Mount
@@ -47,11 +47,15 @@ def _add(found: dict[str, Point], point: Point, taken: Any) -> None:
 
 
 def with_borrowed(config: Mapping[str, Any], find: Callable[[str], Container]) -> list[Point]:
-    """The mount points of a container, with those of `--volumes-from`. Raises NotFound."""
+    """The mount points of a container, with those of `--volumes-from`. Raises InvalidArgument."""
     borrowed: dict[str, Point] = {}
     for text in config["HostConfig"]["VolumesFrom"] or ():
         whose, writable = lender(text)
-        for point in find(whose).config["Mounts"]:
+        try:
+            lent = find(whose).config["Mounts"]
+        except NotFound as error:  # to Docker's clients, a create that finds nothing is one of a missing image
+            raise InvalidArgument(error.explanation) from None
+        for point in lent:
             if point["Type"] != "tmpfs":
                 borrowed[point["Destination"]] = point | {"Mode": "", "RW": point["RW"] and writable}
     own = {point["Destination"]: point for point in config["Mounts"]}

@@ -22,7 +22,8 @@ def get(call: Call) -> Response:
 def put(call: Call) -> Response:
     """Unpack a tar into a folder."""
     container, path = call.engine.containers.get(call["id"]), _path(call)
-    container.put_archive(path, iter(call.request.body), keep_kinds=call.flag("noOverwriteDirNonDir"))
+    kinds, owned = call.flag("noOverwriteDirNonDir"), call.flag("copyUIDGID")
+    container.put_archive(path, iter(call.request.body), keep_kinds=kinds, owned=owned)
     return Response(200)
 
 

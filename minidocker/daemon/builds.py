@@ -1,7 +1,7 @@
 """Builds: `POST /build` with the words of Docker's classic builder, which are those that its clients read.
 
     Step 2/3 : RUN make            each step in its turn, though stages are built at the same time
-     ---> Running in 3f2a…         or ` ---> Using cache`
+     ---> Running in 3f2a…         or ` ---> Using cache`; each step but COPY and ADD runs in a container, there
      ---> 5d3f…                    of FROM the base image, of the last step the image, else what the cache knows it by
 
 What is wrong before the first step is an HTTP error; after that, the last message of a stream whose status is 200.
@@ -242,15 +242,26 @@ class Classic:
         self.tell = tell
         self.current = 1  # the step whose turn it is
         self.waiting: dict[int, list[Event]] = {}
-        self.plan: tuple[int, str] = (0, "")
+        self.total, self.first, self.labels = (
+            0,
+            [""],
+            dict[str, str](),
+        )  # steps; what comes before the second; `--label`
+        self.triggers: dict[int, int] = {}  # number of a step -> how many triggers come with it, if it is the first
+        self.counted = 0  # steps that were told of: triggers are no steps of their own
+        self.cached = True  # so far
         self.begun = False  # whether the first step was told of
         self.container = ""  # in which the program of this step runs
         self.last: str | None = None  # what the step before was found, or made, to be; None, once that was said
 
     def __call__(self, event: Event) -> None:
         """Take an event of the builder's."""
-        if "plan" in event:
-            self.plan = event["plan"]
+        if "first" in event:
+            self.first, self.labels = event["first"], event["labels"]
+            self.total = event["plan"] + len(self.first) - 1 + len(self.labels)
+        elif "triggers" in event:
+            origin, count = event["triggers"]
+            self.triggers |= {origin + number: count if number == 1 else 0 for number in range(1, count + 1)}
         elif "pull" in event:
             self._begin()
             self.tell(event["pull"])
@@ -261,15 +272,25 @@ class Classic:
         elif event.get("stream", "").startswith(("Successfully ", "[Warning]")):
             self._say(event["stream"])
         elif "aux" in event:
+            for name, value in sorted(self.labels.items()):  # steps of their own, for the classic builder
+                self._flush()
+                self._step(f"LABEL {name}={value}")
+                self._settle(self.cached)
+                self.last = event["aux"]["ID"][7:19]
             self.last = event["aux"]["ID"][7:19]
             self._flush()
             self.tell(event)
 
     def _begin(self) -> None:
         """The first step begins with looking for its image."""
-        if not self.begun and self.plan[0]:
+        if not self.begun and self.total:
             self.begun = True
-            self._say(f"Step 1/{self.plan[0]} : {self.plan[1]}", "\n")
+            for text in self.first:
+                self._step(text)
+
+    def _step(self, text: str) -> None:
+        self.counted += 1
+        self._say(f"Step {self.counted}/{self.total} : {text}", "\n")
 
     def _in_turn(self, number: int, event: Event) -> None:
         """Tell it now, or when it is its turn."""
@@ -287,12 +308,16 @@ class Classic:
         if "output" in event:
             self._running()
             self._say(f"\033[91m{text}\033[0m" if event["output"] == 2 else text)
+        elif text.startswith("Step ") and (waiting := self.triggers.get(self.current)) is not None:
+            self.last = None
+            if waiting:
+                self._say(f"# Executing {waiting} build trigger{'s' if waiting > 1 else ''}\n")
         elif text.startswith("Step "):
             self._flush()
-            if self.current > 1 or not self.begun:
-                self._say(text.rstrip("\n"), "\n")
-            self.begun = True
-        elif not text.startswith(" ---> "):
+            if self.begun and self.current > 1:
+                self._step(text.partition(" : ")[2].rstrip("\n"))
+            self._begin()
+        elif not text.startswith((" ---> ", "# Executing ")):
             self._say(text)
 
     def _running(self) -> None:
@@ -306,11 +331,17 @@ class Classic:
             self.last = str(step.facts.get("id", step.facts.get("parent", "")))[7:19]
         else:
             self.last = step.decision.key[7:19]
-            if step.decision.hit:
-                self._say(" ---> Using cache\n")
-            elif keyword == "RUN":
-                self._running()
-                self._say(f"Removing intermediate container {self.container}\n")
+            self.cached = self.cached and step.decision.hit
+            if step.decision.hit or keyword not in ("COPY", "ADD"):
+                self._settle(step.decision.hit)
+        self.container = ""
+
+    def _settle(self, hit: bool) -> None:
+        if hit:
+            self._say(" ---> Using cache\n")
+        else:
+            self._running()
+            self._say(f"Removing intermediate container {self.container}\n")
         self.container = ""
 
     def _flush(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from minidocker.container import Container
@@ -29,7 +30,17 @@ def listing(call: Call) -> Response:
         since=call.text("since") or None,
         filters=call.filters(),
     )
-    return Response.json([row for one in containers if (row := _row(one, call.flag("size")))])
+    rows = [row for one in containers if (row := _row(one, call.flag("size")))]
+    shown = {pair: _shown(call, *pair) for pair in {(row["Image"], row["ImageID"]) for row in rows}}
+    return Response.json([row | {"Image": shown[row["Image"], row["ImageID"]]} for row in rows])
+
+
+def _shown(call: Call, name: str, id: str) -> str:
+    """The name of a container's image, where that is still its name; else its id."""
+    with suppress(NotFound, InvalidArgument):
+        if call.engine.images.get(name).id == id:
+            return name
+    return id
 
 
 def _row(container: Container, size: bool) -> dict[str, Any] | None:

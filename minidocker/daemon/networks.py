@@ -77,9 +77,9 @@ def remove(call: Call) -> Response:
 
 def connect(call: Call) -> Response:
     """Connect a container, whether it runs or not."""
-    network, given = call.engine.networks.get(call["id"]), read(call.json(), CONNECT)
+    given = read(call.json(), CONNECT)
     container = call.engine.containers.get(given.get("Container", ""))
-    container.connect_to(network, endpoint(given.get("EndpointConfig", {})))
+    container.connect_to(call.engine.networks.get(call["id"]), endpoint(given.get("EndpointConfig", {})))
     return Response(200)
 
 

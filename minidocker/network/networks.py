@@ -131,6 +131,7 @@ class Networks:
             if all(test(network) for test in tests):
                 self.remove(network)
                 gone.append(network.name)
+        self.store.tell("network", "prune", "", {"reclaimed": "0"})
         return {"NetworksDeleted": gone or None}
 
     def read(self, id: str) -> dict[str, Any]:

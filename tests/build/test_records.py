@@ -76,6 +76,8 @@ def test_layers_that_only_the_cache_has_are_its_own(workshop: Any) -> None:
         ({"shared": "true"}, ["ENV"]),
         ({"private": "true"}, ["COPY", "RUN"]),
         ({"inuse": "true"}, ["COPY", "ENV", "RUN"]),
+        ({"label": "a"}, ["COPY", "ENV", "RUN"]),
+        ({"label!": "a"}, []),
         ({"until": "24h", "description~": "COPY"}, ["COPY", "ENV", "RUN"]),
     ],
 )

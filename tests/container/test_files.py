@@ -143,7 +143,7 @@ class TestCopyOut:
             ("tmp/new", {"name": "new"}, {"new"}),
             ("/a", {"name": "a", "mode": 1 << 31 | 0o755}, {"a", "a/b", "a/l"}),
             ("/a/", {"name": "a"}, {"a", "a/b", "a/l"}),
-            ("/a/.", {"name": "."}, {"b", "l"}),
+            ("/a/.", {"name": "."}, {".", "./b", "./l"}),
             ("/a/l", {"name": "l", "mode": 1 << 27 | 0o777, "linkTarget": "/a/x", "size": 1}, {"l"}),
             ("/tmp", {"mode": 1 << 31 | 1 << 20 | 0o777}, {"tmp", "tmp/new"}),
         ],
@@ -224,6 +224,26 @@ class TestCopyIn:
     def test_a_read_only_root(self, engine: Engine) -> None:
         with pytest.raises(APIError, match="container rootfs is marked read-only"):
             engine.containers.create(IMAGE, read_only=True).put_archive("/tmp", tar("x"))
+
+    def test_a_volume_of_a_read_only_root(self, engine: Engine) -> None:
+        made = engine.containers.create(IMAGE, read_only=True, volumes={"written": {"bind": "/v"}})
+        made.put_archive("/v", tar("x"))
+        assert unpacked(made.get_archive("/v/x")[0]) == {"x": b"hello\n"}
+
+    def test_a_folder_of_the_host(self, engine: Engine, tmp_path: Path) -> None:
+        made = engine.containers.create(IMAGE, volumes=[f"{tmp_path}:/w", f"{tmp_path}:/r:ro"])
+        made.put_archive("/w", tar("x"))
+        assert (tmp_path / "x").read_bytes() == b"hello\n"
+        assert unpacked(made.get_archive("/r/x")[0]) == {"x": b"hello\n"}
+        with pytest.raises(APIError, match="marked read-only"):
+            made.put_archive("/r", tar("y"))
+
+    def test_for_the_containers_user(self, engine: Engine) -> None:
+        made = engine.containers.create(IMAGE, user="12:34")
+        made.put_archive("/tmp", tar("mine"), owned=True)
+        made.put_archive("/tmp", tar("given"))
+        seen = made.tree()
+        assert [(seen[path].uid, seen[path].gid) for path in ("/tmp/mine", "/tmp/given")] == [(12, 34), (0, 0)]
 
 
 def test_export_is_the_whole_file_system(wrote: Container) -> None:

@@ -92,7 +92,7 @@ def test_another_container_stands_by_its_id(engine: Engine) -> None:
 
 def test_another_container_must_be_there_when_one_is_made_but_for_its_network(engine: Engine) -> None:
     for option in ("pid_mode", "ipc_mode"):
-        with pytest.raises(NotFound, match=r"No such container: nosuch"):
+        with pytest.raises(InvalidArgument, match=r"No such container: nosuch"):
             engine.containers.create("box", **{option: "container:nosuch"})
     with pytest.raises(NotFound, match=r"No such container: nosuch"):
         engine.containers.create("box", network_mode="container:nosuch").start()

@@ -17,6 +17,8 @@ import pytest
 from tests.daemon.served import Line, Served, needs_docker, serve, tar
 
 ID = re.compile(r"[0-9a-f]{12}")
+GONE = "Removing intermediate container ID\n"
+MADE = f" ---> Running in ID\n{GONE} ---> ID\n"
 
 
 @pytest.fixture(scope="module")
@@ -39,13 +41,23 @@ def test_it_speaks_as_the_classic_builder(daemon: Served) -> None:
     lines = said(daemon, dockerfile, t=["words", "words:2"])
     steps = "Step 1/3 : FROM minidocker/base\n ---> ID\nStep 2/3 : RUN echo hi; echo no >&2\n"
     run = " ---> Running in ID\nhi\n\033[91mno\n\033[0mRemoving intermediate container ID\n ---> ID\n"
-    end = 'Step 3/3 : CMD ["sh"]\n ---> ID\nSuccessfully built ID\nSuccessfully tagged words:latest\n'
+    end = f'Step 3/3 : CMD ["sh"]\n{MADE}Successfully built ID\nSuccessfully tagged words:latest\n'
     assert text(lines) == steps + run + end + "Successfully tagged words:2\n"
     built = daemon.engine.images.get("words:2")
     assert {"aux": {"ID": built.id}} in lines
     assert [line["stream"] for line in lines if "stream" in line][-4] == f" ---> {built.id[7:19]}\n"
     assert lines[0] == {"stream": "Step 1/3 : FROM minidocker/base"}
     assert lines[1] == {"stream": "\n"}
+
+
+def test_global_arguments_and_labels_are_steps_and_triggers_are_none(daemon: Served) -> None:
+    said(daemon, "FROM minidocker/base\nONBUILD RUN echo one\nONBUILD ENV A=1", t="triggers")
+    dockerfile, labels = "ARG BASE=triggers\nFROM $BASE\nUSER 1", '{"b": "2", "a": "1"}'
+    steps = "Step 1/5 : ARG BASE=triggers\nStep 2/5 : FROM $BASE\n"
+    steps += f"# Executing 2 build triggers\n ---> Running in ID\none\n{GONE}"
+    label = f"Step 4/5 : LABEL a=1\n{MADE}Step 5/5 : LABEL b=2\n{MADE}Successfully built ID\n"
+    assert text(said(daemon, dockerfile, labels=labels)) == f"{steps}{MADE}Step 3/5 : USER 1\n{MADE}{label}"
+    assert text(said(daemon, dockerfile, labels=labels)).count(" ---> Using cache\n") == 5
 
 
 def test_what_was_built_before_is_not_built_again(daemon: Served) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,10 @@ Docker = Callable[..., subprocess.CompletedProcess[str]]
     ("words", "code", "said"),
     [
         ("run --rm --pull never nosuch:1 true", 125, "No such image: nosuch:1"),
-        ("run --rm IMAGE nosuch", 127, "executable file not found in $PATH"),
+        ("run --rm IMAGE nosuch", 127, 'OCI runtime create failed: unable to start container process: exec: "nosuch"'),
+        ("run --rm -w /etc/passwd IMAGE true", 125, "Cannot mkdir: /etc/passwd is not a directory"),
+        ("run --rm --volumes-from nosuch IMAGE true", 125, "Error response from daemon: No such container: nosuch"),
+        ("run --rm --pid container:nosuch IMAGE true", 125, "Error response from daemon: No such container: nosuch"),
         ("run --rm IMAGE /etc", 126, "Error response from daemon"),
         ("run --rm --network nosuch IMAGE true", 125, "network nosuch not found"),
         ("run --rm --cap-add NOSUCH IMAGE true", 125, 'invalid CapAdd: unknown capability: "CAP_NOSUCH"'),
@@ -27,7 +31,9 @@ Docker = Callable[..., subprocess.CompletedProcess[str]]
         ("start nosuch", 1, "No such container: nosuch"),
         ("rm nosuch", 1, "No such container: nosuch"),
         ("exec nosuch true", 1, "No such container: nosuch"),
-        ("kill -s BOGUS nosuch", 1, "No such container: nosuch"),
+        ("kill -s BOGUS nosuch", 1, "Cannot kill container: nosuch: No such container: nosuch"),
+        ("network connect nosuch gone", 1, "No such container: gone"),
+        ("plugin ls -f bogus=1", 1, "nvalid filter 'bogus'"),
         ("volume inspect nosuch", 1, "no such volume"),
         ("network rm bridge", 1, "pre-defined network and cannot be removed"),
         ("rmi nosuch", 1, "No such image: nosuch:latest"),
@@ -68,3 +74,19 @@ def test_what_a_committed_image_is_made_of(docker: Docker) -> None:
     made = docker("commit", "made").stdout.strip()
     ids = [docker("inspect", "-f", form, which).stdout for form, which in [("{{.Parent}}", made), ("{{.Id}}", IMAGE)]]
     assert ids[0] == ids[1] != "\n"
+
+
+def test_a_name_that_has_gone_is_an_id_in_the_listing(docker: Docker) -> None:
+    docker("tag", IMAGE, "short-lived")
+    docker("create", "--name", "one", "short-lived")
+    listing = ("ps", "-a", "--no-trunc", "--format", "{{.Image}}")
+    assert docker(*listing).stdout == "short-lived\n"
+    docker("rmi", "short-lived")
+    assert docker(*listing).stdout == docker("inspect", "-f", "{{.Image}}", "one").stdout
+
+
+def test_what_is_in_a_folder_and_the_whole_root(docker: Docker, tmp_path: Path) -> None:
+    docker("create", "--name", "one", IMAGE)
+    for inside, here, seen in (("/etc/.", "etc", "passwd"), ("/", "root", "etc/passwd"), ("/etc", "new", "passwd")):
+        assert docker("cp", f"one:{inside}", f"{tmp_path}/{here}").returncode == 0
+        assert (tmp_path / here / seen).is_file()

@@ -7,7 +7,6 @@ those of another container that runs. In a container's configuration that one st
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from minidocker.errors import Conflict, InvalidArgument, NotFound
@@ -71,12 +70,15 @@ def boxed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_ids(options: Mapping[str, Any], containers: Containers) -> dict[str, Any]:
-    """The options with ids where they name containers; those that there are not, a start refuses."""
+    """The options with ids where they name containers. Raises InvalidArgument, but not for a network: a start does."""
     found = dict(options)
     for option in ("pid_mode", "ipc_mode", "network", "network_mode"):
         if str(options.get(option) or "").startswith(JOINS) and options[option] != JOINS:
-            with suppress(NotFound):
+            try:
                 found[option] = JOINS + containers.get(options[option][len(JOINS) :]).id
+            except NotFound as error:  # to Docker's clients, a create that finds nothing is one of a missing image
+                if not option.startswith("network"):
+                    raise InvalidArgument(error.explanation) from None
     return found
 
 

@@ -358,7 +358,7 @@ class Simulated:
         disk = self._disk(box)
         here = {path: replace(entry, data=Bytes(entry.data.read())) for path, entry in changes.items()}
         with disk.held() as before, held_volumes(box) as volumes:
-            mounts = Mounts(before, names.contents(box), box.mounts, box.read_only, volumes, disk.stubs)
+            mounts = Mounts(before, names.contents(box), box.mounts, False, volumes, disk.stubs)
             mounted = {path for path in here if mounts.route(path)[2] != "/"}
             own = {path: entry for path, entry in here.items() if path not in mounted}
             disk.show(diff(disk.lower, merge(before.tree(), Changeset(own, changes.opaque))))
