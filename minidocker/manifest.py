@@ -95,7 +95,7 @@ def _check_shapes(value: Any) -> None:
         kind = SHAPES.get(name)
         if kind is None or found is None:
             continue
-        if not isinstance(found, kind):
+        if not issubclass(type(found), kind):
             raise InvalidArgument(f"invalid image configuration: {name} must be a {kind.__name__}")
         words: Any = found if kind is list else found.values() if name == "Labels" else ()
         if not all(isinstance(word, str) for word in words):
