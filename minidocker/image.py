@@ -115,12 +115,12 @@ class Image(Drawn):
     @property
     def tags(self) -> list[str]:
         """The names that point here now."""
-        return self.images.names().get(self.id, [])
+        return self.images.names(self.id).get(self.id, [])
 
     @property
     def digests(self) -> list[str]:
         """What it is called in registries, `app@sha256:…`: where it came from, or went to."""
-        return self.images.digests().get(self.id, [])
+        return self.images.digests(self.id).get(self.id, [])
 
     @property
     def descriptor(self) -> Descriptor:

@@ -135,19 +135,20 @@ class Images:
         """The ids of all images."""
         return {self._id(entry["digest"]) for entry in self._entries()}
 
-    def names(self) -> dict[str, Names]:
-        """Image id -> its tags, sorted."""
-        return self._names(lambda name: "@" not in name)
+    def names(self, id: str = "") -> dict[str, Names]:
+        """Image id -> its tags, sorted; of all images, or of one."""
+        return self._names(id, lambda name: "@" not in name)
 
-    def digests(self) -> dict[str, Names]:
+    def digests(self, id: str = "") -> dict[str, Names]:
         """Image id -> what it is called in registries for ever, `app@sha256:…`: where it came from or went to."""
-        return self._names(lambda name: "@" in name)
+        return self._names(id, lambda name: "@" in name)
 
-    def _names(self, chosen: Callable[[str], bool]) -> dict[str, Names]:
+    def _names(self, wanted: str, chosen: Callable[[str], bool]) -> dict[str, Names]:
         names: dict[str, Names] = {}
         for entry in self._entries():
-            if (name := _name(entry)) and chosen(name):
-                names.setdefault(self._id(entry["digest"]), []).append(name)
+            id = self._id(entry["digest"])
+            if wanted in ("", id) and (name := _name(entry)) and chosen(name):
+                names.setdefault(id, []).append(name)
         return {key: sorted(set(found)) for key, found in names.items()}
 
     def find(self, name: str) -> dict[str, Any] | None:
@@ -242,7 +243,7 @@ class Images:
         if entry is None:
             raise ImageNotFound(f"No such image: {image if ':' in image else image + ':latest'}")
         digest = self._id(entry["digest"])
-        tags, pinned = self.names().get(digest, []), self.digests().get(digest, [])
+        tags, pinned = (known(digest).get(digest, []) for known in (self.names, self.digests))
         if not is_id(image) and (named := _named(self._entries(), image)):
             going = [_name(named) or image]
             if "@" not in going[0] and _repository(going[0]) not in map(_repository, {*tags} - {*going}):

@@ -199,21 +199,24 @@ def settings(container: Container, state: dict[str, Any]) -> dict[str, Any]:
 
 def places(container: Container, state: dict[str, Any]) -> dict[str, Any]:
     """The `Networks` of these: what is said of each that it is on, or is to be on."""
-    running = state["Status"] in LIVE
-    networks = container.containers.networks.by_name() if running else {}  # else nothing is said of them
+    networks = container.containers.networks.by_name() if state["Status"] in LIVE else {}
     return {
-        name: place(container, networks.get(name), asked, running) for name, asked in sorted(wanted(container).items())
+        name: place(container, networks.get(name), asked, state) for name, asked in sorted(wanted(container).items())
     }
 
 
-def place(container: Container, network: Network | None, asked: dict[str, Any], running: bool) -> dict[str, Any]:
-    """What is said of one network that it is on, or is to be on."""
-    made = asked | {"GwPriority": 0, "NetworkID": network.id if network and running else ""}
-    if network and not network.predefined and running:
+def place(
+    container: Container, network: Network | None, asked: dict[str, Any], state: dict[str, Any]
+) -> dict[str, Any]:
+    """What is said of one network that it is on; of one that it is to be on (None), what it asks for."""
+    made = asked | {"GwPriority": 0, "NetworkID": network.id if network else ""}
+    if network and not network.predefined:
         made["Aliases"] = aliases(container, network, asked)
     made |= NO_ADDRESS | {"MacAddress": asked.get("MacAddress") or "", "DNSNames": None}
-    one = network.place(container.id) if network and running else None
-    if network is None or one is None:
+    if network is None:
+        return made
+    one = without_cable(container, state) if network.bare else network.record["Endpoints"].get(container.id)
+    if one is None:
         return made
     ip, _, size = one["IPv4Address"].partition("/")
     made |= {"EndpointID": one["EndpointID"], "MacAddress": one["MacAddress"]}

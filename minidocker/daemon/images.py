@@ -96,8 +96,8 @@ def _parent(call: Call, image: Image) -> str:
     name = (image.raw.get("container_config") or {}).get("Image") if image.raw.get("container") else None
     with contextlib.suppress(NotFound, InvalidArgument):
         base = call.engine.images.get(name) if name else image
-        under, own = base.attrs["RootFS"]["Layers"], image.attrs["RootFS"]["Layers"]
-        if base.id != image.id and own[: len(under)] == under:
+        under = base.diff_ids
+        if base.id != image.id and image.diff_ids[: len(under)] == under:
             return base.id
     return ""
 

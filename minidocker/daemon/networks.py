@@ -59,7 +59,7 @@ def _ipam(given: dict[str, Any]) -> dict[str, Any]:
 def listed(call: Call) -> Response:
     """All networks; who is on them, only `inspect` says."""
     found = call.engine.networks.list(filters=call.filters())
-    return Response.json([network.attrs | {"Containers": {}} for network in found])
+    return Response.json([network.row for network in found])
 
 
 def inspected(call: Call) -> Response:

@@ -66,20 +66,19 @@ class Network(Drawn):
         found = self.record["Endpoints"]
         return {id: endpoint for id, endpoint in found.items() if self.networks.lives(id)}
 
-    def place(self, id: str) -> dict[str, Any] | None:
-        """The endpoint of a container that runs; None where it has none."""
-        found = self.networks.users(self.name) if self.bare else self.record["Endpoints"]
-        one: dict[str, Any] | None = found.get(id)
-        return one
+    @property
+    def row(self) -> dict[str, Any]:
+        """What the API's listing has of it: all but who is on it."""
+        return {key: value for key, value in self.record.items() if key not in ("Endpoints", "Asked")} | {
+            "Containers": {}
+        }
 
     @property
     def attrs(self) -> dict[str, Any]:
         """What `docker network inspect` prints."""
         shown = ("Name", "EndpointID", "MacAddress", "IPv4Address", "IPv6Address")
         containers = {id: {key: one[key] for key in shown} for id, one in self.endpoints.items()}
-        return {key: value for key, value in self.record.items() if key not in ("Endpoints", "Asked")} | {
-            "Containers": containers
-        }
+        return self.row | {"Containers": containers}
 
     @property
     def containers(self) -> list[Any]:

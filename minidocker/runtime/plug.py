@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from typing import Any
 
 from minidocker.runtime.door import address
@@ -161,6 +162,7 @@ def namespace_of(pid: int) -> int:
         raise ProcessLookupError(pid) from None
 
 
+@cache
 def codec() -> str:
     """Where the package pyroute2 is, which is not loaded for that; empty where it is not installed."""
     from importlib.util import find_spec

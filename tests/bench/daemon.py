@@ -13,6 +13,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from tests.bench.measure import Action, Report, command, seconds
 from tests.bench.rivals import Rivals
 from tests.bench.steps import dockerfile
 
-CONTAINERS, IMAGES, CLIENTS, REQUESTS = 200, 500, 200, 10_000
+CONTAINERS, RUNNING, IMAGES, CLIENTS, REQUESTS = 200, 10, 500, 200, 10_000
 WHAT = ("/_ping", "/v1.41/version", "/v1.41/containers/c0/json", "/v1.41/networks", "/v1.41/images/i0/json")
 
 
@@ -60,6 +61,12 @@ class Engine:
             answer.read()
             return answer.status
 
+    def create(self, name: str, words: list[str]) -> None:
+        """Make a container without a network."""
+        body = {"Image": "bench-busybox", "Cmd": words, "HostConfig": {"NetworkMode": "none"}}
+        if self.ask("POST", f"/v1.41/containers/create?name={name}", body) != 201:
+            raise RuntimeError(f"no container {name} on {self.path}")
+
     @property
     def memory(self) -> float:
         """What it has in memory, in MB."""
@@ -71,7 +78,10 @@ def measure(report: Report, rivals: Rivals, work: Path, quick: bool) -> None:
     if not rivals.busybox or not rivals.docker or rivals.daemon is None:
         report.notes.append("no static busybox, no docker command, no dockerd, or no root")
         return
-    client = rivals.docker[0]
+    client = shutil.which("docker") or rivals.docker[0]
+    report.notes.append(
+        subprocess.run([client, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    )
     with ours(work, client) as mine:
         engines = {"minidocker": mine, "dockerd": Engine(client, rivals.folder / "docker.sock", rivals.daemon.pid)}
         mine.command("import", rivals.busybox_tar, "bench-busybox")()
@@ -139,19 +149,34 @@ def build(report: Report, engines: dict[str, Engine], work: Path, quick: bool) -
 
 
 def lists(report: Report, engines: dict[str, Engine], work: Path, quick: bool) -> None:
-    """`docker ps -a` and `docker images`, where there are many."""
-    containers, count = (20, 50) if quick else (CONTAINERS, IMAGES)
+    """`docker ps` and `docker images`, where there are many; also the first time, when nothing is remembered yet."""
+    containers, running, count = (20, 2, 50) if quick else (CONTAINERS, RUNNING, IMAGES)
     many(work / "many.tar", count)
     for name, engine in engines.items():
         took = seconds(engine.command("load", "-q", "-i", work / "many.tar"))
-        for number in range(containers):
-            body = {"Image": "bench-busybox", "Cmd": ["true"], "HostConfig": {"NetworkMode": "none"}}
-            if engine.ask("POST", f"/v1.41/containers/create?name=c{number}", body) != 201:
-                raise RuntimeError(f"{name} makes no container")
         report.lines.append(f"docker load of {count} images: {name} {took:.1f} s")
-    for words, size in ((["ps", "-a"], containers), (["images"], count)):
-        contenders = {name: engine.command(*words) for name, engine in engines.items()}
-        report.side_by_side(f"docker {' '.join(words)}, with {size}", contenders, 5 if quick else 15)
+        for number in range(containers):
+            engine.create(f"c{number}", ["true"])
+    listing(report, engines, ["images"], f"{count} images", quick)
+    listing(report, engines, ["ps", "-a"], f"{containers} containers", quick)
+    try:
+        for engine in engines.values():
+            for number in range(running):
+                engine.create(f"r{number}", ["sleep", "1000"])
+                engine.ask("POST", f"/v1.41/containers/r{number}/start")
+        listing(report, engines, ["ps"], f"{running} of {containers + running} containers running", quick)
+    finally:
+        for engine in engines.values():
+            for number in range(running):
+                engine.ask("DELETE", f"/v1.41/containers/r{number}?force=1")
+
+
+def listing(report: Report, engines: dict[str, Engine], words: list[str], what: str, quick: bool) -> None:
+    """One command that lists something."""
+    contenders, title = {name: engine.command(*words) for name, engine in engines.items()}, f"docker {' '.join(words)}"
+    first = (f"{name} {seconds(action) * 1000:.0f} ms" for name, action in contenders.items())
+    report.lines.append(f"{title}, {what}, the first time: {', '.join(first)}")
+    report.side_by_side(f"{title}, {what}", contenders, 5 if quick else 15)
 
 
 def many(path: Path, count: int) -> None:

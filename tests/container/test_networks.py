@@ -19,6 +19,7 @@ import pytest
 
 import minidocker
 from minidocker.container import Container
+from minidocker.container.containers import Containers
 from minidocker.engine import Engine
 from minidocker.errors import APIError, InvalidArgument, NotFound, StartError
 from minidocker.network.network import Forbidden
@@ -151,6 +152,15 @@ class TestSaid:
             engine.containers.create(BASE, "true", network="one", network_mode="two")
         with pytest.raises(NotFound):
             engine.networks.get("bridge").connect("nosuch")
+
+    def test_one_that_is_alone_asks_nobody_else(self, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A listing would take the square of how many there are."""
+        made = run(engine, network_mode="none")
+        (endpoint,) = engine.networks.get("none").attrs["Containers"].values()
+        monkeypatch.setattr(Containers, "list", None)
+        for said in (made.attrs, made.summary()):
+            assert said["NetworkSettings"]["Networks"]["none"]["EndpointID"] == endpoint["EndpointID"]
+        assert not any(network.row["Containers"] for network in engine.networks.list())
 
     def test_a_stopped_container_may_be_connected_and_disconnected(self, engine: Engine) -> None:
         net = engine.networks.create("later")
