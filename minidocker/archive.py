@@ -195,7 +195,7 @@ class _Loader:
             if content.size != layer.size:
                 raise ImageLoadError(f"cannot load this archive: blob {layer.digest} is not {layer.size} bytes long")
             self.layer(content, layer.media_type, diff_id, layer.digest)
-        stored = self.store.put(self.blob(config), CONFIG)
+        stored = self.store.put(self.blob(config), CONFIG, sync=False)
         return data if config.media_type == CONFIG else manifest_of(stored, [_as_oci(layer) for layer in layers])
 
     def blob(self, blob: Descriptor) -> bytes:
@@ -226,7 +226,7 @@ class _Loader:
         raw = check_config(parse_json(text, config), len(layers))
         pairs = zip(layers, raw["rootfs"]["diff_ids"], strict=True)
         blobs = [self.layer(self.file("/" + path), LAYER, diff_id) for path, diff_id in pairs]
-        return manifest_of(self.store.put(text, CONFIG), blobs), [_tag(name) for name in names]
+        return manifest_of(self.store.put(text, CONFIG, sync=False), blobs), [_tag(name) for name in names]
 
     def layer(self, data: Data, media_type: str, diff_id: str, digest: str | None = None) -> Descriptor:
         """Copy a layer's blob into the store, and read it through once: hostile ones stop here."""

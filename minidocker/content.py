@@ -220,12 +220,23 @@ class Store:
         """Whether the blob is here (nothing is read)."""
         return self.path(digest).exists()
 
-    def put(self, content: bytes | Iterable[bytes], media_type: str) -> Descriptor:
-        """Write a blob; nothing is visible until all of it is on disk."""
+    def put(self, content: bytes | Iterable[bytes], media_type: str, sync: bool = True) -> Descriptor:
+        """Write a blob; nothing is visible until all of it is there. Without `sync`, `settle` it before it is named."""
         with self.writer(media_type) as writer:
             for chunk in [content] if isinstance(content, bytes) else content:
                 writer.write(chunk)
-            return writer.commit()
+            return writer.commit(sync=sync)
+
+    def settle(self, digests: Iterable[str]) -> None:
+        """Have blobs outlive a power cut: a thousand at once take the disk little longer than one."""
+        for digest in digests:
+            fd = os.open(self.path(digest), os.O_RDWR | getattr(os, "O_CLOEXEC", 0))
+            try:
+                os.fsync(fd)
+            except OSError as error:
+                raise unwritable(self.root, error) from error
+            finally:
+                os.close(fd)
 
     def writer(self, media_type: str) -> BlobWriter:
         """Write a blob piece by piece: `with store.writer(LAYER) as out: out.write(…); out.commit()`."""

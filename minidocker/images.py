@@ -185,7 +185,7 @@ class Images:
             raise InvalidArgument(f"max depth exceeded: {len(layers)} layers, but overlay takes at most {MAX_LAYERS}")
         raw = {"architecture": architecture(), "os": "linux", **config}
         raw["rootfs"] = {"type": "layers", "diff_ids": [layer.diff_id for layer in layers]}
-        blob = self.store.put(dump(raw), CONFIG)
+        blob = self.store.put(dump(raw), CONFIG, sync=False)
         return self.add_manifest(manifest_of(blob, [layer.descriptor for layer in layers], notes))
 
     def add_manifest(self, manifest: bytes) -> Image:
@@ -195,12 +195,14 @@ class Images:
     def add_manifests(self, manifests: Iterable[tuple[bytes, Sequence[str]]]) -> Found:
         """Enter many at once, each with its names; of two with one name, the later one has it. It is no event."""
         found = [(self._stored(manifest), names) for manifest, names in manifests]
+        self.store.settle(digest for image, _ in found for digest in (image.id, image.manifest_digest))
         named = [(image, name) for image, names in found for name in map(_as_tag, names)]
         self._enter([*((image, None) for image, _ in found), *named])
         return [image for image, _ in found]
 
     def _stored(self, manifest: bytes) -> Image:
-        return Image(self, self.store.put(manifest, type_of(parse_json(manifest, "the manifest"))).digest)
+        kind = type_of(parse_json(manifest, "the manifest"))
+        return Image(self, self.store.put(manifest, kind, sync=False).digest)
 
     def tag(self, image: Image, name: str, told: bool = True) -> None:
         """Point a name at an image. A name that pointed elsewhere moves, and leaves that image untagged.

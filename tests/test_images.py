@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -350,6 +351,24 @@ class TestArchive:
         assert sorted(name for names in other.names().values() for name in names) == [
             f"{repository}:{n}" for repository in ("app", "v") for n in range(4)
         ]
+
+    def test_no_name_is_given_before_all_is_on_disk(self, images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = b"".join(save([(make(images, "app"), ["app"])]))
+        other, synced, fsync = Images(Store(images.store.root.parent / "other")), set(), os.fsync
+
+        def note(fd: int) -> None:
+            synced.add(os.fstat(fd).st_ino)
+            fsync(fd)
+
+        def write(path: Path, value: Any) -> None:
+            assert {blob.stat().st_ino for blob in path.parent.glob("blobs/sha256/*")} <= synced
+            write_json(path, value)
+
+        monkeypatch.setattr(os, "fsync", note)
+        monkeypatch.setattr("minidocker.images.write_json", write)
+        load(other, data)
+        make(other, "made", Cmd=["made"])
+        assert len(other.list()) == 2
 
     def test_of_two_with_one_name_the_later_has_it(self, images: Images) -> None:
         first, second = make(images, Cmd=["1"]), make(images, Cmd=["2"])
