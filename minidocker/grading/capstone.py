@@ -183,11 +183,14 @@ def _bytes(given: Trial, yours: Trial) -> Mark:
 
 
 def _steps(_given: Trial, yours: Trial) -> Mark:
-    """Of the steps that made files, how many were taken from the cache."""
-    steps = yours.cached + yours.built
+    """Of the steps that made files, how many were taken from the cache; at most as many as did the work."""
+    steps, works = yours.cached + yours.built, len(PROJECT.works())
     said = f"after an edit {yours.cached} of {steps} steps that make files come from the cache; {CACHED:.0%} will do"
+    share, kept = _part(yours.cached / max(steps, 1) / CACHED), yours.kept / works
+    if kept < share:
+        said += f", if the compiler and the packages are among them: {('neither is', 'one of them is')[yours.kept]}"
     hint = "Which step was the first that missed, and did it need the file that was edited?"
-    return Mark(_part(yours.cached / max(steps, 1) / CACHED), said, hint)
+    return Mark(min(share, kept), said, hint)
 
 
 def _seconds(given: Trial, yours: Trial) -> Mark:

@@ -85,11 +85,11 @@ def image(engine: Engine) -> Image:
     from minidocker.layer import Changeset
     from minidocker.tree import directory, file
 
-    tag, content = f"{REPOSITORY}:{_key()}", _compiled()
+    tag = f"{REPOSITORY}:{_key()}"
     try:
         return engine.images.get(tag)
     except ImageNotFound:
-        pass
+        content = _compiled()
     try:
         below = engine.images.get(base.PYTHON)
     except ImageNotFound:
@@ -117,12 +117,14 @@ def unpack(folder: Path) -> Path:
 
 @cache
 def _key() -> str:
-    """Of the files in a sandbox."""
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in _compiled().items()}
+    """Of the files in a sandbox, and of the Python that compiles them."""
+    from importlib.util import MAGIC_NUMBER
+
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files().items()}
+    digests["Python"] = MAGIC_NUMBER.hex()
     return hashlib.sha256(json.dumps(digests).encode()).hexdigest()[:16]
 
 
-@cache
 def _compiled() -> dict[str, bytes]:
     """The files with their bytecode, so that no container compiles them again."""
     from importlib.util import cache_from_source

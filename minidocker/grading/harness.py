@@ -17,6 +17,7 @@ from __future__ import annotations
 import ast
 import builtins
 import contextlib
+import gc
 import json
 import os
 import re
@@ -99,8 +100,10 @@ class Supervisor:
             self.inlet.close()
             os.close(self.outlet)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            run(Channel(theirs, self.sign), self.request, careful)
-            os._exit(0)
+            try:
+                run(Channel(theirs, self.sign), self.request, careful)
+            finally:  # whatever was done to what this needs
+                os._exit(0)
         theirs.close()
 
     def call(self, request: Message, line: bytes) -> bytes:
@@ -222,8 +225,16 @@ def run(channel: Channel, request: Message, careful: bool) -> None:
     known = [n for n, v in list(namespace.items()) if isinstance(n, str) and type(v) is types.FunctionType]
     channel.send(b"%d\n" % os.getpid())
     channel.send(_line({"functions": told, "known": known[:NOTES], "cells": cells.failed[:NOTES]}))
-    for line in channel.lines:
-        answer_in_a_copy(json.loads(line), namespace, channel)
+    engine: list[str] = []
+    with contextlib.ExitStack() as guard:
+        for line in channel.lines:
+            request = json.loads(line)
+            if request["engine"] != engine:  # once a task, and not in each copy: what it writes to are many pages
+                engine = request["engine"]
+                guard.close()
+                guard.enter_context(_guard(engine, namespace))
+                gc.freeze()  # a collection in a copy would write to every object, and so copy every page
+            answer_in_a_copy(request, namespace, channel)
 
 
 def limit(limits: Message) -> None:
@@ -324,10 +335,10 @@ def shape(value: Any) -> list[str] | str:
     import inspect
 
     if type(value) is not types.FunctionType:
-        return type(value).__name__
+        return wire.name_of(type(value))
     try:
         return [str(name) for name in inspect.signature(value).parameters]
-    except Exception:
+    except BaseException:  # of an object that says it is one
         return "function without a signature"
 
 
@@ -352,8 +363,7 @@ def _answer(request: Message, namespace: dict[str, Any], channel: Channel) -> by
     arguments = [wire.decode(one, lambda n: Lent(n, ask)) for one in request["arguments"]]
     lent = lambda value: vars(value)["_number"] if type(value) is Lent else None  # noqa: E731
     try:
-        with _guard(request["engine"], namespace):
-            value = namespace[request["call"]](*arguments)
+        value = namespace[request["call"]](*arguments)
     except Borrowed as error:
         return _line({"failed": "borrowed", "said": str(error)})
     except BaseException as error:

@@ -25,6 +25,7 @@ USER www-data
 CMD sh /app/report
 """
 
+COMPILER = 'grep -v "^#" "$1"\n'
 TOOLCHAIN = """\
 # Installs the compiler: 80 MB in /opt/toolchain.
 mkdir -p /opt/toolchain
@@ -87,6 +88,10 @@ class Project:
 
     def _sized(self, script: str) -> str:
         return re.sub(r"(?<=head -c )\d+", lambda found: str(int(found[0]) // self.smaller), script)
+
+    def works(self) -> tuple[str, str]:
+        """What tells that the compiler was installed, and the packages: a file of these words. No edit touches them."""
+        return COMPILER, "".join(f'echo "with {line}"\n' for line in self.packages.splitlines())
 
     def write(self, folder: Path, dockerignore: str, edited: bool = False) -> None:
         """Put it into a folder. What git and the program leave there has changed as well, where it is `edited`."""

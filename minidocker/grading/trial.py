@@ -23,6 +23,7 @@ from minidocker.grading.project import KEPT, Project
 from minidocker.notebook.pictures.svg import Figure
 
 if TYPE_CHECKING:
+    from minidocker.build.step import Step
     from minidocker.engine import Engine
     from minidocker.image import Image
 
@@ -31,13 +32,17 @@ PATIENCE = 20  # seconds that the program may take to print a few lines
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it. `printed` are the two runs; `leaks` where the token was found: in `sight` or in a `layer`."""
+    """What came of it. `printed` are the two runs; `leaks` where the token was found: in `sight` or in a `layer`.
+
+    Of the steps of the second build that make files, so many were `cached`, and `built`; and so many works `kept`.
+    """
 
     printed: tuple[str, str]
     missing: tuple[str, ...]
     lines: Sequence[Line]
     cached: int
     built: int
+    kept: int
     seconds: float
     leaks: tuple[str, ...]
     ladder: Figure
@@ -119,10 +124,25 @@ def _measured(
         images[1].explain().own,
         cached,
         len(made) - cached,
+        sum(_kept(made, words) for words in project.works()),
         seconds,
         tuple(sorted({leak for image in images for leak in _leaks(image, project.token)})),
         ladder(f"{name}: the build after an edit of {project.edited}", build.steps),
     )
+
+
+def _kept(made: Sequence[Step], words: str) -> bool:
+    """Whether a file with these words was made by RUN, and came from the cache, wherever RUN made it.
+
+    Steps alone do not tell: anybody can add idle ones that are cached for ever.
+    """
+    hits: dict[str, bool] = {}
+    for step in made:
+        if step.layer and step.text[:3].upper() == "RUN":
+            for path, entry in step.layer.changes.items():
+                if entry.kind == "file" and entry.size == len(words) and entry.data.read() == words.encode():
+                    hits.setdefault(path, step.decision.hit)
+    return bool(hits) and all(hits.values())
 
 
 def _box(engine: Engine, options: Mapping[str, Any]) -> dict[str, Any]:

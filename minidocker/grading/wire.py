@@ -64,7 +64,7 @@ def encode(value: Any, prop: Callable[[Any], Any] | None = None) -> Any:
         if kind in SIMPLE:
             return {kind.__name__: SIMPLE[kind](value)}
         found = prop(value) if prop else None
-        return {"other": type.__getattribute__(kind, "__name__")[:80]} if found is None else {"prop": found}
+        return {"other": name_of(kind)} if found is None else {"prop": found}
 
     return walk(value, 0)
 
@@ -103,6 +103,11 @@ def decode(found: Any, prop: Callable[[Any], Any] | None = None) -> Any:
         raise
     except (TypeError, AttributeError, binascii.Error) as error:
         raise ValueError(f"no value: {error}") from None
+
+
+def name_of(kind: type) -> str:
+    """The name of a class, whatever its metaclass says."""
+    return str(type.__dict__["__name__"].__get__(kind))[:80]
 
 
 def _entry(items: list[Any]) -> Entry:

@@ -167,8 +167,21 @@ def one_run(_: str) -> tuple[str, str]:
     return f"FROM minidocker/base\nWORKDIR /app\nCOPY . .\n{run} && {gone}\nUSER 33\nCMD sh report\n", IGNORE
 
 
+def one_run_among_idle_ones(text: str) -> tuple[str, str]:
+    idle = "".join(f"RUN echo {number} > /idle{number}\n" for number in range(9))
+    return one_run(text)[0].replace("COPY . .", f"{idle}COPY . ."), IGNORE
+
+
+def idle_ones(text: str) -> str:
+    return text.replace("COPY --chown", "RUN echo > /idle\nRUN echo > /idler\nCOPY --chown", 1)
+
+
 SECRET = "--mount=type=secret,id=env . /run/secrets/env && export TOKEN && sh"
 OWN = "COPY --from=build --chown=www-data:www-data /app/report ."
+LATE = swap(
+    ("COPY packages.txt .\n", "COPY packages.txt .\nCOPY src src\n"),
+    ("tools/compile.sh tools/\nCOPY src src", "tools/compile.sh tools/"),
+)
 SHIP = ("FROM minidocker/base\nWORKDIR", "FROM build\nWORKDIR")
 SAID = PROJECT.prints().replace("\n", "\\n")
 FIXED = f"FROM minidocker/base\nCMD printf '{SAID}'"
@@ -187,7 +200,15 @@ WRONG: list[tuple[str, str, Callable[[str], tuple[str, str]], float, str]] = [
     ),
     ("C.3", "as it is given", given, 0, "Which step was the first that missed"),
     ("C.3", "one RUN for all", one_run, 0, "Which step was the first that missed"),
-    ("C.3", "all is copied first", swap(("COPY tools/toolchain.sh tools/", "COPY . .")), 0.42, "3 of 12 steps"),
+    ("C.3", "one RUN for all, and idle ones", one_run_among_idle_ones, 0, "among them: neither is"),
+    (
+        "C.3",
+        "packages after the source, and idle ones",
+        lambda text: (idle_ones(LATE(text)[0]), IGNORE),
+        0.5,
+        "one of them is",
+    ),
+    ("C.3", "all is copied first", swap(("COPY tools/toolchain.sh tools/", "COPY . .")), 0, "3 of 12 steps"),
     ("C.5", "as it is given", given, 0, "Look for `tok-`"),
     ("C.5", "by ENV", swap((SECRET, "TOKEN=tok-5f0c1d7e2b9a4863 sh"), SHIP), 0, "Look for `tok-`"),
     ("C.5", "removed too late", swap(SHIP, (OWN, "RUN rm /root/.packagerc")), 0.5, "has every layer"),
@@ -214,7 +235,7 @@ def test_each_mistake_costs_its_points_and_gets_its_hint(
 
 
 def trial(seconds: float) -> Trial:
-    return Trial(("", ""), (), [Line("RUN x", size=10)], 0, 1, seconds, (), Figure("", "", "", 1, 1, ""))
+    return Trial(("", ""), (), [Line("RUN x", size=10)], 0, 1, 0, seconds, (), Figure("", "", "", 1, 1, ""))
 
 
 @pytest.mark.parametrize(("seconds", "share"), [(0.1, 1), (2.5, 1), (3, 0.75), (6, 0.5), (8, 0.25), (9.5, 0), (30, 0)])
