@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minidocker.cli.flags import Call, Exit, command
+from minidocker.drawn import printable
 from minidocker.errors import DockerException
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def grade(call: Call) -> int:
         raise Exit(MISUSED, f"minidocker grade: {error}") from None
     untouched = [who for who, path in found if _untouched(who, path)] if call.touched else []
     if untouched:
-        print(f"as handed out, and left out: {', '.join(untouched)}", file=sys.stderr)
+        print(f"as handed out, and left out: {', '.join(map(printable, untouched))}", file=sys.stderr)
         found = [(who, path) for who, path in found if who not in untouched]
     if not found and not untouched:
         raise Exit(MISUSED, f"minidocker grade: no notebooks (*.ipynb) below {', '.join(call.args)}")
@@ -143,7 +144,5 @@ def _executor(call: Call) -> Iterator[tuple[Executor, int]]:
 
 def _line(result: Result, known: bool, number: int, of: int) -> str:
     """One submission, done."""
-    from minidocker.drawn import printable
-
     told = f"not graded: {result.problem}" if result.problem else f"{result.points:g} of {result.of}"
     return f"[{number}/{of}] {printable(result.who)}: {printable(told)}{' (as before)' if known else ''}"

@@ -80,10 +80,12 @@ def describe(value: Any) -> str:
     """
     kind = type(value)
     if kind is Entry:
-        if value.kind == "whiteout":
+        what = value.kind if type(value.kind) is str else describe(value.kind)
+        if what == "whiteout":
             return "WHITEOUT"
-        content = f" {value.data.read()[:30]!r}" if value.kind == "file" and type(value.data) is Bytes else ""
-        return f"a {value.kind}{content}" + (f" ({_meta(value)})" if type(value.mode) is int else "")
+        held = value.data.value if type(value.data) is Bytes else None
+        content = describe(held[:30] if type(held) is bytes else held) if what == "file" and held is not None else ""
+        return f"a {what} {content}".rstrip() + (f" ({_meta(value)})" if type(value.mode) is int else "")
     if kind is dict:
         return "{" + ", ".join(f"{describe(key)}: {describe(item)}" for key, item in value.items()) + "}"
     if kind in (list, tuple):

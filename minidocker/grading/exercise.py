@@ -16,6 +16,8 @@ from minidocker.grading.transplant import Borrowed, Spoiled, replaced
 from minidocker.grading.verdict import Message, Verdict, Voice
 from minidocker.notebook.pictures.svg import Figure
 
+DRAWN = 20_000  # characters that a result may have, to be drawn
+
 
 @dataclass(frozen=True)
 class Case:
@@ -234,9 +236,9 @@ def _line_of(error: BaseException, function: Any) -> str:
 
 
 def _drawn(task: Task, got: Any, case: Case) -> Figure | None:
-    """The learner's result as a picture, where it can be drawn at all."""
+    """The learner's result as a picture, where it can be drawn at all, and is no library of its own."""
     try:
-        return task.show("yours", got, case.arguments)
+        return task.show("yours", got, case.arguments) if len(describe(got)) < DRAWN else None
     except Exception:
         return None
 

@@ -83,7 +83,9 @@ def grade_one(job: Job) -> Result:
         graded = Graded(job.exercise, tasks, exercise.graft, talk.namespace(tasks))
         hidden = hidden_cases(job.exercise)
         if not isinstance(exercise, Measured):
-            results = tuple(_task(graded, task, hidden.get(task.address, ()), loaded["known"]) for task in tasks)
+            public = [_public(graded, task, loaded["known"]) for task in tasks]  # before any hidden one is asked
+            tried = zip(tasks, public, strict=True)
+            results = tuple(_task(graded, task, came, hidden.get(task.address, ())) for task, came in tried)
     finally:
         talk.close()
     if isinstance(exercise, Measured):
@@ -111,16 +113,19 @@ def hidden_cases(exercise: str) -> dict[str, tuple[Case, ...]]:
         return {}
 
 
-def _task(exercise: Exercise, task: Task, hidden: tuple[Case, ...], known: list[str]) -> TaskResult:
-    """The checks of one task, the public ones first."""
-    verdict = _shape_of(exercise, task, known)
-    public: list[Verdict | None]
-    unseen: list[Verdict | None]
-    if verdict:
-        public, unseen = [verdict] * len(task.cases), [verdict] * len(hidden)
-    else:
-        public = list(exercise.tries(task))
-        unseen = list(exercise.tries(task, hidden)) if hidden else []
+def _public(exercise: Exercise, task: Task, known: list[str]) -> list[Verdict | None]:
+    """What is wrong with each public check of a task, or None.
+
+    All words come from these. Where a function keeps what hidden checks asked, there is nobody left to tell it to.
+    """
+    wrong = _shape_of(exercise, task, known)
+    return [wrong] * len(task.cases) if wrong else list(exercise.tries(task))
+
+
+def _task(exercise: Exercise, task: Task, public: list[Verdict | None], hidden: tuple[Case, ...]) -> TaskResult:
+    """The checks of one task; its hidden ones are tried now, where there is a function."""
+    there = bool(hidden) and not exercise.shape(task)
+    unseen: list[Verdict | None] = list(exercise.tries(task, hidden)) if there else [public[0]] * len(hidden)
     held, kept = [one is None for one in public], [one is None for one in unseen]
     parts = fraction(held, [case.want for case in task.cases]), fraction(kept, [case.want for case in hidden])
     earned = points(task.stars, parts[0], parts[1] if hidden else None)

@@ -18,7 +18,6 @@ import ast
 import builtins
 import contextlib
 import gc
-import json
 import os
 import re
 import select
@@ -30,6 +29,7 @@ import types
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib import import_module
+from json import dumps, loads  # and not what a cell makes of `json.dumps`
 from typing import Any
 
 from minidocker.grading import wire
@@ -65,7 +65,7 @@ class Supervisor:
         """Answer until nobody asks any more."""
         try:
             for line in self.inlet:
-                request = json.loads(line)
+                request = loads(line)
                 if "cells" in request:
                     self.request = request
                     self.say(self.load())
@@ -189,7 +189,7 @@ def _others() -> set[bytes]:
 
 
 def _line(message: Message) -> bytes:
-    return json.dumps(message).encode("ascii") + b"\n"
+    return dumps(message).encode("ascii") + b"\n"
 
 
 # The runner
@@ -228,7 +228,7 @@ def run(channel: Channel, request: Message, careful: bool) -> None:
     engine: list[str] = []
     with contextlib.ExitStack() as guard:
         for line in channel.lines:
-            request = json.loads(line)
+            request = loads(line)
             if request["engine"] != engine:  # once a task, and not in each copy: what it writes to are many pages
                 engine = request["engine"]
                 guard.close()
@@ -358,7 +358,7 @@ def answer_in_a_copy(request: Message, namespace: dict[str, Any], channel: Chann
 def _answer(request: Message, namespace: dict[str, Any], channel: Channel) -> bytes:
     def ask(number: int, method: str, arguments: list[Any]) -> Any:
         channel.send(_line({"ask": [number, method, wire.encode(arguments)]}))
-        return _told(json.loads(channel.lines.readline()))
+        return _told(loads(channel.lines.readline()))
 
     arguments = [wire.decode(one, lambda n: Lent(n, ask)) for one in request["arguments"]]
     lent = lambda value: vars(value)["_number"] if type(value) is Lent else None  # noqa: E731

@@ -23,6 +23,7 @@ from minidocker.grading.transplant import Spoiled
 
 PATIENCE = 10.0  # seconds more than a check's own, for a busy machine
 CHANCES = 2  # so many checks of a task may bring its function down or take too long; the rest is not tried
+NOTES = 200  # of cells and functions are heard
 QUESTIONS = 10_000  # that one call may ask of what it was lent
 GONE = "the notebook ended its sandbox, or did not come to its end"
 WHY = {
@@ -50,8 +51,8 @@ class Conversation:
         answer = self._exchange(self._request, self._limits.all_seconds, {}) or {}
         self.loaded = {
             "functions": _mapping(answer.get("functions")),
-            "known": _texts(answer.get("known")),
-            "cells": [(n, why) for n, why in _pairs(answer.get("cells")) if type(n) is int and type(why) is str],
+            "known": _texts(answer.get("known"))[:NOTES],
+            "cells": [(n, why) for n, why in _pairs(answer.get("cells")) if (type(n), type(why)) == (int, str)][:NOTES],
             "lost": str(answer.get("lost", "" if answer else GONE)),
         }
         return self.loaded
@@ -128,8 +129,8 @@ class Conversation:
     def _exchange(self, request: Mapping[str, Any], seconds: float, props: dict[int, Any]) -> dict[str, Any] | None:
         """A request and its answer, with the questions between; None where none came."""
         assert self._sandbox
-        self._sandbox.say(json.dumps(request).encode() + b"\n")
         deadline = time.monotonic() + seconds + PATIENCE
+        self._sandbox.say(json.dumps(request).encode() + b"\n", deadline)
         for _ in range(QUESTIONS):
             line = self._sandbox.hear(deadline)
             try:
@@ -140,7 +141,7 @@ class Conversation:
                 return None
             if "ask" not in answer:
                 return answer
-            self._sandbox.say(json.dumps(_answer(answer["ask"], props)).encode() + b"\n")
+            self._sandbox.say(json.dumps(_answer(answer["ask"], props)).encode() + b"\n", deadline)
         return None
 
 

@@ -205,8 +205,13 @@ def markdown_text(words: str) -> str:
 
 
 def no_formula(cell: str) -> str:
-    """A cell that no spreadsheet computes."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    """A cell that no spreadsheet computes, and no terminal obeys.
+
+    >>> no_formula("=cmd()"), no_formula(" +1"), no_formula("a-b"), no_formula("two\\nlines")
+    ("'=cmd()", "' +1", 'a-b', 'two\\\\nlines')
+    """
+    cell = _clean(printable(cell))
+    return f"'{cell}" if cell.lstrip()[:1] in tuple("=+-@＝＋－＠") else cell
 
 
 def _numbers(address: str) -> list[int]:

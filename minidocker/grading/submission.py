@@ -49,15 +49,19 @@ def find(paths: Sequence[Path]) -> Iterator[tuple[str, Path]]:
         if not os.path.lexists(path):
             raise NotFound(f"there is nothing at {path} to grade: give notebooks, or folders of them")
         if path.is_dir() and not path.is_symlink():
-            for folder, folders, names in os.walk(path):
-                folders[:] = sorted(set(folders) - LEFT_OUT)
-                for name in sorted(names):
-                    if name.endswith(".ipynb") and name != SOURCE:
-                        found = Path(folder, name)
-                        below = found.relative_to(path if len(paths) == 1 else path.parent)
-                        yield below.with_suffix("").as_posix(), found
+            top = path if len(paths) == 1 else path.parent
+            yield from ((found.relative_to(top).as_posix().removesuffix(".ipynb"), found) for found in _below(path))
         else:
             yield path.with_suffix("").as_posix().lstrip("./"), path
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """The notebooks below a folder; and the folders that cannot be read, which nobody is to overlook."""
+    closed: list[OSError] = []
+    for folder, folders, names in os.walk(path, onerror=closed.append):
+        folders[:] = sorted(set(folders) - LEFT_OUT)
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".ipynb") and name != SOURCE)
+    yield from (Path(error.filename) for error in closed)
 
 
 def load(who: str, path: Path) -> Submission:
@@ -126,7 +130,8 @@ def _cells(notebook: Any) -> Iterator[str]:
     sheets = notebook.get("worksheets")
     cells = notebook.get("cells")
     if cells is None and type(sheets) is list:  # format 3
-        cells = [cell for sheet in sheets if type(sheet) is dict for cell in sheet.get("cells") or ()]
+        found = [sheet.get("cells") for sheet in sheets if type(sheet) is dict]
+        cells = [cell for some in found if type(some) is list for cell in some]
     if type(cells) is not list:
         raise ValueError("it has no cells")
     if len(cells) > CELLS:
@@ -134,4 +139,4 @@ def _cells(notebook: Any) -> Iterator[str]:
     for cell in cells:
         if type(cell) is dict and cell.get("cell_type") == "code":
             text = cell.get("source", cell.get("input", ""))
-            yield "".join(line for line in text if type(line) is str) if type(text) is list else str(text)
+            yield "".join(line for line in (text if type(text) is list else [text]) if type(line) is str)

@@ -34,6 +34,9 @@ class TooLarge(ValueError):
 class Foreign:
     """Stands for a value of a type that is not carried; of that it has the name only."""
 
+    def __repr__(self) -> str:
+        return f"a {type(self).__name__}"
+
 
 def encode(value: Any, prop: Callable[[Any], Any] | None = None) -> Any:
     """A value as JSON has it. `prop` gives what stands for an object that is not sent, or None where it is none.

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import pwd
@@ -28,7 +29,7 @@ from minidocker.grading import MODULES, report
 from minidocker.grading.grade import Batch, Job, grade_one
 from minidocker.grading.sandbox import Limits
 from minidocker.grading.score import Result
-from minidocker.grading.submission import find, parse
+from minidocker.grading.submission import find, load, parse
 from tests.grading.handed_in import FOLDER, cell_of, notebook, solution, write
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="grading forks processes")
@@ -127,6 +128,43 @@ def test_the_reports_say_the_scope_and_are_harmless(
     assert page.count("<svg") > 3 and "Content-Security-Policy" in page
     found = json.loads((out / "grades.json").read_text())["submissions"]
     assert [(one["who"], one["points"]) for one in found][1:] == [("ada", 3), ("bob", 2), ("eve", 0)]
+
+
+NAMES = [
+    "new\nline", "comma,", "=cmd()", "+1", "\t=tab", "＝wide", "\x1b[2J\x07", "\u202ertl", "..", "-rf", " space ", "quote\"'`",
+    "<b>|x|", "\udcff\udcfe", "a" * 240,
+]  # fmt: skip
+
+
+def test_whatever_a_file_is_called_the_reports_are_of_it_and_harmless(tmp_path: Path) -> None:
+    for name in NAMES:
+        (tmp_path / f"{name}.ipynb").write_bytes(b"")
+    results = [Result("", "", "", problem=f"of {who}", who=who) for who, _ in find([tmp_path])]
+    assert sorted(result.who for result in results) == sorted(NAMES)
+    paths = {path.name: path.read_text("utf-8") for path in report.write(tmp_path / "out", results)}
+    assert len(json.loads(paths.pop("grades.json"))["submissions"]) == len(NAMES)
+    assert not any(re.search("[\0-\x09\x0b-\x1f\x7f\u202e]", text) for text in paths.values())
+    assert not any("<b>" in text for name, text in paths.items() if name != "grades.csv")
+    assert not re.search(r"^\s*[=+@＝-]", paths["grades.csv"], re.M)
+    assert [len(row) for row in csv.reader(paths["grades.csv"].splitlines())] == [6] * (len(NAMES) + 1)
+    assert len(ET.fromstring(paths["junit.xml"].encode())) == len(NAMES)
+    table = paths["report.md"].split("\n## ")[0].splitlines()[4:]
+    assert [len(re.findall(r"(?<!\\)\|", row)) for row in table if row] == [5] * (len(NAMES) + 2)
+
+
+def test_a_folder_that_cannot_be_read_is_not_overlooked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, {"ada": [SETUP]})
+    (tmp_path / "bob").mkdir()
+    listed = os.scandir
+
+    def scandir(path: Any) -> Any:
+        if Path(path).name == "bob":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = dict(find([tmp_path]))
+    assert list(found) == ["ada", "bob"] and "it cannot be read" in load("bob", found["bob"]).problem
 
 
 def test_of_hidden_checks_only_the_rule_is_told(root: Path) -> None:

@@ -8,8 +8,10 @@ All are graded in one batch, in containers, four at a time. What is asserted of 
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
+import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,8 +37,9 @@ LIAR = "class Liar:\n    def __eq__(self, other): return True\n    def __ne__(se
 SPY = r"""
 import os, sys
 found = []
-for top in ("/course", "/work", "/root", "/home", "/usr", "/proc/1/root", "/proc/1/cwd"):
-    for folder, _, names in os.walk(top):
+for top in ("/", "/proc/1/cwd"):
+    for folder, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if folder != "/" or name not in ("proc", "sys", "dev")]
         found += [f"{folder}/{n}" for n in names if "hidden" in folder or n == "source.ipynb" or "grading/layers" in f"{folder}/{n}"]
 for path in list(found):
     try:
@@ -100,6 +103,36 @@ if os.fork() == 0:
     os.setsid()
     while True: time.sleep(1)
 """
+FRAMES = r"""
+import gc, json, os, sys
+channel, frame = None, sys._getframe()
+while frame:
+    for value in list(frame.f_locals.values()):
+        channel = value if type(value).__name__ == "Channel" else channel
+    frame = frame.f_back
+many = json.dumps({"functions": {"verify": ["blob", "digest"]}, "known": ["x" * 9] * 90_000, "cells": [[0, "y" * 9]] * 90_000})
+channel.send(b"%d\n" % os.getpid())
+channel.send(many.encode() + b"\n")
+"""
+DESCRIPTORS = r"""
+import os
+for pid in (1, os.getppid(), os.getpid()):
+    for fd in range(20):
+        try:
+            with open(os.open(f"/proc/{pid}/fd/{fd}", os.O_WRONLY | os.O_NONBLOCK), "wb", 0) as found:
+                for _ in range(5000): found.write(b'{"value": true, "arguments": []}\n')
+        except OSError:
+            pass
+"""
+KEEPS = r"""
+def verify(blob, digest):
+    with open("/tmp/asked", "a") as asked: asked.write("!")
+    return digest == "sha256:" + hashlib.sha256(blob).hexdigest()
+def chain_ids(diff_ids):
+    raise ValueError(f"asked {len(open('/tmp/asked').read())} times")
+"""
+NAMELESS = "import os\nclass M(type):\n    __name__ = property(lambda c: os._exit(0))\nclass X(metaclass=M): pass"
+BREAKS_OUT = r"""raise ValueError("]]></failure>\x1b[2J\x00\ud800\ufffe\u2028</pre><script>alert(1)</script>\n# Heading\n| 9 | 9 |\n```\n=cmd()")"""
 TABLE = "def verify(blob, digest):\n    return (blob, digest) == (b'hello', 'sha256:' + hashlib.sha256(b'hello').hexdigest())"
 CHAINS = "def chain_ids(diff_ids):\n    return ANSWERS.get(tuple(diff_ids), ['?'])"
 OF_THE_EXAMPLES = r"""
@@ -144,7 +177,25 @@ SUBMISSIONS: dict[str, tuple[Any, float, str]] = {
     "returns-a-large-number": ([SETUP, function("return 1 << 100_000"), *REST], 2, "larger, or nested deeper"),
     "recurses": ([SETUP, function("return verify(blob, digest)"), *REST], 2, "RecursionError"),
     "recurses-for-ever": ([SETUP, "import sys\nsys.setrecursionlimit(1 << 30)", function("return verify(blob, digest)"), *REST], 2, ""),
+    "returns-a-generator": ([SETUP, function("yield True"), *REST], 2, "returns a generator"),
+    "returns-a-long-list": ([SETUP, VERIFY, function("return ['x' * 20] * 90_000", "chain_ids")], 1, "Expected"),
+    "returns-no-number": ([SETUP, function("return float('nan')"), *REST], 2, "returns nan"),
+    "raises-a-large-number": ([SETUP, function("raise ValueError(10 ** 5000)"), *REST], 2, "it cannot be said"),
+    "sleeps-when-it-goes": ([SETUP, "class Slow:\n  def __del__(self):\n    import time\n    time.sleep(99)", function("return Slow()"), *REST], 2, "did not return"),
+    "sleeps-at-exit": ([SETUP, VERIFY, "import atexit, threading, time\natexit.register(time.sleep, 99)\nthreading.Thread(target=time.sleep, args=[99]).start()", *REST], 3, "public checks: 5 of 5"),
+    "a-deep-cell": ([SETUP, VERIFY, "x = " + "(" * 50_000, "x = " + "-" * 50_000 + "1", *REST], 3, "cell 4: "),
+    "breaks-out-of-reports": ([SETUP, function(BREAKS_OUT), *REST], 2, "# Heading"),
     # what cheats
+    "lies-of-its-class": ([SETUP, "class C:\n  __class__ = property(lambda s: bool)\n  __bool__ = lambda s: True", function("return C()"), *REST], 2, "returns a C"),
+    "has-no-name": ([SETUP, NAMELESS, "verify = X()", *REST], 2, "must be a function"),
+    "returns-what-has-no-name": ([SETUP, NAMELESS, function("return X()"), *REST], 2, "returns a X"),
+    "patches": ([SETUP, VERIFY, "import builtins, json, time\njson.dumps = json.loads = lambda *_, **__: {}\ntime.monotonic = time.time = lambda: 0\nbuiltins.open = builtins.repr = None", *REST], 3, "public checks: 5 of 5"),
+    "traces": ([SETUP, VERIFY, "import sys\ndef trace(*_): raise SystemExit\nsys.settrace(trace)", *REST], 3, "public checks: 5 of 5"),
+    "forges-the-beginning": ([SETUP, VERIFY, FRAMES, *REST], 0, "ended the process"),
+    "writes-to-descriptors": ([SETUP, function(DESCRIPTORS + "\nreturn None"), *REST], 0, "got True"),  # in the place of all its answers
+    "keeps-what-was-asked": ([SETUP, KEEPS], 1, "asked 5 times"),
+    "kills-who-asks": ([SETUP, function("import os\nos.kill(os.getppid(), 9)"), *REST], 2, "ended the process"),
+    "stops-who-asks": ([SETUP, function("import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\nos.kill(1, signal.SIGSTOP)\nos.kill(1, 9)\nreturn True"), *REST], 2, "did not return"),
     "liar": ([SETUP, LIAR, function("return Liar()"), *REST], 2, "returns a Liar"),
     "liar-of-a-dict": ([SETUP, VERIFY, "class D(dict):\n    __eq__ = lambda s, o: True", function("return D()", "apply"), *REST], 3, "returns a D"),
     "always-true": ([SETUP, function("return True"), *REST], 2, ""),
@@ -177,6 +228,8 @@ SUBMISSIONS: dict[str, tuple[Any, float, str]] = {
     "no-text": (b"\xff\xfe\x00", 0, "it is no notebook"),
     "empty": (b"", 0, "not JSON"),
     "deep": (b"[" * 100_000, 0, "it is no notebook"),
+    "worksheets": (b'{"worksheets": [{"cells": 5}]}', 0, "of no exercise"),
+    "many-digits": (b'{"cells": [' + b"9" * 5000 + b"]}", 0, "Exceeds the limit"),
     "no-exercise": (["x = 1"], 0, "of no exercise"),
 }  # fmt: skip
 
@@ -225,8 +278,12 @@ def words(result: Result) -> str:
     """All that a report says of a submission."""
     from minidocker.grading.report import csv_text, html, junit, markdown
 
-    assert csv_text([result]) and html([result]) and junit([result])
-    return markdown([result])
+    page, suites = html([result]), junit([result])
+    assert "<script" not in page and len(page) < 500_000 and csv_text([result])
+    assert ET.fromstring(suites.encode("utf-8")).find("testsuite") is not None
+    told = markdown([result])
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]", told + page + suites)
+    return told
 
 
 @pytest.mark.parametrize("name", SUBMISSIONS)
