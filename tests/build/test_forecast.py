@@ -254,7 +254,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield found
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(STATES, min_size=2, max_size=4))
 def test_whatever_is_edited_the_build_does_what_was_forecast(
     shared_workshop: Any, site: Any, states: list[Any]

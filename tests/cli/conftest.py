@@ -1,21 +1,11 @@
 from __future__ import annotations
 
-import io
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from minidocker.cli import main
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-    raw: bytes
+from tests.typed import Done, typed
 
 
 class Cli:
@@ -25,15 +15,7 @@ class Cli:
         self.root, self.runtime = root, runtime
 
     def __call__(self, *argv: str, stdin: bytes = b"") -> Done:
-        before = sys.stdin, sys.stdout, sys.stderr
-        out, err = io.BytesIO(), io.BytesIO()
-        streams = [io.TextIOWrapper(raw, write_through=True) for raw in (io.BytesIO(stdin), out, err)]
-        sys.stdin, sys.stdout, sys.stderr = streams
-        try:
-            code = main(["--root", str(self.root), "--runtime", self.runtime, *argv])
-        finally:
-            sys.stdin, sys.stdout, sys.stderr = before
-        return Done(code, out.getvalue().decode(errors="replace"), err.getvalue().decode(), out.getvalue())
+        return typed("--root", str(self.root), "--runtime", self.runtime, *argv, stdin=stdin)
 
     def ok(self, *argv: str, stdin: bytes = b"") -> str:
         """What a command that must succeed prints, without the last line's end."""

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from minidocker.cli import hosts
-from tests.cli.conftest import Cli, Done
+from tests.cli.conftest import Cli
+from tests.typed import Done
 
 PROGRAM = shutil.which("docker")
 

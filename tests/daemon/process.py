@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.typed import typed
+
 
 def ask(path: Path, method: str, target: str, body: object = None) -> tuple[int, bytes]:
     """One request through a UNIX socket: status and body."""
@@ -41,13 +43,19 @@ class Daemon:
     def __init__(self, folder: Path, runtime: str = "simulated") -> None:
         self.root, self.socket, self.runtime = folder / "root", folder / "d.sock", runtime
 
-    def run(self, *more: str, host: str = "") -> subprocess.CompletedProcess[str]:
-        words = [sys.executable, "-m", "minidocker", "--root", str(self.root), "--runtime", self.runtime, "daemon"]
-        words += ["-H", host or f"unix://{self.socket}", *more]
-        return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    def refused(self, *more: str, host: str = "") -> str:
+        """Why it does not start."""
+        done = typed(*self._words(host), *more)
+        assert done.code == 1, done
+        return done.err
+
+    def _words(self, host: str = "") -> list[str]:
+        where = ["--root", str(self.root), "--runtime", self.runtime]
+        return [*where, "daemon", "-H", host or f"unix://{self.socket}"]
 
     def start(self, *more: str) -> int:
-        done = self.run("--detach", *more)
+        words = [sys.executable, "-m", "minidocker", *self._words(), "--detach", *more]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done
         return int(done.stdout)
 
