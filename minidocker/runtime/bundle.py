@@ -143,7 +143,8 @@ class BundleMonitor(Monitor):
             if console:
                 console.close()
             os.chdir("/")
-        self.plug_in(pid)
+        with self.network_of(pid) as network:
+            self.plug_in(network)
         self.call("start", ID)
         return First(pid, master)
 

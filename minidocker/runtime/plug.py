@@ -106,19 +106,18 @@ def ask(plugs: Mapping[str, Any], request: Mapping[str, Any], fds: list[int] | N
     return connection
 
 
-def plug_in(plugs: Mapping[str, Any], id: str, pid: int, doors: list[tuple[socket.socket, int]]) -> socket.socket:
-    """Plug the network namespace of a process into the switch, for as long as the connection lasts. Raises Refusal."""
+def plug_in(plugs: Mapping[str, Any], id: str, network: int, doors: list[tuple[socket.socket, int]]) -> socket.socket:
+    """Plug a network namespace into the switch, for as long as the connection lasts. Raises Refusal."""
     wires = [wire for wire in plugs["wires"] if wire.get("address")]
     inside = wires[0]["address"].partition("/")[0]
     servers = plugs["servers"] if any(wire["named"] for wire in wires) else None
     request = {"do": "plug", "container": id, "wires": wires, "servers": servers}
-    namespace, outside = namespace_of(pid), upstream() if servers is not None else None
+    outside = upstream() if servers is not None else None
     try:
         request["doors"] = [[inside, number] for _, number in doors]
-        fds = [namespace, *([outside.fileno()] if outside else []), *(one.fileno() for one, _ in doors)]
+        fds = [network, *([outside.fileno()] if outside else []), *(one.fileno() for one, _ in doors)]
         return ask(plugs, request, fds)
     finally:
-        os.close(namespace)
         if outside:
             outside.close()
 
@@ -152,14 +151,6 @@ def name_servers(resolv_conf: str) -> list[str]:
     """
     lines = (line.split() for line in resolv_conf.splitlines())
     return [words[1] for words in lines if len(words) > 1 and words[0] == "nameserver" and ":" not in words[1]]
-
-
-def namespace_of(pid: int) -> int:
-    """A descriptor of the network namespace of a process. Raises ProcessLookupError where that has ended already."""
-    try:
-        return os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise ProcessLookupError(pid) from None
 
 
 @cache

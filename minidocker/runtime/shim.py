@@ -12,8 +12,8 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -167,7 +167,10 @@ class Monitor:
 
         joined = joining.Joined(self.path, self.box["share"])
         try:
-            newborn = bear_first(self.box | {"userns": joined.userns(self.box["userns"])}, joined.clone)
+            userns, clone = joined.userns(self.box["userns"]), joined.clone
+            if self.plugs["userns"] and not joined.donors:  # as in `one_below_the_switch`
+                userns, clone = "", partial(joining.clone_below, self.plugs)
+            newborn = bear_first(self.box | {"userns": userns}, clone)
             self.own = joining.mount_namespace(newborn.pid)
             return self.give_orders(newborn, stdio, joined.shm)
         finally:
@@ -178,12 +181,12 @@ class Monitor:
         self.servers = Servers(self.box)
         message, fds = with_streams(self.box, stdio)
         self.limit(newborn)
-        with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
-            send(newborn.orders, message, fds + self.servers.ends + (more or []))
-        self.servers.start(newborn.pid)
         try:
-            with suppress(ProcessLookupError):  # it has ended: it could not do its part, and says why
-                self.plug_in(newborn.pid)
+            with self.network_of(newborn.pid) as network:  # now: one that shares lets nobody look at it later
+                with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
+                    send(newborn.orders, message, fds + self.servers.ends + (more or []))
+                self.servers.start(newborn.pid)
+                self.plug_in(network)
         except BaseException:
             newborn.stop()
             raise
@@ -192,11 +195,24 @@ class Monitor:
         newborn.runs()
         return newborn
 
-    def plug_in(self, pid: int) -> None:
+    @contextmanager
+    def network_of(self, pid: int) -> Iterator[int]:
+        """A descriptor of the network namespace of a first process, where there are cables to lay; else -1."""
+        namespace = -1
+        if any(wire.get("address") for wire in self.plugs["wires"]):
+            with suppress(FileNotFoundError):  # it has ended: it could not do its part, and says why
+                namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+        try:
+            yield namespace
+        finally:
+            if namespace >= 0:
+                os.close(namespace)
+
+    def plug_in(self, network: int) -> None:
         """Connect a first process to its networks, while it builds its walls, and open its ports. Raises Refusal."""
         self.unplug()
         self.state["Ports"] = {}
-        if not any(wire.get("address") for wire in self.plugs["wires"]):
+        if network < 0:
             return
         from minidocker.runtime import plug
         from minidocker.runtime.publish import Published
@@ -204,7 +220,7 @@ class Monitor:
         first, folder, id = self.plugs["wires"][0], os.path.dirname(self.path), os.path.basename(self.path)
         published = Published(self.plugs["ports"], f"{first['container']} ({first['endpoint']})", folder)
         try:
-            self.plugged = [plug.plug_in(self.plugs, id, pid, published.doors)]
+            self.plugged = [plug.plug_in(self.plugs, id, network, published.doors)]
         finally:
             published.close()
         self.state["Ports"] = published.ports

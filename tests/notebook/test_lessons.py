@@ -90,6 +90,17 @@ def test_it_is_small_and_more_text_than_code(lesson: Path) -> None:
     assert statistics.median(len(source(cell).splitlines()) for cell in code) <= 4
 
 
+def test_it_fits_a_laptops_screen(lesson: Path) -> None:
+    """With JupyterLab's list of files beside it; what a cell imports may run on, and has no more to tell there."""
+    lines = [line for cell in cells(lesson, "code") for line in source(cell).splitlines()]
+    assert not [line for line in lines if len(line) > 104 and not line.startswith("from ")]
+
+
+def test_no_question_and_no_answer_of_a_prediction_is_cut_off(lesson: Path) -> None:
+    said = [forms["text/html"] for forms in drawings(lesson) if "you said" in forms["text/html"]]
+    assert said and not [html for html in said if re.search(r"<text[^>]*><title>", html)]
+
+
 def test_it_is_committed_executed_from_top_to_bottom_without_errors(lesson: Path) -> None:
     assert is_executed(lesson)
     outputs = [output for cell in cells(lesson, "code") for output in cell["outputs"]]

@@ -27,7 +27,7 @@ def compare(guesses: Mapping[str, Any], measured: Mapping[str, Any]) -> Figure:
     drawn = [text(x, 16, words, look) for x, words, look in heads]
     lines = [TITLE]
     for index, (name, truth) in enumerate(measured.items()):
-        guess = guesses.get(name, "nothing")
+        guess, truth = word(guesses.get(name, "nothing")), word(truth)
         drawn.append(group(_line(name, guess, truth), 0, 26.0 + index * LINE))
         lines.append(f"  {name:<{wide}}  you said {guess}; it is {truth}{', as you said' if guess == truth else ''}")
     return Figure(TITLE, ". ".join(lines), "".join(drawn), WIDTH, 30.0 + LINE * len(measured), "\n".join(lines))
@@ -42,12 +42,18 @@ def questions(guesses: Mapping[str, Any]) -> Figure:
     """
     title, wide = "before you look, you say", max(map(len, guesses), default=0)
     drawn = [text(0, 16, title, "md-h")]
+    guesses = {name: word(guess) for name, guess in guesses.items()}
     for index, (name, guess) in enumerate(guesses.items()):
         row = [rect(0, 0, SAID + 110, LINE - 4, "md-box"), text(12, 19, name, width=SAID - 20), _value(SAID, guess)]
         drawn.append(group(row, 0, 26.0 + index * LINE))
     lines = [title, *(f"  {name:<{wide}}  {guess}" for name, guess in guesses.items())]
     said = ". ".join(f"{name}: {guess}" for name, guess in guesses.items())
     return Figure(title, said, "".join(drawn), WIDTH, 30.0 + LINE * len(guesses), "\n".join(lines))
+
+
+def word(value: Any) -> Any:
+    """True and False as the fields call them."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
 
 
 def _line(name: str, guess: Any, truth: Any) -> list[Markup]:

@@ -59,7 +59,7 @@ class Prediction(Faced):
 
 
 def predict(questions: Mapping[str, Any] | None = None, **more: Any) -> Prediction:
-    """Ask before looking. A number is a field for numbers, True or False a box to tick, several texts are a choice.
+    """Ask before looking. A number is a field for numbers, True or False is yes or no, several texts are a choice.
 
     The value that is given is what stands there first: of a choice, the first one. Raises InvalidArgument.
     """
