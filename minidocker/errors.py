@@ -130,10 +130,12 @@ class StartError(APIError):
         >>> StartError('exec: "x": permission denied').said("create")
         'OCI runtime create failed: unable to start container process: exec: "x": permission denied: unknown'
         """
-        if not self.explanation.startswith(("exec: ", "chdir to cwd ", "unable to apply ")):
-            return self.explanation
+        text = self.explanation
+        if not text.startswith(("exec: ", "chdir to cwd ", "unable to apply ")):
+            return text
+        text = text.replace(": is a directory", ": permission denied")  # the one that older clients know, too
         action = "exec failed: exec failed" if verb == "exec" else f"{verb} failed"
-        return f"OCI runtime {action}: unable to start container process: {self.explanation}: unknown"
+        return f"OCI runtime {action}: unable to start container process: {text}: unknown"
 
 
 class Unsupported(APIError):

@@ -65,6 +65,8 @@ class Api:
 
     def _answer(self, request: Request) -> Response:
         request.version, path = spoken(re.sub(r"//+", "/", request.path))
+        if request.method == "OPTIONS":
+            return Response(200)
         try:
             handler, request.variables = self._routes.find(request.method, path)
         except NoMethod:

@@ -156,7 +156,7 @@ class Volumes:
                     gone.append(volume.name)
                     freed += size
         self.store.tell("volume", "prune", "", {"reclaimed": str(freed)})
-        return {"VolumesDeleted": gone or None, "SpaceReclaimed": freed}
+        return {"VolumesDeleted": gone, "SpaceReclaimed": freed}
 
     def users(self) -> dict[str, Ids]:
         """Volume -> the ids of the containers that have it."""

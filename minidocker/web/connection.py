@@ -7,6 +7,7 @@ time without a byte by the timeouts. Whatever it sends that is no HTTP is answer
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import sys
 import time
@@ -19,10 +20,12 @@ from urllib.parse import parse_qsl
 
 import h11
 
+from minidocker.errors import InvalidArgument
 from minidocker.waiting import ready
 from minidocker.web.message import Body, FilePart, Gone, Handler, Hijack, Request, Response, Socket
 
 PIECE = 1 << 18  # bytes read from a socket at once
+ORIGIN = re.compile("https?://[^/?]*", re.IGNORECASE)  # before a path: as to a proxy, which a server takes too
 SMALL = 1 << 18  # an unread body of up to so many bytes is skipped, to go on with the connection
 
 
@@ -111,7 +114,10 @@ class Connection:
                 self.sock.sendall(
                     self.wire.send(h11.InformationalResponse(status_code=100, headers=[], reason="Continue")) or b""
                 )
-            event = self.wire.next_event()
+            try:
+                event = self.wire.next_event()
+            except h11.RemoteProtocolError as error:
+                raise InvalidArgument(f"invalid request body: {error}") from None
             if event is h11.NEED_DATA:
                 self._receive(self.limits.piece)
             elif isinstance(event, h11.Data):
@@ -183,7 +189,7 @@ class Connection:
 
     def _skipped(self) -> bool:
         """Read away what is left of a request that was answered early, if that is little; whether it is all gone."""
-        if self.wire.they_are_waiting_for_100_continue:
+        if self.wire.they_are_waiting_for_100_continue or self.wire.their_state is h11.ERROR:
             return False
         size = 0
         while self.wire.their_state is h11.SEND_BODY:
@@ -244,7 +250,7 @@ class _Counted:
 
 
 def _request(event: h11.Request) -> Request:
-    path, _, query = event.target.decode("latin-1").partition("?")
+    path, _, query = _path(event).partition("?")
     headers: dict[str, str] = {}
     for raw_name, raw in event.headers:
         name, value = raw_name.decode("latin-1"), raw.decode("latin-1")
@@ -255,7 +261,13 @@ def _request(event: h11.Request) -> Request:
         options = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
         raise h11.RemoteProtocolError(str(error)) from error
-    return Request(event.method.decode("latin-1"), path, options, headers)
+    return Request(event.method.decode("latin-1"), path or "/", options, headers)
+
+
+def _path(event: h11.Request) -> str:
+    target = event.target.decode("latin-1")
+    match = ORIGIN.match(target)
+    return target[match.end() :] if match else target
 
 
 def _reason(status: int) -> str:

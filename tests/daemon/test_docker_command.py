@@ -21,7 +21,7 @@ Docker = Callable[..., subprocess.CompletedProcess[str]]
         ("run --rm -w /etc/passwd IMAGE true", 125, "Cannot mkdir: /etc/passwd is not a directory"),
         ("run --rm --volumes-from nosuch IMAGE true", 125, "Error response from daemon: No such container: nosuch"),
         ("run --rm --pid container:nosuch IMAGE true", 125, "Error response from daemon: No such container: nosuch"),
-        ("run --rm IMAGE /etc", 126, "Error response from daemon"),
+        ("run --rm IMAGE /etc", 126, 'exec: "/etc": permission denied'),
         ("run --rm --network nosuch IMAGE true", 125, "network nosuch not found"),
         ("run --rm --cap-add NOSUCH IMAGE true", 125, 'invalid CapAdd: unknown capability: "CAP_NOSUCH"'),
         ("run --rm -w rel IMAGE true", 125, "the working directory 'rel' is invalid"),

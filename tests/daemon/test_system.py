@@ -140,7 +140,7 @@ def test_volumes(daemon: Served) -> None:
         ("POST", "/networks/create", {"Name": "n", "Internal": "yes"}, 400, "json: cannot unmarshal string"),
         ("POST", "/networks/create", {"Name": "n", "ConfigOnly": True}, 501, "no configuration from others"),
         ("POST", "/networks/none/connect", {"Container": "nope"}, 404, "No such container: nope"),
-        ("POST", "/networks/nope/connect", {"Container": "nope"}, 404, "network nope not found"),
+        ("POST", "/networks/nope/connect", {"Container": "nope"}, 404, "No such container: nope"),
         ("POST", "/networks/none/disconnect", {"Container": 5}, 400, "json: cannot unmarshal number"),
         ("GET", "/networks?filters=%7B%22type%22%3A%5B%22y%22%5D%7D", None, 400, "invalid filter"),
         ("GET", "/plugins/nope/json", None, 404, 'plugin "nope" not found'),
@@ -160,6 +160,11 @@ def test_what_is_refused(daemon: Served, method: str, path: str, body: Any, stat
     answer = daemon.ask(method, f"/v1.41{path}", body)
     assert answer.status == status, answer.body
     assert words in (answer.message if status != 204 else "")
+
+
+def test_what_a_path_would_take_is_nobodys_business(daemon: Served) -> None:
+    answer = daemon.ask("OPTIONS", "/v1.41/containers/json")
+    assert (answer.status, answer.body) == (200, b"")
 
 
 def test_prune_before_1_42_takes_volumes_with_names(daemon: Served) -> None:

@@ -142,7 +142,7 @@ class TestVolumes:
         engine.volumes.create()
         gone = engine.volumes.prune({"label!": ["keep"]})
         assert (len(gone["VolumesDeleted"]), gone["SpaceReclaimed"]) == (1, 0)
-        assert engine.volumes.prune({"all": True, "label": "x"}) == {"VolumesDeleted": None, "SpaceReclaimed": 0}
+        assert engine.volumes.prune({"all": True, "label": "x"}) == {"VolumesDeleted": [], "SpaceReclaimed": 0}
         assert engine.volumes.prune({"all": ["1"]}) == {"VolumesDeleted": ["named"], "SpaceReclaimed": 6}
         assert [volume.users for volume in engine.volumes.list()] == [[used.id]]
         with pytest.raises(InvalidArgument, match="Invalid filter 'until'"):
@@ -331,7 +331,7 @@ class TestMounting:
         assert run("echo a > /data/f; echo b > /anon/f; ls /vd", volumes_from=["src"]) == "f\nl\nsame\nsub\n"
         assert run("cat /data/f /anon/f; (echo c > /data/f) 2>/dev/null || true", volumes_from=["src:ro"]) == "a\nb\n"
         assert run("ls /data; cat /anon/f", "v2:/data", volumes_from=["src"]) == "b\n", "-v says more"
-        with pytest.raises(NotFound, match="No such container: nosuch"):
+        with pytest.raises(InvalidArgument, match="No such container: nosuch"):
             run("true", volumes_from=["nosuch"])
         source.remove(v=True)
         assert names(engine) == ["v1", "v2"]

@@ -217,6 +217,19 @@ def test_what_is_no_http_gets_a_4xx_and_is_cut_off(port: int, sent: bytes, capfd
     assert "Traceback" not in capfd.readouterr().err
 
 
+def test_chunks_that_are_none(port: int) -> None:
+    found = raw(port, b"POST /count HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    assert found.startswith(b"HTTP/1.1 400 ")
+    assert b"invalid request body" in found
+
+
+@pytest.mark.parametrize("target", [b"http://a/hello", b"HTTP://a:80/hello?x=/", b"/hello?x=http://b/"])
+def test_a_target_with_the_name_of_the_host(port: int, target: bytes) -> None:
+    found = raw(port, b"GET " + target + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert found.startswith(b"HTTP/1.1 200 ")
+    assert found.endswith(b"hello")
+
+
 def test_a_length_beside_chunks_smuggles_nothing(port: int) -> None:
     smuggled = b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"
     head = b"POST /count HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"
