@@ -131,8 +131,8 @@ def copy_in(container: Container, source: str, target: str, container_name: str)
 def _kinds(container: Container, *paths: str) -> list[str]:
     """What is at paths inside, symbolic links followed: `dir`, `file`, or "" where nothing is."""
     if isinstance(container, Container):
-        tree = _seen(container, paths[0])
-        return ["" if one is None else "dir" if one.is_dir else "file" for one in (_entry_at(tree, p) for p in paths)]
+        found = (_entry_at(_seen(container, path), path) for path in paths)
+        return ["" if one is None else "dir" if one.is_dir else "file" for one in found]
     return [container.kind(path) for path in paths]
 
 

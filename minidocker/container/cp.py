@@ -15,7 +15,7 @@ from minidocker.errors import APIError, InvalidArgument, NotFound, Unsupported
 from minidocker.layer import Changeset, diff
 from minidocker.runtime import Bind, Mount
 from minidocker.times import rfc3339
-from minidocker.tree import Entry, Tree, clean, directory, parents, prefix
+from minidocker.tree import Entry, FileData, Tree, clean, directory, file, parents, prefix
 
 if TYPE_CHECKING:
     from minidocker.container.container import Container
@@ -41,14 +41,15 @@ def get(container: Container, path: str) -> tuple[Iterator[bytes], dict[str, Any
     return data, _stat(name, there, entry)
 
 
-def seen(container: Container, path: str = "") -> Tree:
-    """What is in a container, with what is in its volumes; in folders of the host, where a path leads there."""
-    volumes = _volumes(container, path)
-    if not volumes:
-        return container.tree()
-    entries = container.tree().entries()
-    for volume in sorted(volumes, key=lambda mount: mount.target.count("/")):
-        inside = container.runtime.listing(volume)
+def seen(container: Container, path: str) -> Tree:
+    """What is in a container, with what is in its volumes, and in the host's folders that have to do with a path."""
+    tree = container.tree()
+    mounted = _mounted(container, place_of(tree, clean(path)))
+    if not mounted:
+        return tree
+    entries = tree.entries()
+    for volume in sorted(mounted, key=lambda mount: mount.target.count("/")):
+        inside = _listing(container, volume)
         top, place = inside.resolve(volume.inside), place_of(Tree.trusted(entries), volume.target)
         for hidden in Tree.trusted(entries).below(place):
             del entries[hidden]
@@ -58,13 +59,27 @@ def seen(container: Container, path: str = "") -> Tree:
     return Tree(entries)
 
 
-def _volumes(container: Container, path: str) -> list[Bind]:
-    binds = (mount for mount in container.mounts() if isinstance(mount, Bind))
-    return [mount for mount in binds if mount.owned or (_covers(mount, clean(path)) and Path(mount.source).is_dir())]
+def _mounted(container: Container, path: str) -> list[Bind]:
+    """Its volumes; and of the host's folders those above a path or below it: any of them may be as large as a disk."""
+    there, binds = prefix(path), [mount for mount in container.mounts() if isinstance(mount, Bind)]
+    places = [(mount, prefix(mount.target)) for mount in binds]
+    return [one for one, place in places if one.owned or place.startswith(there) or there.startswith(place)]
 
 
-def _covers(mount: Mount, path: str) -> bool:
-    return prefix(path).startswith(prefix(mount.target))
+def _above(container: Container, path: str) -> Mount | None:
+    """What is mounted nearest above a path."""
+    above = [mount for mount in container.mounts() if prefix(path).startswith(prefix(mount.target))]
+    return max(above, key=lambda mount: len(mount.target), default=None)
+
+
+def _listing(container: Container, mount: Bind) -> Tree:
+    """What containers see where something is mounted: a folder, or a file."""
+    source = Path(mount.source).resolve()
+    if mount.owned or source.is_dir():
+        return container.runtime.listing(mount)
+    info = source.stat()
+    meta = {"uid": info.st_uid, "gid": info.st_gid, "mtime": int(info.st_mtime)}
+    return Tree.trusted({"/": file(FileData(source, info.st_size), info.st_mode & 0o7777, **meta)})
 
 
 def place_of(tree: Tree, target: str) -> str:
@@ -97,8 +112,7 @@ def put(container: Container, path: str, data: Any, keep_kinds: bool = False, ow
     there, user = _find(container, tree, path, follow=True), container.config["Config"].get("User")
     if not tree[there].is_dir:
         raise InvalidArgument("extraction point is not a directory")
-    mounted = any(_covers(mount, there) for mount in _volumes(container, path))
-    if container.config["HostConfig"]["ReadonlyRootfs"] and not mounted:
+    if container.config["HostConfig"]["ReadonlyRootfs"] and not _above(container, there):
         raise APIError("container rootfs is marked read-only")
     ids = owner(tree, user, "--user") if owned and user else None
     with open_plain(container.containers.store, data) as plain:
@@ -136,8 +150,8 @@ def _inside(tree: Tree, base: str, name: str) -> str:
 
 
 def _place(container: Container, tree: Tree, entries: dict[str, Entry], path: str, entry: Entry) -> None:
-    _outside_binds(container, path)
-    if any(mount.read_only and _covers(mount, path) for mount in _volumes(container, path)):
+    _not_in_memory(container, path)
+    if getattr(_above(container, path), "read_only", False):
         raise APIError("mounted volume is marked read-only")
     if not entry.is_dir and (old := tree.get(path)) is not None and old.is_dir:
         for below in tree.below(path):
@@ -154,14 +168,11 @@ def _find(container: Container, tree: Tree, path: str, follow: bool) -> str:
         raise InvalidArgument(f"{path}: not a directory")
     if there not in tree:
         raise NotFound(f"Could not find the file {path} in container {container.name}")
-    _outside_binds(container, there)
+    _not_in_memory(container, there)
     return there
 
 
-def _outside_binds(container: Container, path: str) -> None:
-    volumes = _volumes(container, path)
-    for mount in container.mounts():
-        if _covers(mount, path) and mount not in volumes:
-            if isinstance(mount, Bind):
-                raise Unsupported(f"{path} is the bind mount of {mount.source}: copy it there, on the host")
-            raise Unsupported(f"{path} lies in the tmpfs {mount.target}: only the container's own processes see it")
+def _not_in_memory(container: Container, path: str) -> None:
+    mount = _above(container, path)
+    if mount and not isinstance(mount, Bind):
+        raise Unsupported(f"{path} lies in the tmpfs {mount.target}: only the container's own processes see it")

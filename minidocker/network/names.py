@@ -62,6 +62,18 @@ def lookup(tables: Iterable[Mapping[str, list[str]]], name: str) -> list[str]:
     return next((addresses for known in tables if (addresses := known.get(wanted))), [])
 
 
+def told(networks: Iterable[tuple[str, Mapping[str, list[str]]]], name: str) -> list[str]:
+    """The same of networks with their names: `db.back` is `db` on the network `back`, if nobody has the whole name.
+
+    >>> told([("front", {"db": ["10.0.0.2"]}), ("back", {"db": ["10.1.0.2"]})], "db.back")
+    ['10.1.0.2']
+    """
+    known, wanted = list(networks), name.rstrip(".").lower()
+    ends = [(table, f".{network.lower()}") for network, table in known]
+    parts = [lookup([table], wanted.removesuffix(end)) for table, end in ends if wanted.endswith(end)]
+    return lookup((table for _, table in known), wanted) or next(filter(None, parts), [])
+
+
 def reverse(networks: Iterable[tuple[str, Iterable[Mapping[str, Any]]]], address: str) -> str:
     """The name that goes with an address: `web.frontend`, the container's and its network's; empty where none does.
 

@@ -78,7 +78,9 @@ class Network(Drawn):
         """What `docker network inspect` prints."""
         shown = ("Name", "EndpointID", "MacAddress", "IPv4Address", "IPv6Address")
         containers = {id: {key: one[key] for key in shown} for id, one in self.endpoints.items()}
-        return self.row | {"Containers": containers}
+        told = dict(self.row)
+        last = {key: told.pop(key) for key in ("Options", "Labels")}
+        return told | {"Containers": containers} | last
 
     @property
     def containers(self) -> list[Any]:

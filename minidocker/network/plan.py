@@ -2,7 +2,7 @@
 
 >>> shop = Plan((Net("shop", "10.0.0.0/24"),), (Peer("web", (Place("shop", "10.0.0.2", ("www",)),)),))
 >>> shop.tables(shop.peers[0])
-[{'web': ['10.0.0.2'], 'www': ['10.0.0.2']}]
+[('shop', {'web': ['10.0.0.2'], 'www': ['10.0.0.2']})]
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ class Plan:
             if peer.runs and place.network == network and place.address
         ]
 
-    def tables(self, peer: Peer) -> list[dict[str, list[str]]]:
-        """The names that a container can ask for: a table for each of its networks that has names."""
-        return [names.table(self.endpoints(place.network)) for place in peer.places if self.net(place.network).named]
+    def tables(self, peer: Peer) -> list[tuple[str, dict[str, list[str]]]]:
+        """The names that a container can ask for: each of its networks that has names, and the table of these."""
+        named = [place.network for place in peer.places if self.net(place.network).named]
+        return [(network, names.table(self.endpoints(network))) for network in named]

@@ -119,7 +119,7 @@ def _named(plan: Plan, asks: Peer, target: str, hops: list[Hop]) -> str:
     if target == "localhost":
         hops.append(Hop(NAME, f"localhost is whoever asks: {asks.name} itself"))
         return LOOPBACK
-    found = names.lookup(plan.tables(asks), target)
+    found = names.told(plan.tables(asks), target)
     if not found:
         return _stranger(plan, asks, target, hops)
     several = f", one of {len(found)}" if len(found) > 1 else ""

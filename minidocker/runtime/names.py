@@ -42,10 +42,11 @@ def contents(box: Box, host: Callable[[str], str] = lambda _: "", outside: str =
 
 
 def own_lines(box: Box) -> list[str]:
-    """The lines of /etc/hosts that say what a container itself is called: one for each network."""
+    """The lines of /etc/hosts that say what a container itself is called: one for each network, and for its IPv6."""
     full = f"{box.hostname}.{box.names.domain} " if box.names.domain else ""
-    addresses = [wire.address.partition("/")[0] for wire in box.wires if wire.address] or ["127.0.1.1"]
-    return [f"{address}\t{full}{box.hostname}\n" for address in addresses]
+    sixth = [[one for one in wire.more if ":" in one] for wire in box.wires]  # and no link-local ones
+    every = [one for wire, more in zip(box.wires, sixth, strict=True) for one in (wire.address, *more) if one]
+    return [f"{one.partition('/')[0]}\t{full}{box.hostname}\n" for one in every or ["127.0.1.1"]]
 
 
 def link_lines(box: Box) -> list[str]:

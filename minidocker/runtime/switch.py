@@ -338,12 +338,11 @@ class NameServer:
         if kind == "PTR":
             known = names.reverse(networks, nameserver.address_of(name))
             return [known] if known else None
-        found = list(
-            names.lookup(map(names.table, [ends for _, ends in networks], [w["links"] for w in named.values()]), name)
-        )
+        tables = map(names.table, [ends for _, ends in networks], [wire["links"] for wire in named.values()])
+        found = list(names.told(zip([net for net, _ in networks], tables, strict=True), name))
         if kind == "AAAA" and found:
-            sixths = [names.table(ends, key="IPv6Address") for _, ends in networks]
-            return [ip for ip in names.lookup(sixths, name) if ip]
+            sixths = [(net, names.table(ends, key="IPv6Address")) for net, ends in networks]
+            return [ip for ip in names.told(sixths, name) if ip]
         if kind != "A":
             return [] if found else None
         random.shuffle(found)  # as Docker does: who takes the first of several takes each in turn

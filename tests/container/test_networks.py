@@ -363,6 +363,7 @@ def test_addresses_of_version_6(real: Engine) -> None:
     other = run(real, name="other", network="six", networking_config=asked)
     seen = other.exec_run("cat /proc/net/if_inet6").output.decode()
     assert "fd000009000000000000000000000099" in seen
+    assert "fd00:9::99\t" in other.exec_run("cat /etc/hosts").output.decode()
     assert "169.254.8.8" in other.exec_run("cat /proc/net/fib_trie").output.decode()
     assert real.networks.get("six").attrs["Containers"][other.id]["IPv6Address"] == "fd00:9::99/64"
     assert other.exec_run("ping -6 -c1 -W2 web").exit_code == 0
@@ -375,3 +376,11 @@ def test_addresses_of_version_6_that_cannot_be_had(engine: Engine, ip: str) -> N
     asked = {"six": {"IPAMConfig": {"IPv6Address": ip}}}
     with pytest.raises(APIError):
         run(engine, network="six", networking_config=asked)
+
+
+def test_why_it_does_not_start_is_said_though_it_ended_before_it_was_plugged_in(real: Engine) -> None:
+    part = {"Type": "volume", "Source": "parts", "Target": "/x", "VolumeOptions": {"Subpath": "missing"}}
+    made = real.containers.create(BASE, "true", mounts=[part])
+    for _ in range(12):  # in a third of the cases it has ended by then
+        with pytest.raises(StartError, match=r"cannot access path .*missing: no such file or directory"):
+            made.start()

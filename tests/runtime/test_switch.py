@@ -141,6 +141,8 @@ def test_hosts_on_one_network_reach_and_know_each_other(lab: Lab) -> None:
     assert "default" not in other.sh("busybox ip route"), "an internal network has no way out"
     assert web.resolve("db") == web.resolve("DATA.") == {"10.9.0.3"} and web.resolve("other") == set()
     assert other.resolve("data") == {"10.8.0.2", "10.8.0.3"}, "one name, two addresses"
+    assert db.resolve("data.back") == {"10.8.0.2", "10.8.0.3"} and web.resolve("db.back") == set()
+    assert db.resolve("Web.front") == {"10.9.0.2"}
     assert "name = db.front" in web.sh("busybox nslookup 10.9.0.3 127.0.0.11")
     assert "NXDOMAIN" in web.sh("busybox nslookup -type=a nosuch 127.0.0.11")
 

@@ -412,6 +412,25 @@ class TestFiles:
         with pytest.raises(APIError, match="mounted volume is marked read-only"):
             made.put_archive("/r", tarred("new", b"put"))
 
+    @pytest.mark.parametrize("command", ["true", "sleep 60"])
+    def test_cp_of_the_hosts(self, engine: Engine, tmp_path: Path, command: str) -> None:
+        folder, one = tmp_path / "folder", tmp_path / "one"
+        folder.mkdir()
+        for path in (folder / "f", one):
+            path.write_text(f"{path.name}\n")
+        binds = [f"{folder}:/b", f"{folder}:/ro/deep:ro", f"{one}:/etc/one:ro"]
+        made = engine.containers.run(BASE, command.split(), volumes=binds, read_only=True, detach=True)
+        made.wait() if command == "true" else None
+        for place, name in [("/b", "f"), ("/ro/deep", "f"), ("/etc", "one")]:
+            with tarfile.open(fileobj=io.BytesIO(b"".join(made.get_archive(f"{place}/{name}")[0]))) as archive:
+                assert archive.extractfile(name).read() == f"{name}\n".encode()  # type: ignore[union-attr]
+        made.put_archive("/b", tarred("new", b"put"))
+        assert (folder / "new").read_text() == "put"
+        for place, what in [("/ro/deep", "mounted volume"), ("/etc", "rootfs")]:
+            with pytest.raises(APIError, match=f"{what} is marked read-only"):
+                made.put_archive(place, tarred("new", b"put"))
+        assert sorted(path.name for path in folder.iterdir()) == ["f", "new"] and one.read_text() == "one\n"
+
 
 def tarred(name: str, data: bytes) -> bytes:
     out = io.BytesIO()

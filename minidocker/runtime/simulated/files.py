@@ -92,7 +92,7 @@ class Mounts:
         """Make a place to mount something on; in the root, nobody shall see that it was made."""
         system, read_only, _ = self.route(path)
         above = system.get(posixpath.dirname(path))
-        if read_only:
+        if read_only and system is not self.root:  # that becomes read-only afterwards
             raise failure(errno.EROFS, path)
         if is_dir:
             system.mkdir(path, 0o755, 0, 0)

@@ -56,7 +56,7 @@ class Neighbours:
 
     def lookup(self, name: str) -> list[str]:
         """The addresses that a name has on the first of its networks that knows it; in any order, as Docker's."""
-        found = list(names.lookup([names.table(each, links) for _, each, links in self._named()], name))
+        found = list(names.told([(net, names.table(each, links)) for net, each, links in self._named()], name))
         random.shuffle(found)
         return found
 
