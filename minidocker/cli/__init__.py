@@ -240,7 +240,10 @@ def _call(chosen: Command, path: str, words: list[str], options: Call) -> int:
         hint = f"\n\nRun '{path} --help' for more information" if chosen.name == "run" else ""
         if chosen.name == "run":
             otherwise = by_words(str(error))
-        raise Exit(_exit_code(error, otherwise), f"{prefix}{complaint(error)}{hint}") from None
+        said = f"{prefix}{complaint(error)}{hint}"
+        if isinstance(error, APIError) and not chosen.needs_engine:  # no daemon has said it
+            said = f"{path}: {error.explanation}"
+        raise Exit(_exit_code(error, otherwise), said) from None
     finally:
         if call.engine is not None:
             call.engine.close()

@@ -47,7 +47,7 @@ then:  minidocker grade submissions
     needs_engine=False,
 )
 def collect(call: Call) -> int:
-    """Ours alone. The exit code is 1 where something could not be taken, or somebody has handed in nothing."""
+    """Ours alone. The exit code is 1 where something could not be taken, or who is on the roster and who came differ."""
     from minidocker.grading import collect as collecting
     from minidocker.grading.grade import functions
 
@@ -61,7 +61,9 @@ def collect(call: Call) -> int:
         print(f"not taken: {strange}", file=sys.stderr)
     for who in found.missing:
         print(f"nothing from: {printable(who)}", file=sys.stderr)
-    return 1 if found.strange or found.missing else 0
+    for who in found.unlisted:
+        print(f"not on the roster: {printable(who)}", file=sys.stderr)
+    return 1 if found.strange or found.missing or found.unlisted else 0
 
 
 @command(

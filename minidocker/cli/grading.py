@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from minidocker.grading.score import Result
 
 PASSED, NOT_PASSED, MISUSED, NOT_GRADED = range(4)
+WAY_OUT = "Grade so what you would run yourself. --sandbox container refuses instead, --sandbox process says nothing."
 PATIENCE = 5.0  # seconds that a scheduler may take to answer
 
 
@@ -51,7 +52,7 @@ sense, 3 a submission could not be graded at all (it is no notebook, or the sand
 def grade(call: Call) -> int:
     """Ours alone: docker has no such command."""
     from minidocker.grading import MODULES, report
-    from minidocker.grading.grade import Batch
+    from minidocker.grading.grade import UNWALLED, Batch
     from minidocker.grading.submission import find
 
     if not call.args:
@@ -74,6 +75,8 @@ def grade(call: Call) -> int:
         raise Exit(MISUSED, f"minidocker grade: no notebooks (*.ipynb) below {', '.join(call.args)}")
     results: list[Result] = []
     try:
+        if found and not call.scheduler and not call.sandbox and batch.place().startswith(UNWALLED):
+            print(f"minidocker grade: {batch.place()}. {WAY_OUT}", file=sys.stderr)
         with _executor(call) as (executor, jobs):
             for result, known in batch.run(found, executor, jobs):
                 results.append(result)

@@ -39,11 +39,15 @@ class Handed:
 
 @dataclass
 class Collected:
-    """What came: the notebook of each learner and exercise; what is none of the course; who has handed in nothing."""
+    """What came: the notebook of each learner and exercise; what is none of the course.
+
+    By the roster, where there is one: who has handed in nothing, and who is not on it.
+    """
 
     kept: dict[tuple[str, str], Handed] = field(default_factory=dict)
     strange: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    unlisted: list[str] = field(default_factory=list)
 
     def untouched(self, who: str, exercise: str) -> bool:
         """Whether it is as it was handed out."""
@@ -62,7 +66,8 @@ def collect(sources: Sequence[Path], roster: Path | None, functions: Mapping[str
                 found.strange.append(f"{who}: {printable(str(handed.path))}: {why}")
             elif (who, exercise) not in found.kept or handed.moment >= found.kept[who, exercise].moment:
                 found.kept[who, exercise] = handed
-    found.missing = sorted(set(known.values()) - {who for who, _ in found.kept})
+    people, came = set(known.values()), {who for who, _ in found.kept}
+    found.missing, found.unlisted = sorted(people - came), sorted(came - people) if roster else []
     return found
 
 
@@ -85,8 +90,9 @@ def learner(name: str) -> str:
     >>> learner("01-layers-ada"), learner("../..")
     ('01-layers-ada', 'unknown')
     """
-    match = MOODLE.fullmatch(name) or CANVAS.fullmatch(name)
-    word = match[1] if match else re.sub(r"\.(ipynb|zip)$", "", name)
+    word = re.sub(r"\.(ipynb|zip)$", "", name)
+    match = MOODLE.fullmatch(word) or CANVAS.fullmatch(word)
+    word = match[1] if match else word
     return re.sub(r'[\\/:*?"<>|]', "_", printable(word)).strip(" .")[:100].strip("_") or "unknown"
 
 
@@ -97,7 +103,7 @@ def _handed_in(source: Path) -> Iterator[Handed]:
         yield from _unpacked(source)
         return
     for top in sorted(source.iterdir()):
-        if top.is_symlink() or top.name in LEFT_OUT or top.name.startswith("."):
+        if top.is_symlink() or _left_out(top.name):
             continue
         if top.is_dir():
             for path in sorted(_notebooks(top)):
@@ -105,13 +111,22 @@ def _handed_in(source: Path) -> Iterator[Handed]:
         elif top.suffix == ".ipynb":
             yield _of_file(learner(top.name), top, top.relative_to(source))
         elif top.suffix == ".zip":
-            yield from _unpacked(top, learner(top.name))
+            who = learner(top.name)
+            try:
+                yield from _unpacked(top, who)
+            except InvalidArgument as error:  # of one learner: the others are not to wait for it
+                yield Handed(who, PurePosixPath(top.name), 0.0, Submission(who, problem=str(error)))
 
 
 def _notebooks(top: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(top):
-        folders[:] = [name for name in folders if name not in LEFT_OUT and not name.startswith(".")]
-        yield from (Path(folder, name) for name in names if name.endswith(".ipynb"))
+        folders[:] = [name for name in folders if not _left_out(name)]
+        yield from (Path(folder, name) for name in names if name.endswith(".ipynb") and not _left_out(name))
+
+
+def _left_out(name: str) -> bool:
+    """What programs leave beside what people hand in."""
+    return name in LEFT_OUT or (name.startswith(".") and name not in (".", ".."))
 
 
 def _of_file(who: str, path: Path, named: Path) -> Handed:
@@ -127,7 +142,7 @@ def _unpacked(path: Path, who: str = "") -> Iterator[Handed]:
                 raise InvalidArgument(f"{path} has {len(entries)} files: no class is that large")
             for entry in entries:
                 name = PurePosixPath(entry.filename)
-                if name.suffix == ".ipynb" and not LEFT_OUT & set(name.parts):
+                if name.suffix == ".ipynb" and not any(map(_left_out, name.parts)):
                     top = who or learner(next((part for part in name.parts if part not in ("/", "..")), ""))
                     yield Handed(top, name, _moment(entry), _of_entry(archive, entry, top))
     except (zipfile.BadZipFile, OSError) as error:

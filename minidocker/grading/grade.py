@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 JOBS = 2 * (os.cpu_count() or 1)  # half of the time one waits: for its container, or for its turn to be checked
 HELD = 4  # submissions that are read ahead, for each one that is graded
+UNWALLED = "NOT in a container"
+TOGETHER = {"Memory", "PidsLimit"}  # limits of a container as a whole
 WORDS = 600  # characters of one thing that is said
 
 
@@ -249,10 +251,13 @@ def _place(root: str, runtime: str, require: str, limits: Limits) -> tuple[str, 
     why = "asked for" if require == "process" else sandbox.works(_engine(root, runtime))
     if not why:
         words = "in a container of its own: no network, a read-only course"
+        if TOGETHER - _engine(root, runtime).runtime.supports():
+            words += "; without a cgroup for it, memory and processes are limited each by itself, not all together"
         return words, lambda: sandbox.in_container(_engine(root, runtime), limits)
     if require == "container":
         raise DockerException(f"submissions cannot be graded in containers here: {why}")
-    return f"NOT in a container ({why}): a process with limits, which can read files", sandbox.in_process
+    words = f"{UNWALLED} ({why}): a process with limits, which nothing keeps from files, network and other processes"
+    return words, sandbox.in_process
 
 
 # Many
@@ -269,6 +274,10 @@ class Batch:
     runtime: str = ""
     require: str = ""
     force: bool = False
+
+    def place(self) -> str:
+        """Where they run, if that is here. Raises DockerException where they may not."""
+        return _place(self.root, self.runtime, self.require, self.limits)[0]
 
     def job(self, submission: Submission, path: Path) -> Job | Result:
         """What is to be done for one; or what it comes to, where nothing can be."""

@@ -1,7 +1,8 @@
 """Where a submission runs: a container of our own, or, where there are none, a process with limits.
 
 The container has no network, a root file system that cannot be written, a small `/tmp`, no capability, Docker's seccomp
-policy, and limits on memory, processes and files. The process has limits only: it could read what its user can.
+policy, and limits on memory, processes and files. The process has limits only: it can do what its user can, with files,
+the network and other processes.
 """
 
 from __future__ import annotations

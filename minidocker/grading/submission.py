@@ -20,7 +20,7 @@ from minidocker.errors import NotFound
 
 LARGEST = 16 << 20  # bytes of a notebook; one of this course's has 30 kB
 CELLS = 2000
-LEFT_OUT = {".ipynb_checkpoints", "__pycache__"}
+LEFT_OUT = {".ipynb_checkpoints", "__pycache__", "__MACOSX"}
 SOURCE = "source.ipynb"  # the course's own, with the solutions
 OPENED = re.compile(r"""\bexercise\(\s*["']([\w.-]+)["']""")
 

@@ -357,15 +357,22 @@ def test_without_a_container_it_is_a_process_with_limits_and_says_so(root: Path,
         "ada": 9, "loops": 2, "exits": 3, "allocates": 2, "leaves": 3,
     }  # fmt: skip
     assert found["ada"].sandbox.startswith(
-        "NOT in a container (asked for): a process with limits, which can read files"
+        "NOT in a container (asked for): a process with limits, which nothing keeps from files, network and other"
     )
 
 
-def test_the_simulated_runtime_grades_in_a_process_and_container_alone_refuses(tmp_path: Path) -> None:
+def test_the_simulated_runtime_grades_in_a_process_says_so_and_container_alone_refuses(
+    tmp_path: Path, capsys: Any
+) -> None:
     write(tmp_path / "in", {"ada": [SETUP, VERIFY]})
     base = ["--root", str(tmp_path / "root"), "--runtime", "simulated", "grade", "-o", str(tmp_path / "out")]
-    assert main([*base, str(tmp_path / "in")]) == 1
+    assert main([*base, "-q", str(tmp_path / "in")]) == 1
+    said = (
+        "NOT in a container (there are no containers here (minidocker doctor says why)): a process with limits, which"
+    )
+    assert f"{said} nothing keeps from files, network and other processes. Grade so what" in capsys.readouterr().err
     assert "there are no containers here" in (tmp_path / "out" / "report.md").read_text()
+    assert main([*base, "-q", "--sandbox", "process", str(tmp_path / "in")]) == 1 and not capsys.readouterr().err
     assert main([*base, "--sandbox", "container", str(tmp_path / "in")]) == 3
 
 
