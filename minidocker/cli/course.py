@@ -47,7 +47,7 @@ then:  minidocker grade submissions
     needs_engine=False,
 )
 def collect(call: Call) -> int:
-    """Ours alone. The exit code is 1 where something could not be taken, or who is on the roster and who came differ."""
+    """Ours alone. The exit code is 1 where something could not be taken, or the roster has other people."""
     from minidocker.grading import collect as collecting
     from minidocker.grading.grade import functions
 

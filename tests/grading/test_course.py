@@ -128,15 +128,19 @@ def test_what_platforms_give_is_understood(tmp_path: Path) -> None:
     assert list(collected(moodle).kept) == [("Ada Lovelace", "01-layers")]
     put(tmp_path / "canvas/hopper_LATE_12_34_layers.ipynb", LAYERS)
     packed(tmp_path / "canvas/turing.zip", {"a/b/layers.ipynb": LAYERS})
-    assert list(collected(tmp_path / "canvas").kept) == [("hopper", "01-layers"), ("turing", "01-layers")]
+    packed(tmp_path / "canvas/Zed_4_assignsubmission_file_.zip", {"layers.ipynb": LAYERS, "__MACOSX/._layers.ipynb": b""})
+    found = collected(tmp_path / "canvas")
+    assert [who for who, _ in found.kept] == ["Zed", "hopper", "turing"] and not found.strange
 
 
-def test_a_roster_says_who_somebody_is_and_who_is_missing(tmp_path: Path) -> None:
+def test_a_roster_says_who_somebody_is_who_is_missing_and_who_is_none_of_them(tmp_path: Path) -> None:
     roster = tmp_path / "roster.csv"
     roster.write_text("identifier,github_username\nLovelace,ada\nHopper,grace\n")
     put(tmp_path / "in/layers-ada/layers.ipynb", LAYERS)
+    put(tmp_path / "in/mallory/layers.ipynb", LAYERS)
     found = collected(tmp_path / "in", roster)
-    assert list(found.kept) == [("Lovelace", "01-layers")] and found.missing == ["Hopper"]
+    assert [who for who, _ in found.kept] == ["Lovelace", "mallory"]
+    assert (found.missing, found.unlisted, collected(tmp_path / "in").unlisted) == (["Hopper"], ["mallory"], [])
 
 
 @pytest.mark.parametrize("name", ["../../etc/layers.ipynb", "/abs/layers.ipynb", "..\\x\\layers.ipynb", ".ipynb"])
@@ -153,15 +157,17 @@ def test_a_bomb_and_garbage_are_told_and_left(tmp_path: Path) -> None:
     put(tmp_path / "in/bob/notes.ipynb", b"{")
     put(tmp_path / "in/zoe/poem.ipynb", notebook("x = 1"))
     put(tmp_path / "in/ada/layers.ipynb", LAYERS)
+    put(tmp_path / "in/torn.zip", b"PK nothing")
     found = collected(tmp_path / "in")
     assert list(found.kept) == [("ada", "01-layers")]
-    assert [line.split(":")[0] for line in found.strange] == ["bob", "eve", "zoe"]
+    assert [line.split(":")[0] for line in found.strange] == ["bob", "eve", "torn", "zoe"]
 
 
 def test_a_file_that_is_no_archive_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     put(tmp_path / "x.zip", b"PK nothing")
     assert main(["course", "collect", str(tmp_path / "x.zip")]) == 1
-    assert "is no archive that can be read" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("minidocker course collect: ") and "is no archive that can be read" in said
 
 
 @pytest.mark.parametrize("name", ["..", "/", "a/b", "\x1b[31m", "con:", "." * 300, "x" * 300, ""])
