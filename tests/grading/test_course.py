@@ -128,7 +128,8 @@ def test_what_platforms_give_is_understood(tmp_path: Path) -> None:
     assert list(collected(moodle).kept) == [("Ada Lovelace", "01-layers")]
     put(tmp_path / "canvas/hopper_LATE_12_34_layers.ipynb", LAYERS)
     packed(tmp_path / "canvas/turing.zip", {"a/b/layers.ipynb": LAYERS})
-    packed(tmp_path / "canvas/Zed_4_assignsubmission_file_.zip", {"layers.ipynb": LAYERS, "__MACOSX/._layers.ipynb": b""})
+    zed = {"layers.ipynb": LAYERS, "__MACOSX/._layers.ipynb": b""}
+    packed(tmp_path / "canvas/Zed_4_assignsubmission_file_.zip", zed)
     found = collected(tmp_path / "canvas")
     assert [who for who, _ in found.kept] == ["Zed", "hopper", "turing"] and not found.strange
 
