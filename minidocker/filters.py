@@ -31,7 +31,7 @@ def is_true(key: str, value: str) -> bool:
         return True
     if value.lower() in ("0", "f", "false"):
         return False
-    raise InvalidArgument(f"Invalid filter '{key}={value}': true or false is expected")
+    raise InvalidArgument(f"Invalid filter '{key}=[{value}]'")
 
 
 def has_label(labels: Mapping[str, str], wanted: str) -> bool:

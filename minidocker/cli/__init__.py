@@ -128,10 +128,19 @@ COMMON = (
     "grade",
 )
 LATER = {
-    "annotate create": "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",
     "compose": "compose files are not here yet; start the services one by one with `minidocker run`",
     "checkpoint": "it is only supported on a Docker daemon with experimental features enabled",
     "swarm service stack node config secret stats update trust": ("minidocker does not have this part of docker"),
+}
+LATER_IN = {  # of a group of commands, those that we do not have, and why
+    "manifest": (
+        "annotate create",
+        "lists of manifests are made by `minidocker build --platform … --output type=oci,dest=FILE`",
+    ),
+    "plugin": (
+        "create install push remove rm set upgrade",
+        "plugins are programs of your own here, which come and go with their socket or spec file (`plugin ls`)",
+    ),
 }
 
 
@@ -199,9 +208,10 @@ def _group(name: str, words: list[str], options: Call) -> int:
         flag = f"unknown flag: {words[0].partition('=')[0]}"
         raise Exit(125, f"{flag}\n\nUsage:  {PROGRAM} {name}\n\nRun '{PROGRAM} {name} --help' for more information")
     if words[0] not in members:
-        if any(words[0] in names.split() for names in LATER):
-            raise unknown(words[0])
         path = f"{PROGRAM} {name}"
+        names, why = LATER_IN.get(name, ("", ""))
+        if words[0] in names.split():
+            raise Exit(1, f"{PROGRAM}: '{words[0]}' is not a {path} command: {why}.\nSee '{path} --help'")
         unknown_here = f"{PROGRAM}: unknown command: {path} {words[0]}"
         raise Exit(1, f"{unknown_here}\n\nUsage:  {path}\n\nRun '{path} --help' for more information")
     return _call(find(members[words[0]]), f"{PROGRAM} {name} {words[0]}", words[1:], options)

@@ -7,9 +7,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from minidocker.cli.flags import Call, Exit
+from minidocker.cli.flags import Call, Exit, Invalid
 from minidocker.cli.surroundings import in_words_of
 from minidocker.container.options.networks import MAC
+from minidocker.errors import InvalidArgument
 from minidocker.network import ports
 from minidocker.network.names import parse
 
@@ -40,12 +41,16 @@ def network(text: str) -> Asked:
         key = key.strip().lower()
         if not equals or not key:
             raise ValueError(f"invalid field {field}")
+        if key == "driver-opt" and "=" not in value:
+            raise ValueError("invalid key value pair format in driver options")
         if key in LISTS:
             found.setdefault(key, []).append(value)
         elif key in ("name", "mac-address", *ADDRESSES):
             found[key] = value
         elif key == "gw-priority":
-            raise ValueError("minidocker does not have gw-priority: the first network is the way out; leave it out")
+            if not re.fullmatch("[-+]?[0-9]{1,9}", value):
+                raise ValueError(f"invalid gw-priority ({value}): invalid syntax")
+            found[key] = int(value)
         else:
             raise ValueError(f"invalid field key {key}")
     if not found.get("name"):
@@ -56,9 +61,7 @@ def network(text: str) -> Asked:
 CHECKS: dict[str, Callable[[str], object]] = {
     "network": network,
     "net": network,
-    "publish": in_words_of(lambda text: [*ports.parse(text)]),
     "link": in_words_of(lambda text: parse([text])),
-    "expose": in_words_of(lambda text: ports.exposed([text])),
 }
 
 
@@ -73,7 +76,11 @@ def options(call: Call) -> dict[str, Any]:
         asked[0]["link"] = call.link
     if call.mac_address and not MAC.fullmatch(call.mac_address):
         raise _refusal(call, f"{call.mac_address} is not a valid mac address")
-    published: dict[str, Any] = {key: [] for key in ports.exposed(call.expose)} | dict(ports.bindings(call.publish))
+    try:
+        bound = dict(ports.bindings(call.publish))
+        published: dict[str, Any] = {key: [] for key in ports.exposed(call.expose)} | bound
+    except InvalidArgument as error:
+        raise Invalid(error.explanation) from None
     wanted = {one["name"]: endpoint(one) for one in asked if len(one) > 1 or len(asked) > 1}
     return {
         "network_mode": names[0] if call.network or call.net else None,
@@ -95,6 +102,7 @@ def endpoint(asked: Asked) -> dict[str, Any]:
         "Links": asked.get("link"),
         "MacAddress": asked.get("mac-address", ""),
         "DriverOpts": dict(pairs) or None,
+        "GwPriority": asked.get("gw-priority", 0),
     }
 
 

@@ -17,14 +17,13 @@ from minidocker.errors import NotFound
 
 LISTING = Listing(
     "*formatter.clientContextContext",
-    "{{.Name}}{{.Mark}}\t{{.Description}}\t{{.DockerEndpoint}}\t{{.Error}}",
+    "{{.Name}}{{if .Current}} *{{end}}\t{{.Description}}\t{{.DockerEndpoint}}\t{{.Error}}",
     {
         "Name": "NAME",
-        "Mark": "",
         "Description": "DESCRIPTION",
         "DockerEndpoint": "DOCKER ENDPOINT",
         "Error": "ERROR",
-        "Current": "CURRENT",
+        "Current": "",
     },
 )
 ENDPOINT = """
@@ -177,8 +176,7 @@ def ls(call: Call) -> int:
     rows = [
         {
             "Name": context.name,
-            "Mark": " *" * (context.name == now),
-            "Current": str(context.name == now).lower(),
+            "Current": context.name == now,
             "Description": context.description,
             "DockerEndpoint": context.address,
             "Error": "",
@@ -191,8 +189,8 @@ def ls(call: Call) -> int:
         except Exit as missing:
             error = missing.text if call.format else ellipsis(missing.text, 45)
             empty = dict.fromkeys(("Description", "DockerEndpoint"), "")
-            rows.append({"Name": now, "Mark": " *", "Current": "true", "Error": error, **empty})
-            rows.sort(key=lambda row: row["Name"])
+            rows.append({"Name": now, "Current": True, "Error": error, **empty})
+            rows.sort(key=lambda row: str(row["Name"]))
     LISTING.show(rows, call.format or "{{.Name}}" * call.quiet)
     return 0
 

@@ -7,6 +7,7 @@ docker's settings (at least 10 wide, 3 between), and a listing is printed throug
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -84,6 +85,16 @@ def ellipsis(text: str, width: int) -> str:
     "sh -c 'echo out; ec…"
     """
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """What docker sorts names by: digits are numbers, and come before letters.
+
+    >>> sorted(["v10", "v2", "v.b"], key=natural)
+    ['v2', 'v10', 'v.b']
+    """
+    parts = re.findall(r"[0-9]+|[^0-9]", text)
+    return [(0, int(part), "") if part[0] in "0123456789" else (1, 0, part) for part in parts]
 
 
 def columns(lines: Iterable[str], least: int = 10, gap: int = 3) -> str:

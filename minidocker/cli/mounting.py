@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import posixpath
 import re
 from pathlib import Path
@@ -48,7 +49,7 @@ def mount(text: str) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"Type": "volume"}
     options: dict[str, dict[str, Any]] = {}
-    for field in next(csv.reader([text]), []):
+    for field in fields_of(text):
         key, equals, value = field.partition("=")
         key = key.lower()
         if not equals and key not in BARE:
@@ -66,12 +67,49 @@ def mount(text: str) -> dict[str, Any]:
     for kind, given in options.items():
         if kind != found["Type"]:
             raise ValueError(f"cannot mix '{kind}-*' options with mount type '{found['Type']}'")
-        found[f"{kind.capitalize()}Options"] = _bind_options(given) if kind == "bind" else given
-        if kind == "volume":
-            given["DriverConfig"] = given.pop("DriverConfig")  # the last one, as in Docker
+        found[f"{kind.capitalize()}Options"] = _bind_options(given, found) if kind == "bind" else given
+        if kind == "volume":  # as in Docker the last one; and what is in it, in its order
+            driver = given.pop("DriverConfig")
+            named = {"Name": driver["Name"]} if "Name" in driver else {}
+            more = {"Options": dict(sorted(driver["Options"].items()))} if "Options" in driver else {}
+            given["DriverConfig"] = named | more
     if found["Type"] == "bind" and found.get("Source", "").startswith("."):
-        found["Source"] = str(Path(found["Source"]).absolute())
+        found["Source"] = os.path.abspath(found["Source"])  # noqa: PTH100
     return found
+
+
+def volume(text: str) -> str:
+    """One `-v`; a source that is a path from here on becomes one from the root on. Raises Invalid in Docker's words.
+
+    >>> volume("cache:/var/cache:ro"), volume("/there/./x:/here")
+    ('cache:/var/cache:ro', '/there/./x:/here')
+    """
+    if not text:
+        raise Invalid("invalid empty volume spec")
+    sections = re.split(r"(?<!^[A-Za-z]):", text)  # the colon of a drive parts nothing
+    if len(text) > 2 and not all(sections):
+        raise Invalid(f"invalid spec: {text}: empty section between colons")
+    if len(sections) > 3:
+        raise Invalid(f"invalid spec: {text}: too many colons")
+    source, colon, rest = text.partition(":")
+    return f"{os.path.abspath(source)}:{rest}" if colon and source.startswith(".") else text  # noqa: PTH100
+
+
+def fields_of(text: str) -> list[str]:
+    """The fields of a line of CSV. Raises ValueError in the words of Go's reader.
+
+    >>> fields_of('type=volume,"volume-opt=o=size=1m,uid=3"')
+    ['type=volume', 'volume-opt=o=size=1m,uid=3']
+    """
+    if not text:
+        raise ValueError("EOF")
+    if bare := re.fullmatch(r'((?:"(?:[^"]|"")*",|[^",]*,)*[^",]+)".*', text, re.DOTALL):
+        column = len(bare[1].encode()) + 1
+        raise ValueError(f'parse error on line 1, column {column}: bare " in non-quoted-field')
+    try:
+        return next(csv.reader([text], strict=True), [])
+    except csv.Error:
+        raise ValueError('parse error on line 1: extraneous or missing " in quoted-field') from None
 
 
 def _add_pair(options: dict[str, Any], key: str, text: str) -> None:
@@ -97,11 +135,16 @@ def _value(key: str, text: str) -> Any:
     return in_bytes(key, text) if key == "tmpfs-size" else text.lower() if key == "type" else text
 
 
-def _bind_options(given: dict[str, Any]) -> dict[str, Any]:
+def _bind_options(given: dict[str, Any], mount: dict[str, Any]) -> dict[str, Any]:
     recursive = given.pop("Recursive", "enabled")
+    needs = {"readonly": [mount.get("ReadOnly")] * (recursive in ("readonly", "writable"))}
+    needs["bind-propagation=rprivate"] = [given.get("Propagation") == "rprivate"] * (recursive == "readonly")
+    for what, there in needs.items():
+        if not all(there):
+            raise ValueError(f"option 'bind-recursive={recursive}' requires '{what}' to be specified in conjunction")
     known = {
         "enabled": {},
-        "readonly": {},
+        "readonly": {"ReadOnlyForceRecursive": True},
         "disabled": {"NonRecursive": True},
         "writable": {"ReadOnlyNonRecursive": True},
     }

@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
-from minidocker.cli.format import Listing, Row, confirm, each, filters_of
+from minidocker.cli.format import Listing, Row, confirm, filters_of
 from minidocker.cli.inspecting import show
 from minidocker.errors import APIError, NotFound
 from minidocker.network import Network
@@ -56,13 +56,11 @@ def create(call: Call) -> int:
     """`docker network create`."""
     if not call.ipv4:
         raise Exit(1, "minidocker's networks have IPv4 addresses; leave --ipv4=false out")
-    if call.ipam_opt:
-        raise Exit(1, "the ipam driver 'default' has no options; leave --ipam-opt out")
     network = call.engine.networks.create(
         call.args[0],
         driver=call.driver,
         options=_pairs(call.opt),
-        ipam={"Driver": call.ipam_driver, "Options": {}, "Config": ipam(call)},
+        ipam={"Driver": call.ipam_driver, "Options": _pairs(call.ipam_opt), "Config": ipam(call)},
         internal=call.internal,
         labels=_pairs(call.label),
         enable_ipv6=call.ipv6,
@@ -78,14 +76,32 @@ def ipam(call: Call) -> list[dict[str, Any]]:
     """The `IPAM.Config` that the options describe: each gateway and range belongs to the subnet that it is in."""
     import ipaddress
 
-    found: dict[str, dict[str, Any]] = {text: {"Subnet": text} for text in call.subnet}
+    if len(call.subnet) < max(len(call.gateway), len(call.ip_range)):
+        raise Exit(1, "every ip-range or gateway must have a corresponding subnet")
+    found: dict[str, dict[str, Any]] = {}
+    for text in call.subnet:
+        if any(_overlap(text, other, ipaddress) for other in found):
+            raise Exit(1, "multiple overlapping subnet configuration is not supported")
+        found[text] = {"Subnet": text}
     auxiliary = [(text.partition("=")[2], text.partition("=")[0]) for text in call.aux_address]
     for key, what, texts in (("Gateway", "gateway", call.gateway), ("IPRange", "range", call.ip_range)):
         for text in texts:
-            _subnet_of(found, text, what, ipaddress)[key] = text
+            entry = _subnet_of(found, text, what, ipaddress)
+            if key in entry:
+                where = "on the same" if key == "IPRange" else "for the same"
+                several = f"{what}s ({text}, {entry[key]}) {where} subnet ({entry['Subnet']})"
+                raise Exit(1, f"cannot configure multiple {several}")
+            entry[key] = text
     for address, name in auxiliary:
         _subnet_of(found, address, "aux-address", ipaddress).setdefault("AuxiliaryAddresses", {})[name] = address
     return [*found.values()]
+
+
+def _overlap(one: str, other: str, ipaddress: Any) -> bool:
+    try:
+        return bool(ipaddress.ip_network(one, strict=False).overlaps(ipaddress.ip_network(other, strict=False)))
+    except (ValueError, TypeError):
+        return False  # the engine says what is wrong
 
 
 def _subnet_of(found: dict[str, dict[str, Any]], text: str, what: str, ipaddress: Any) -> dict[str, Any]:
@@ -132,7 +148,7 @@ def network_row(network: Network, full: bool = False) -> Row:
         "Driver": network.driver,
         "Scope": record["Scope"],
         "IPv4": "true",
-        "IPv6": "false",
+        "IPv6": str(bool(record.get("EnableIPv6"))).lower(),
         "Internal": str(network.internal).lower(),
         "Labels": ",".join(f"{key}={labels[key]}" for key in sorted(labels)),
         "Label": lambda key: labels.get(key, ""),
@@ -176,12 +192,12 @@ Connect a container to a network
 
       --alias strings           Add network-scoped alias for the container
       --driver-opt strings      driver options for the network
+      --gw-priority int         Highest gw-priority provides the default gateway. Accepts positive and negative values.
       --ip string               IPv4 address (e.g., "172.30.100.104")
       --ip6 string              IPv6 address (e.g., "2001:db8::33")
       --link list               Add link to another container
       --link-local-ip strings   Add a link-local address for the container
-""",
-    refused={"the first network that a container is on is its way out": "gw-priority="},
+"""
 )
 def connect(call: Call) -> int:
     """`docker network connect`."""
@@ -194,6 +210,7 @@ def connect(call: Call) -> int:
         ipv6_address=call.ip6 or None,
         link_local_ips=call.link_local_ip or None,
         driver_opt=_pairs(call.driver_opt),
+        **({"gw_priority": call.gw_priority} if call.gw_priority else {}),
     )
     return 0
 
@@ -222,14 +239,20 @@ Remove one or more networks
 def rm(call: Call) -> int:
     """`docker network rm`."""
 
-    def one(name: str) -> None:
+    from minidocker.cli import complaint
+
+    wrong = False
+    for name in call.args:
         try:
             call.engine.networks.get(name).remove()
-        except NotFound:
-            if not call.force:
-                raise
-
-    return each(call.args, one, "exit status 1")
+            print(name, flush=True)
+        except APIError as error:
+            if not (call.force and isinstance(error, NotFound)):
+                print(complaint(error), file=sys.stderr)
+                wrong = True
+    if wrong:
+        raise Exit(1, "exit status 1")
+    return 0
 
 
 @command("""

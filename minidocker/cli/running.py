@@ -13,7 +13,7 @@ from typing import Any
 
 from minidocker.cli import attached, attaching, complaint, limiting, surroundings
 from minidocker.cli.flags import Call, Exit, Invalid, command
-from minidocker.cli.mounting import capabilities, devices, is_size, mount, security_option
+from minidocker.cli.mounting import capabilities, devices, is_size, mount, security_option, volume
 from minidocker.container import Container
 from minidocker.container import logs as records
 from minidocker.dockerfile.values import duration
@@ -157,7 +157,8 @@ def run(call: Call) -> int:
         if call.rm:
             container.remove(v=True, force=True)
         raise
-    print(container.id)
+    finally:
+        print(container.id, flush=True)  # whether it starts or not, as docker
     return 0
 
 
@@ -220,7 +221,7 @@ def new_container(call: Call) -> Container:
         "stop_timeout": call.stop_timeout if "stop-timeout" in call.given else None,
         "tmpfs": call.tmpfs,
         "user": call.user or None,
-        "volumes": list(dict.fromkeys(map(absolute, call.volume))) or None,
+        "volumes": list(dict.fromkeys(map(volume, call.volume))) or None,
         "volume_driver": call.volume_driver or None,
         "volumes_from": call.volumes_from or None,
         "working_dir": call.workdir or None,
@@ -240,12 +241,6 @@ def new_container(call: Call) -> Container:
     if file:
         file.write_text(container.id)
     return container
-
-
-def absolute(volume: str) -> str:
-    """A `-v` whose source is a path from here on, as one from the root on."""
-    source, colon, rest = volume.partition(":")
-    return f"{Path(source).absolute()}:{rest}" if colon and source.startswith((".", "~")) else volume
 
 
 def cidfile(name: str) -> Path | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minidocker.cli.flags import Call, Exit, command
-from minidocker.cli.format import Listing, Row, confirm, each, filters_of, human_size
+from minidocker.cli.format import Listing, Row, confirm, each, filters_of, human_size, natural
 from minidocker.cli.inspecting import show
 
 LISTING = Listing(
@@ -87,7 +87,8 @@ List volumes
 )
 def ls(call: Call) -> int:
     """`docker volume ls`."""
-    LISTING.show(map(row, call.engine.volumes.list(filters_of(call.filter))), call.format or "{{.Name}}" * call.quiet)
+    found = sorted(call.engine.volumes.list(filters_of(call.filter)), key=lambda volume: natural(volume.name))
+    LISTING.show(map(row, found), call.format or "{{.Name}}" * call.quiet)
     for warning in call.engine.volumes.warnings:
         print(f"WARNING: {warning}")
     return 0

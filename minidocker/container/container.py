@@ -596,6 +596,8 @@ class Container(Drawn):
         fields = {field: value for topic in TOPICS for field, value in topic.boxed(self.config).items()}
         if self.config.get("Links"):
             fields["names"] = replace(fields["names"], links=links.hosts(self))
+        if binding := next((wire.binding for wire in wires if wire.address), ""):
+            fields["ports"] = tuple(replace(port, host=port.host or binding) for port in fields["ports"])
         return Box(
             self.path,
             self.image.layers,

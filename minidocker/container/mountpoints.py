@@ -149,7 +149,9 @@ def boxed(container: Container, volumes: Volumes) -> tuple[Mount, ...]:
 def _mount(point: Point, volumes: Volumes) -> Mount:
     place, read_only = point["Destination"], not point["RW"]
     if point["Type"] == "bind":
-        return Bind(point["Source"], place, read_only)
+        spec = point.get("Spec", {})
+        recursive, deep = not spec.get("NonRecursive"), not spec.get("ReadOnlyNonRecursive")
+        return Bind(point["Source"], place, read_only, recursive=recursive, deep=deep)
     if point["Type"] == "tmpfs":
         return mounts.tmpfs(place, point["Spec"]["Memory"], read_only)
     where = volumes.where(point["Name"], point["Source"])

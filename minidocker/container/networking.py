@@ -13,6 +13,7 @@ from minidocker.container.options.networks import ENDPOINT, endpoint
 from minidocker.container.options.sharing import JOINS
 from minidocker.container.state import LIVE
 from minidocker.errors import APIError, Unsupported
+from minidocker.network.bridge import prefix
 from minidocker.network.network import Forbidden, Network
 from minidocker.network.networks import check_address
 from minidocker.network.pool import gateway
@@ -33,6 +34,7 @@ NO_ADDRESS: dict[str, Any] = {
     "IPv6Gateway": "",
     "MacAddress": "",
 }
+ADDRESS = "EndpointID Gateway IPAddress IPPrefixLen IPv6Gateway GlobalIPv6Address GlobalIPv6PrefixLen".split()
 
 
 def wanted(container: Container) -> dict[str, dict[str, Any]]:
@@ -78,7 +80,8 @@ def enter(container: Container, network: Network, asked: dict[str, Any], wires: 
     if asked.get("Aliases") or not network.predefined:
         asked = asked | {"Aliases": aliases(container, network, asked)}
     used = {wire.interface for wire in wires}
-    interface = next(name for number in range(len(used) + 1) if (name := f"eth{number}") not in used)
+    first = prefix(network.record)
+    interface = next(name for number in range(len(used) + 1) if (name := f"{first}{number}") not in used)
     networks.join(network, container.id, container.name, asked | {"Interface": interface, "Interfaces": used})
     return Wire(**wire_of(network.record, container.id))
 
@@ -209,10 +212,10 @@ def place(
     container: Container, network: Network | None, asked: dict[str, Any], state: dict[str, Any]
 ) -> dict[str, Any]:
     """What is said of one network that it is on; of one that it is to be on (None), what it asks for."""
-    made = asked | {"GwPriority": 0, "NetworkID": network.id if network else ""}
+    made = ENDPOINT | asked | {"NetworkID": network.id if network else ""}
     if network and not network.predefined:
         made["Aliases"] = aliases(container, network, asked)
-    made |= NO_ADDRESS | {"MacAddress": asked.get("MacAddress") or "", "DNSNames": None}
+    made |= {key: NO_ADDRESS[key] for key in ADDRESS} | {"MacAddress": asked.get("MacAddress") or "", "DNSNames": None}
     if network is None:
         return made
     one = without_cable(container, state) if network.bare else network.record["Endpoints"].get(container.id)

@@ -153,6 +153,7 @@ ENDPOINT_SHAPE = {
     "Aliases": [str],
     "MacAddress": str,
     "DriverOpts": Map(str),
+    "GwPriority": int,
 }
 assert ENDPOINT_SHAPE.keys() == ENDPOINT.keys()
 BODY = CONFIG | {"HostConfig": HOST, "NetworkingConfig": {"EndpointsConfig": Map(ENDPOINT_SHAPE)}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from minidocker.errors import InvalidArgument
-from minidocker.filters import has_label, is_true, matches
+from minidocker.filters import has_label, matches
 from minidocker.network.network import Network
 from minidocker.times import stamp
 
@@ -29,8 +29,11 @@ def network_filter(key: str, wanted: list[str]) -> Test:
             raise InvalidArgument(f"invalid filter: 'type'='{min(bad)}'")
         return lambda n: ("builtin" if n.predefined else "custom") in wanted
     if key == "dangling":
-        unused = is_true(key, wanted[-1])
-        return lambda n: not n.predefined and (not n.endpoints) == unused
+        if not {*wanted} <= {"true", "1"} and not {*wanted} <= {"false", "0"}:
+            words = """must be "true" (or "1"), or "false" (or "0")"""
+            raise InvalidArgument(f"invalid value for filter 'dangling', {words}")
+        unused = wanted[-1] in ("true", "1")
+        return lambda n: (not n.predefined and not n.endpoints) == unused
     raise InvalidArgument(f"Invalid filter '{key}'")
 
 
@@ -40,7 +43,9 @@ def prune_filter(key: str, wanted: list[str]) -> Test:
         return lambda n: all(has_label(n.record["Labels"], value) for value in wanted)
     if key == "label!":
         return lambda n: not any(has_label(n.record["Labels"], value) for value in wanted)
-    if key == "until" and len(wanted) == 1:
+    if key == "until":
+        if len(wanted) > 1:
+            raise InvalidArgument("more than one until filter specified")
         edge = stamp(wanted[0]) or ""
         return lambda n: bool(n.record["Created"] < edge)
     raise InvalidArgument(f"Invalid filter '{key}'")

@@ -20,7 +20,7 @@ from typing import NamedTuple
 KINDS = {1: "A", 12: "PTR", 28: "AAAA"}
 INTERNET = 1
 HEADER = struct.Struct("!6H")  # id, flags, and how many questions, answers, authorities, additional records
-RESPONSE, AUTHORITATIVE, TRUNCATED, RECURSION = 0x8000, 0x0400, 0x0200, 0x0080
+RESPONSE, TRUNCATED, RECURSION = 0x8000, 0x0200, 0x0080
 NO_SUCH_NAME, SERVER_FAILURE = 3, 2
 TTL = 600  # seconds that an answer may be kept, as Docker says
 PLAIN = 512  # bytes of an answer that every client takes over UDP
@@ -65,7 +65,7 @@ def answer(message: bytes, found: Sequence[str], room: int = 0) -> bytes:
     """
     asked = question(message)
     records = [_record(asked.kind, value) for value in found]
-    flags = RESPONSE | AUTHORITATIVE | RECURSION | (0x0100 if asked.recursion else 0)
+    flags = RESPONSE | RECURSION | (0x0100 if asked.recursion else 0)
     fitting = (max(room or asked.room, asked.end) - asked.end) // max(map(len, records), default=1)
     if len(records) > fitting:
         flags, records = flags | TRUNCATED, records[:fitting]

@@ -125,6 +125,7 @@ class Network(Drawn):
         link_local_ips: list[str] | None = None,
         driver_opt: Mapping[str, str] | None = None,
         mac_address: str | None = None,
+        gw_priority: int = 0,
     ) -> None:
         """Connect a container, by name, id or itself, whether it runs or not. Raises NotFound, Forbidden."""
         asked = {
@@ -141,6 +142,7 @@ class Network(Drawn):
             "Aliases": aliases,
             "MacAddress": mac_address or "",
             "DriverOpts": driver_opt,
+            "GwPriority": gw_priority,
         }
         self.networks.container(container).connect_to(self, asked)
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from minidocker.content import FileLock, Store, glance, read_json, write_json
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Unsupported
 from minidocker.filters import texts
-from minidocker.network import pool
+from minidocker.network import bridge, pool
+from minidocker.network.bridge import BRIDGE
 from minidocker.network.filters import network_filter, prune_filter
 from minidocker.network.network import PREDEFINED, Forbidden, Network
 from minidocker.times import now
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from minidocker.plugin.networkdriver import NetworkDriver
 
 Found = list[Network]  # `list` itself is a method of Docker's
-BRIDGE = "com.docker.network.bridge."
 DEFAULTS = {  # the options of the default network, as Docker shows them
     BRIDGE + "default_bridge": "true",
     BRIDGE + "enable_icc": "true",
@@ -71,6 +71,7 @@ class Networks:
         `ipam` is the API's: `{"Driver": "default", "Config": [{"Subnet": "10.9.0.0/24", "Gateway": "10.9.0.1"}]}`.
         """
         asked = (ipam or {}).get("Config") or ()
+        own = {str(key): str(value) for key, value in (options or {}).items()}
         _check(name, enable_ipv6, scope, ingress, ipam or {})
         _check_driver(driver or "bridge")
         plugin = self._driver(driver) if driver and driver != "bridge" else None
@@ -80,12 +81,16 @@ class Networks:
             known = self._all()
             if name in known:
                 raise Conflict(f"network with name {name} already exists")
+            id = os.urandom(32).hex()
+            if not plugin:
+                bridge.check(own, id, [one.record for one in known.values() if one.driver == "bridge"])
             taken = [subnet for network in known.values() for subnet in network.subnets]
             record = _record(name, driver or "bridge", pool.config(asked, taken)) | {
+                "Id": id,
                 "EnableIPv6": bool(enable_ipv6),
                 "Internal": bool(internal),
                 "Attachable": bool(attachable),
-                "Options": {key: str(value) for key, value in (options or {}).items()},
+                "Options": own,
                 "Labels": dict(labels or {}),
                 "Asked": any(entry.get("Subnet") for entry in asked if ":" not in entry["Subnet"]),
             }
@@ -369,13 +374,19 @@ def _check_driver(driver: str) -> None:
     """Raise Forbidden for those of which there is one network."""
     if driver in ("host", "null"):
         raise Forbidden(f'only one instance of "{driver}" network is allowed')
+    if driver == "overlay":
+        raise Unsupported(f"networks of the driver {driver} belong to a swarm, which minidocker is not; use bridge")
+    if driver in ("macvlan", "ipvlan"):
+        raise Unsupported(
+            f"minidocker does not have the network driver {driver}, which needs the machine's own; use bridge"
+        )
 
 
 def _check(name: str, ipv6: bool, scope: Any, ingress: Any, ipam: Mapping[str, Any]) -> None:
     """Raise what speaks against a new network."""
     if not name.strip():
         raise InvalidArgument("invalid name: name is empty")
-    if name in PREDEFINED:
+    if name in (*PREDEFINED, "default"):
         raise Forbidden(f"operation is not permitted on predefined {name} network")
     if ipv6 and not any(":" in entry.get("Subnet", "") for entry in ipam.get("Config") or ()):
         raise APIError(
@@ -384,7 +395,7 @@ def _check(name: str, ipv6: bool, scope: Any, ingress: Any, ipam: Mapping[str, A
     if scope not in (None, "", "local") or ingress:
         raise Unsupported("networks over several machines belong to a swarm, which minidocker is not; use scope local")
     if (ipam.get("Driver") or "default") != "default":
-        raise NotFound(f"ipam driver {ipam['Driver']!r} not found: minidocker has 'default'")
+        raise NotFound(f'plugin "{ipam["Driver"]}" not found: of ipam drivers, minidocker has "default" alone')
 
 
 def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[str]) -> dict[str, Any]:
@@ -399,6 +410,7 @@ def _endpoint(network: Network, name: str, asked: Mapping[str, Any], taken: set[
         "Interface": asked.get("Interface") or "eth0",
         "More": [f"{ip}/{64 if ':' in ip else 16}" for ip in (asked.get("IPAMConfig") or {}).get("LinkLocalIPs") or ()],
         "Links": list(asked.get("Links") or ()),
+        "Priority": asked.get("GwPriority") or 0,
     }
     if network.bare:
         return endpoint

@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from minidocker.errors import APIError, InvalidArgument, Unsupported
+from minidocker.errors import APIError, InvalidArgument
 
 POOLS = (  # Docker's own, each with the size of what it is cut into
     *(("172.17.0.0/16", 16), ("172.18.0.0/15", 16), ("172.20.0.0/14", 16), ("172.24.0.0/14", 16)),
@@ -38,7 +38,7 @@ def config(asked: Iterable[Mapping[str, Any]], taken: Collection[str]) -> list[d
     sixth = [entry for entry in given if ":" in entry.get("Subnet", "")]
     fourth = [entry for entry in given if entry not in sixth]
     if len(fourth) > 1 or len(sixth) > 1:
-        raise Unsupported("a network of minidocker has one subnet of each version; make a second network for the other")
+        raise Refused("bridge driver doesn't support multiple subnets")
     found = [_checked(entry, taken) for entry in (*(fourth or [{}]), *sixth)]
     found[0].setdefault("Gateway", gateway(found[0]))
     return found
@@ -56,6 +56,8 @@ def _checked(entry: dict[str, Any], taken: Collection[str]) -> dict[str, Any]:
         if entry:
             raise InvalidArgument("an IPAM configuration with a gateway or a range needs its subnet too")
         entry = {"Subnet": subnet(taken)}
+    if "/" not in entry["Subnet"]:
+        raise InvalidArgument(f"Invalid subnet {entry['Subnet']} : invalid CIDR address: {entry['Subnet']}")
     whole = _network(entry["Subnet"], "subnet")
     if any(whole.overlaps(ipaddress.ip_network(other, strict=False)) for other in taken):
         raise Refused("Pool overlaps with other one on this address space")

@@ -77,7 +77,13 @@ def exposed(ports: Any) -> dict[str, dict[str, Any]]:
         numbers, _, protocol = text.partition("/")
         if ":" in text or protocol.lower() not in ("", *PROTOCOLS):
             raise InvalidArgument(f"invalid port format for --expose: {text}")
-        first, last = _range(numbers, "range format for --expose")
+        try:
+            first, last = _range(numbers, "range format for --expose")
+        except InvalidArgument as error:
+            number = next((each for each in numbers.split("-") if not each.isdecimal()), numbers)
+            why = "value out of range" if number.isdecimal() else "invalid syntax"
+            why = f'strconv.ParseUint: parsing "{number}": {why}' if numbers else "empty string specified for ports"
+            raise InvalidArgument(f"{error.explanation}, error: {why}") from None
         found |= {f"{number}/{protocol.lower() or 'tcp'}": {} for number in range(first, last + 1)}
     return found
 

@@ -38,6 +38,8 @@ def ask(
     plugin: Plugin, method: str, question: Mapping[str, Any], timeout: float, patience: float | None = None
 ) -> dict[str, Any]:
     """Ask a plugin something, and give its answer. Raises PluginError with the plugin's own words, if it has some."""
+    if plugin.wrong:
+        raise PluginError(plugin.wrong)
     patience = float(os.environ.get("MINIDOCKER_PLUGIN_PATIENCE") or PATIENCE) if patience is None else patience
     end, pause = time.monotonic() + patience, 1.0
     while True:

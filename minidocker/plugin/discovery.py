@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from minidocker.errors import NotFound, Unsupported
+from minidocker.errors import NotFound
 
 SOCKETS = [Path("/run/docker/plugins")]
 SPECS = [Path("/etc/docker/plugins"), Path("/usr/lib/docker/plugins")]
@@ -33,6 +33,7 @@ class Plugin:
     name: str
     address: str
     tls: dict[str, Any] = field(default_factory=dict)
+    wrong: str = ""  # why nobody can ask it: its file says nothing that makes sense
 
 
 def every(root: Path) -> list[Plugin]:
@@ -80,7 +81,7 @@ def _specs(root: Path) -> Iterator[Plugin]:
     for name, path in _files([*SPECS, root / "plugins"], ".spec", ".json"):
         if path.name == "disabled.json":
             continue
-        if not os.access(path, os.R_OK):
+        if not os.access(path, os.R_OK) or not path.is_file():  # reading a pipe might never end
             continue
         with path.open("rb") as file:
             text = file.read(LARGEST).decode(errors="replace").strip()
@@ -90,5 +91,5 @@ def _specs(root: Path) -> Iterator[Plugin]:
         try:
             said = json.loads(text)
             yield Plugin(name, str(said["Addr"]), dict(said.get("TLSConfig") or {}))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Unsupported(f"{path} does not say where plugin {name} listens: {error!r}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            yield Plugin(name, "", wrong=f"{path} does not say where plugin {name} listens: {error!r}")

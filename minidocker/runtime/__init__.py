@@ -71,6 +71,8 @@ class Bind:
     read_only: bool = False
     inside: str = ""
     owned: bool = False
+    recursive: bool = True  # whether what is mounted below it is seen, too
+    deep: bool = True  # whether `read_only` is said of that as well
 
 
 @dataclass(frozen=True)
@@ -202,6 +204,9 @@ class Wire:
     links: Sequence[str] = ()  # names that only this container knows: `db:database`
     source: str = ""  # the interface on the host that a plugin made for it; without one, the switch makes a cable
     routes: Sequence[Sequence[str]] = ()  # what else the plugin leads to: `("10.5.0.0/16", "172.18.0.9")`
+    alone: bool = False  # whether it reaches no other container there (`enable_icc=false`)
+    binding: str = ""  # the address of the host at which its ports are published that name none
+    priority: int = 0  # of several ways out, the highest is taken
 
 
 @dataclass(frozen=True)

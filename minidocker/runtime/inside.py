@@ -312,7 +312,8 @@ def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     target = target_for(root, wanted["source"] or wanted["kind"], wanted["target"], is_dir)
     if info:
         tame = wanted["kind"] != "device" and device_of(info) not in HARMLESS  # devices are to be asked for one by one
-        return bind(source, target, wanted["read_only"], linux.MS_NODEV if tame else 0)
+        below = wanted.get("recursive", True), wanted.get("deep", True)
+        return bind(source, target, wanted["read_only"], linux.MS_NODEV if tame else 0, *below)
     return mount_memory(target, wanted, f"mode={stat.S_IMODE(os.fstat(target).st_mode):o}" if there else "mode=1777")
 
 

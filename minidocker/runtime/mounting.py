@@ -27,7 +27,8 @@ def describe(mount: Mount, folder: Path, rootless: bool, storage: str = OVERLAY)
     """Make what a mount needs on the host, and say what it is. `storage` is how layers become one file system."""
     about = {"target": mount.target, "read_only": getattr(mount, "read_only", True), "inside": "", "source": ""}
     if isinstance(mount, Bind):
-        return about | {"kind": "bind", "source": mount.source, "inside": mount.inside}
+        below = {"recursive": mount.recursive, "deep": mount.deep}
+        return about | {"kind": "bind", "source": mount.source, "inside": mount.inside, **below}
     if isinstance(mount, Tmpfs):
         options = ",".join(filter(None, [f"size={mount.size}" if mount.size else "", mount.options]))
         return about | {"kind": "tmpfs", "options": options, "flags": sum(FLAGS[flag] for flag in mount.flags)}

@@ -13,12 +13,13 @@ from typing import Any
 
 HEADER = struct.Struct("=IHHII")  # struct nlmsghdr
 ERROR = struct.Struct("=i")
-NEW_LINK, DELETE_LINK, NEW_ROUTE, DELETE_ROUTE, NEW_RULE, DELETE_RULE = 16, 17, 24, 25, 32, 33  # RTM_NEWLINK…
+NEW_LINK, DELETE_LINK, SET_LINK, NEW_ROUTE, DELETE_ROUTE, NEW_RULE, DELETE_RULE = 16, 17, 19, 24, 25, 32, 33  # RTM_…
 REQUEST, ACKNOWLEDGE, EXCLUSIVE, CREATE = 0x1, 0x4, 0x200, 0x400
 ERROR_MESSAGE = 2
 UP = {"flags": 1, "change": 1}  # IFF_UP
 TO_TABLE, UNREACHABLE = 1, 7  # what a rule does: FR_ACT_TO_TBL, FR_ACT_UNREACHABLE; a route, RTN_UNREACHABLE
 UNICAST, BOOT, EVERYWHERE, LINK = 1, 3, 0, 253  # of a route: its type, its origin and its scope
+BRIDGE_FAMILY, PORT_INFO, ISOLATED = 7, 12 | 0x8000, 33  # AF_BRIDGE; IFLA_PROTINFO, and IFLA_BRPORT_ISOLATED in it
 MAIN = 254  # the routing table of everyday
 
 
@@ -48,6 +49,12 @@ class Links:
         info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}
         near = (("IFLA_IFNAME", name), ("IFLA_MTU", mtu), ("IFLA_MASTER", bridge))
         self._ask(NEW_LINK, UP, *near, ("IFLA_LINKINFO", info))
+
+    def isolate(self, name: str) -> None:
+        """Let a port of a bridge reach no other such port, only the bridge itself. Raises OSError."""
+        attribute = struct.pack("=HHB3x", 5, ISOLATED, 1)
+        body = struct.pack("=BxHiII", BRIDGE_FAMILY, 0, socket.if_nametoindex(name), 0, 0)
+        self._send(SET_LINK, body + struct.pack("=HH", 4 + len(attribute), PORT_INFO) + attribute, 0)
 
     def move(self, name: str, namespace: int, new: str, mac: str = "") -> None:
         """Move a link to another network namespace, where it has another name. Raises OSError."""
@@ -95,9 +102,11 @@ class Links:
         message = self._forms[kind]()
         message.update(fields, attrs=list(attributes))
         message.encode()
-        body = bytes(message.data)[HEADER.size :]  # after the header that it gives itself
-        self._asked += 1
         more = CREATE | EXCLUSIVE if create and kind not in (DELETE_LINK, DELETE_ROUTE, DELETE_RULE) else 0
+        self._send(kind, bytes(message.data)[HEADER.size :], more)  # after the header that it gives itself
+
+    def _send(self, kind: int, body: bytes, more: int) -> None:
+        self._asked += 1
         head = HEADER.pack(HEADER.size + len(body), kind, REQUEST | ACKNOWLEDGE | more, self._asked, 0)
         self._socket.send(head + body)
         while True:

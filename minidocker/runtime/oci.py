@@ -146,7 +146,8 @@ def _mount(mount: Mount, folder: Path) -> dict[str, Any]:
         options = [*mount.flags, *["ro"] * mount.read_only, *own]
         return {"destination": mount.target, "type": "tmpfs", "source": "tmpfs", "options": options}
     if isinstance(mount, Bind):
-        return _bind(mount.source, mount.target, mount.read_only)
+        found = _bind(mount.source, mount.target, mount.read_only)
+        return found if mount.recursive else found | {"options": ["bind", *found["options"][1:]]}
     if isinstance(mount, Secret):
         bound = _bind(f"{folder}/secret", mount.target, read_only=True)
         return bound | {"options": [*bound["options"], *SAFE]}  # as the memory is mounted that it lies in

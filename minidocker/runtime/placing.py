@@ -6,6 +6,7 @@ must not show in the container's changes.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -40,11 +41,26 @@ def target_for(root: int, source: str, path: str, is_dir: bool) -> int:
     return target
 
 
-def bind(source: int | str, target: int, read_only: bool = False, flags: int = 0) -> None:
-    """Bind-mount a descriptor or a path of the host's, with all that is mounted below it, on a descriptor."""
-    tree = linux.open_tree(source, "") if isinstance(source, int) else linux.open_tree(linux.AT_FDCWD, source)
-    if flags := flags | (linux.MS_RDONLY if read_only else 0):
+def bind(
+    source: int | str, target: int, read_only: bool = False, flags: int = 0, recursive: bool = True, deep: bool = True
+) -> None:
+    """Bind-mount a descriptor or a path of the host's, with all that is mounted below it, on a descriptor.
+
+    Without `deep` what is below may be written to all the same. Raises Refusal where not to be `recursive` would show
+    what a mount hides: that takes a container without a user namespace of its own.
+    """
+    try:
+        where = (source, "") if isinstance(source, int) else (linux.AT_FDCWD, source)
+        tree = linux.open_tree(*where, recursive=recursive)
+    except OSError as error:
+        if recursive or error.errno != errno.EINVAL:
+            raise
+        why = "would show what the mounts below the folder hide: only a container with --privileged can do that"
+        raise Refusal(f"bind-recursive=disabled {why}") from None
+    if flags := flags | (linux.MS_RDONLY if read_only and deep else 0):
         linux.set_attributes(tree, flags)
+    if read_only and not deep:
+        linux.set_read_only(tree, recursive=False)
     linux.move_mount(tree, target)
 
 

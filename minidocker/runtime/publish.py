@@ -50,7 +50,8 @@ class Published:
     def _words(self, protocol: str, host: str, number: int, error: OSError) -> str:
         """Why a port cannot be had, in Docker's words: another container has it, or another program, or we may not."""
         where = f"[{host}]:{number}" if ":" in host else f"{host}:{number}"
-        if error.errno == errno.EADDRINUSE and str(number) in taken(self.folder):
+        own = {door.getsockname()[1] for door, _ in self.doors}
+        if error.errno == errno.EADDRINUSE and (number in own or str(number) in taken(self.folder)):
             why = f"Bind for {where} failed: port is already allocated"
         else:
             said = (error.strerror or str(error)).lower()

@@ -19,12 +19,12 @@ import random
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from ipaddress import ip_network
 from typing import Any
 
-from minidocker.network import names, nameserver
+from minidocker.network import bridge, names, nameserver
 from minidocker.network.nameserver import NO_SUCH_NAME, SERVER_FAILURE, Malformed
 from minidocker.network.pool import hardware
 from minidocker.runtime import births, linux, wayout
@@ -41,7 +41,7 @@ BREATH = 0.3  # seconds that the kernel has to take away by itself what was a co
 MAP_US, OUT, NO_OUT = b"m", b"o", b"n"  # what the switch and whoever starts it say: map my ids; there is a way out
 OUTWARD, OWN, REST = 50, 100, 200  # priorities of rules: for what goes out, what begins here, and all the rest
 NAME_SERVER = ("127.0.0.11", 53)
-SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT, SIOCSIFNAME = 0x8916, 0x891C, 0x890B, 0x8923
+SIOCSIFADDR, SIOCSIFNETMASK, SIOCADDRT, SIOCDELRT = 0x8916, 0x891C, 0x890B, 0x890C
 ROUTE = struct.Struct("L16s16s16sHhLPhPLLH")  # struct rtentry of route(4)
 RTF_UP, RTF_GATEWAY = 1, 2
 PATIENCE = 5.0  # seconds after which a name server that was asked is given up
@@ -56,7 +56,7 @@ class Switch:
         self.world = world  # the network namespace of the host
         self.links = Links()
         self.home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        self.bridges: dict[str, tuple[int, str]] = {}  # network -> the number of its bridge, and its range
+        self.bridges: dict[str, tuple[int, str, str]] = {}  # network -> its bridge's number, its range, its name
         self.plugged: dict[str, Plug] = {}  # container -> what it has here
         self.visitors = 0  # connections
         self.way_out = False
@@ -92,17 +92,17 @@ class Switch:
     def bridge(self, network: Mapping[str, Any]) -> int:
         """The bridge of a network, which is made when it is first needed."""
         if network["Id"] not in self.bridges:
-            name = bridge_name(network["Id"])
+            name = bridge.name_of(network)
             config = network["IPAM"]["Config"][0]
             gateway = config["Gateway"].partition("/")[0]
             subnet = str(ip_network(config["Subnet"], strict=False))
             self.outward(name, subnet, network["Internal"])
-            self.links.bridge(name, _mtu(network), hardware(gateway))
+            self.links.bridge(name, bridge.mtu(network), hardware(gateway))
             configure(name, f"{gateway}/{config['Subnet'].partition('/')[2]}", "")
             for more in network["IPAM"]["Config"][1:] if network["EnableIPv6"] else ():
                 whole = ip_network(more["Subnet"], strict=False)
                 configure_sixth(name, f"{(more.get('Gateway') or str(whole[1])).partition('/')[0]}/{whole.prefixlen}")
-            self.bridges[network["Id"]] = (socket.if_nametoindex(name), subnet)
+            self.bridges[network["Id"]] = (socket.if_nametoindex(name), subnet, name)
         return self.bridges[network["Id"]][0]
 
     def outward(self, bridge: str, subnet: str, internal: bool, new: bool = True) -> None:
@@ -113,24 +113,32 @@ class Switch:
         if self.way_out and not internal:
             self.links.rule(OUTWARD, bridge, wayout.TABLE, kinds[1])
 
-    def wire(self, namespace: int, wire: Mapping[str, Any]) -> None:
-        """Lay a cable from a container's network namespace to the bridge of a network."""
+    def wire(self, namespace: int, wire: Mapping[str, Any], out: bool) -> None:
+        """Lay a cable from a container's network namespace to the bridge of a network, which may be its way `out`."""
         network = self.network(wire["network"])
         if wire.get("source"):
-            return self.take_in(namespace, wire)
-        bridge = self.bridge(network)
-        mtu, interface = _mtu(network), wire["interface"]
-        self.links.cable(port_name(wire["endpoint"]), bridge, mtu, namespace, interface, wire["mac"])
+            return self.take_in(namespace, wire, out)
+        port, interface = port_name(wire["endpoint"]), wire["interface"]
+        self.links.cable(port, self.bridge(network), bridge.mtu(network), namespace, interface, wire["mac"])
+        if wire.get("alone"):
+            self.links.isolate(port)
         with inside(namespace, self.home):
-            configure(interface, wire["address"], "" if wire["internal"] else wire["gateway"])
+            configure(interface, wire["address"], wire["gateway"] if out else "")
             configure_more(wire)
         return None
 
-    def take_in(self, namespace: int, wire: Mapping[str, Any]) -> None:
+    def lead(self, namespace: int, old: str, new: str) -> None:
+        """Let the default route of a container lead to another gateway; either may be none."""
+        with inside(namespace, self.home):
+            for gateway, what in ((old, SIOCDELRT), (new, SIOCADDRT)):
+                with suppress(OSError):  # it went with its interface
+                    default_route(gateway, what)
+
+    def take_in(self, namespace: int, wire: Mapping[str, Any], out: bool) -> None:
         """Move an interface that a plugin made on the host into a container's network namespace, and set it up."""
         self.move(self.world, wire["source"], namespace, wire["interface"], wire["mac"])
         with inside(namespace, self.home):
-            configure(wire["interface"], wire["address"], "" if wire["internal"] else wire["gateway"])
+            configure(wire["interface"], wire["address"], wire["gateway"] if out else "")
             configure_more(wire)
             links = Links()
             try:
@@ -159,11 +167,11 @@ class Switch:
     def drop_unused(self) -> None:
         """Remove the bridges of networks that there are no more."""
         for id in [id for id in self.bridges if not os.path.exists(f"{self.folder}/{id}.json")]:
-            _, subnet = self.bridges.pop(id)
+            _, subnet, name = self.bridges.pop(id)
             with suppress(OSError):
-                self.links.remove(bridge_name(id))
+                self.links.remove(name)
             with suppress(OSError):
-                self.outward(bridge_name(id), subnet, internal=False, new=False)
+                self.outward(name, subnet, internal=False, new=False)
 
     def network(self, id: str) -> dict[str, Any]:
         """What is written of a network."""
@@ -222,7 +230,7 @@ class Plug:
 
     def __init__(self, switch: Switch) -> None:
         self.switch, self.id = switch, ""
-        self.namespace = -1
+        self.namespace, self.gateway = -1, ""
         self.wires: dict[str, dict[str, Any]] = {}  # network -> the cable
         self.doors: list[Door] = []
         self.names: NameServer | None = None
@@ -237,6 +245,7 @@ class Plug:
                 return {"error": "the container is not plugged in: it does not run, or its switch was killed"}
             if request["do"] == "connect":
                 other.connect(request["wire"])
+                other.choose()
                 other.answer(request["servers"], fds)
             else:
                 other.disconnect(request["network"])
@@ -247,8 +256,9 @@ class Plug:
         self.id, self.namespace = request["container"], fds[0]
         self.switch.plugged[self.id] = self
         try:
+            self.gateway = way_out(request["wires"])
             for wire in request["wires"]:
-                self.connect(wire)
+                self.connect(wire, wire["gateway"] == self.gateway)
             self.answer(request["servers"], fds[1:2])
             listeners = [socket.socket(fileno=fd) for fd in fds[2 if self.names else 1 :]]
             for listener, to in zip(listeners, request["doors"], strict=True):
@@ -266,10 +276,16 @@ class Plug:
             self.names = NameServer(self, upstream, servers)
         return None
 
-    def connect(self, wire: dict[str, Any]) -> None:
+    def connect(self, wire: dict[str, Any], out: bool = False) -> None:
         """One more cable."""
-        self.switch.wire(self.namespace, wire)
+        self.switch.wire(self.namespace, wire, out)
         self.wires[wire["network"]] = wire
+
+    def choose(self) -> None:
+        """Choose the way out anew."""
+        before, self.gateway = self.gateway, way_out(self.wires.values())
+        if before != self.gateway:
+            self.switch.lead(self.namespace, before, self.gateway)
 
     def disconnect(self, network: str) -> None:
         """One cable less."""
@@ -279,6 +295,7 @@ class Plug:
                 self.switch.move(self.namespace, wire["interface"], self.switch.world, wire["source"])
         elif wire:
             self.switch.cut(wire["endpoint"])
+        self.choose()
 
     def tidy(self) -> None:
         """Give up questions that nobody answered."""
@@ -391,6 +408,15 @@ class NameServer:
 # In a container's network namespace
 
 
+def way_out(wires: Iterable[Mapping[str, Any]]) -> str:
+    """The gateway by which a container gets out: of the networks that have one, that of the highest priority, and of
+    several such the one that comes first by name, as in Docker. Empty where there is none.
+    """
+    outward = [wire for wire in wires if wire["gateway"] and not wire["internal"]]
+    best = min(outward, key=lambda wire: (-wire.get("priority", 0), wire.get("name", "")), default=None)
+    return str(best["gateway"]) if best else ""
+
+
 @contextmanager
 def inside(namespace: int, home: int) -> Iterator[None]:
     """Be in another network namespace for a moment: what is opened there stays there."""
@@ -409,11 +435,16 @@ def configure(interface: str, address: str, gateway: str) -> None:
         for what, value in ((SIOCSIFADDR, socket.inet_aton(ip)), (SIOCSIFNETMASK, mask)):
             fcntl.ioctl(any_socket, what, struct.pack("16s", interface.encode()) + _address(value) + bytes(8))
         linux.interface_flags(any_socket.fileno(), interface, add=linux.IFF_UP)
-        if gateway:
-            to, everywhere = _address(socket.inet_aton(gateway)), _address(bytes(4))
-            route = ROUTE.pack(0, everywhere, to, everywhere, RTF_UP | RTF_GATEWAY, 0, 0, 0, 0, 0, 0, 0, 0)
-            with suppress(FileExistsError):  # another network's gateway is the way out already
-                fcntl.ioctl(any_socket, SIOCADDRT, route)
+    default_route(gateway)
+
+
+def default_route(gateway: str, what: int = SIOCADDRT) -> None:
+    """Add, or delete, the route for everything else through a gateway, if there is one."""
+    if gateway:
+        to, everywhere = _address(socket.inet_aton(gateway)), _address(bytes(4))
+        route = ROUTE.pack(0, everywhere, to, everywhere, RTF_UP | RTF_GATEWAY, 0, 0, 0, 0, 0, 0, 0, 0)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket, suppress(FileExistsError):
+            fcntl.ioctl(any_socket, what, route)
 
 
 def configure_more(wire: Mapping[str, Any]) -> None:
@@ -439,19 +470,10 @@ def _address(ip: bytes) -> bytes:
     return struct.pack("HH4s8x", socket.AF_INET, 0, ip)
 
 
-def _mtu(network: Mapping[str, Any]) -> int:
-    return int(network["Options"].get("com.docker.network.driver.mtu") or 1500)
-
-
 def write_setting(name: str, value: str) -> None:
     """Write a setting of this network namespace, where the kernel has it."""
     with suppress(OSError), open(f"/proc/sys/net/{name}", "w") as file:
         file.write(value)
-
-
-def bridge_name(network: str) -> str:
-    """What the bridge of a network is called, as in Docker."""
-    return f"br-{network[:12]}"
 
 
 def port_name(endpoint: str) -> str:

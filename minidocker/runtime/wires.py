@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+BINDING = "com.docker.network.bridge.host_binding_ipv4"  # where ports are published that say nothing of that
+ICC = "com.docker.network.bridge.enable_icc"  # whether containers reach each other
 DEFAULT = "bridge"  # the network of those that name none; nobody has a name on it
 
 
@@ -29,6 +31,9 @@ def wire_of(record: Mapping[str, Any], id: str) -> dict[str, Any]:
         "links": endpoint.get("Links") or [],
         "source": endpoint.get("Source", ""),
         "routes": endpoint.get("Routes") or [],
+        "alone": record["Options"].get(ICC, "true").lower() in ("0", "f", "false"),
+        "binding": record["Options"].get(BINDING, "").removeprefix("0.0.0.0"),
+        "priority": endpoint.get("Priority", 0),
     }
 
 

@@ -26,7 +26,7 @@ BINDS, WORDS = ("bind", "rbind"), ("rw", "ro", "bind", "rbind")
 
 def check_name(name: str) -> None:
     """Raise InvalidArgument in Docker's words for what cannot be a volume's name."""
-    if len(name) == 1:
+    if len(name.encode()) == 1:
         short = "volume name is too short, names should be at least two alphanumeric characters"
         raise InvalidArgument(f"create {name}: {short}")
     if not NAME.fullmatch(name):

@@ -234,6 +234,40 @@ class TestReached:
         assert ip not in sh(made, "cat /etc/hosts; busybox ip a")
         assert "127.0.0.11" not in sh(made, "cat /etc/resolv.conf")
 
+    def test_one_way_out_of_several_networks(self, real: Engine) -> None:
+        first, second = real.networks.create("aa"), real.networks.create("bb")
+        made = run(real, network="bb")
+        other = run(real, network="aa")
+        out = lambda: [line.split()[2] for line in sh(made, "ip route").splitlines() if line.startswith("default")]  # noqa: E731
+        assert out() == [second.gateway]
+        first.connect(made)
+        assert out() == [first.gateway]  # by name
+        assert "1 packets received" in sh(made, f"ping -c1 -W2 {other.name}.aa")
+        assert "bad address" in sh(made, f"ping -c1 -W2 {other.name}.bb")
+        first.disconnect(made)
+        assert out() == [second.gateway]
+        first.connect(made, gw_priority=-1)
+        assert out() == [second.gateway]
+        second.disconnect(made)
+        assert out() == [first.gateway]
+        made.reload()
+        assert place(made, "aa")["GwPriority"] == -1
+
+    def test_the_options_of_a_bridge(self, real: Engine) -> None:
+        options = {"enable_icc": "false", "host_binding_ipv4": "127.0.0.1", "name": "br-mine"}
+        net = real.networks.create(
+            "alone",
+            options={f"com.docker.network.bridge.{key}": value for key, value in options.items()}
+            | {"com.docker.network.container_iface_prefix": "net", "com.docker.network.driver.mtu": "1400"},
+        )
+        one, other = run(real, SERVE, network="alone", ports={"80": None}), run(real, network="alone")
+        ip = place(one, "alone")["IPAddress"]
+        assert "0 packets received" in sh(other, f"ping -c1 -W1 {ip}")
+        assert "1 packets received" in sh(other, f"ping -c1 -W2 {net.gateway}")
+        assert "net0" in sh(other, "ip link") and "mtu 1400" in sh(other, "ip link")
+        [bound] = one.ports["80/tcp"]
+        assert bound["HostIp"] == "127.0.0.1" and read(int(bound["HostPort"])) == one.id[:12]
+
     def test_a_port_of_the_host(self, real: Engine) -> None:
         made = run(real, SERVE, hostname="hello", ports={"80/tcp": None, "53/udp": ("127.0.0.1", None)})
         bound = made.ports["80/tcp"]

@@ -12,6 +12,8 @@ import pytest
 from minidocker.content import Store
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Unsupported
 from minidocker.network import Networks
+from minidocker.network.bridge import BRIDGE, MTU
+from minidocker.network.network import Forbidden
 
 
 @pytest.fixture
@@ -79,6 +81,24 @@ def test_a_network_is_found_by_name_id_and_the_start_of_it(networks: Networks) -
             "no matching subnet for range 10.7.0.0/24",
         ),
         ("c", {"enable_ipv6": True}, APIError, None),
+        ("default", {}, Forbidden, "operation is not permitted on predefined default network"),
+        ("c", {"driver": "macvlan"}, Unsupported, None),
+        ("c", {"options": {f"{BRIDGE}enable_ip_masquerade": "false"}}, Unsupported, None),
+        (
+            "c",
+            {"options": {f"{BRIDGE}enable_icc": "maybe"}},
+            InvalidArgument,
+            f'failed to parse {BRIDGE}enable_icc value: maybe (strconv.ParseBool: parsing "maybe": invalid syntax)',
+        ),
+        ("c", {"options": {MTU: "-1"}}, InvalidArgument, "invalid MTU number: -1"),
+        (
+            "c",
+            {"options": {f"{BRIDGE}host_binding_ipv4": "x"}},
+            InvalidArgument,
+            f"failed to parse {BRIDGE}host_binding_ipv4 value: x (nil ip)",
+        ),
+        ("c", {"options": {f"{BRIDGE}name": "much-too-long-a-name"}}, InvalidArgument, None),
+        ("c", {"options": {f"{BRIDGE}name": "docker0"}}, APIError, None),
         ("c", {"ipam": own("fd00::/64", Gateway="fd01::1")}, InvalidArgument, "no matching subnet for gateway fd01::1"),
         ("c", {"scope": "swarm"}, Unsupported, None),
     ],

@@ -190,8 +190,9 @@ class TestDiscovery:
     def test_nonsense(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(discovery, "SPECS", [tmp_path])
         (tmp_path / "bad.json").write_text("[]")
-        with pytest.raises(Unsupported, match="does not say where plugin bad listens"):
-            discovery.every(tmp_path)
+        [bad] = discovery.every(tmp_path)  # it stands in nobody's way
+        with pytest.raises(client.PluginError, match="does not say where plugin bad listens"):
+            client.ask(bad, "Plugin.Activate", {}, 1)
         with pytest.raises(Unsupported, match="cannot ask plugin x at ftp://y"):
             client.ask(Plugin("x", "ftp://y"), "Plugin.Activate", {}, 1)
         (tmp_path / "bad.json").unlink()

@@ -25,6 +25,7 @@ _FLAGS = (  # a word -> the flag that it sets, or takes away
     | {f"no{word}": (f"no{word}", True) for word in ("suid", "dev", "exec", "atime", "diratime")}
     | {f"no{word}": (word, False) for word in ("mand", "relatime", "strictatime")}
 )
+BELOW = ("NonRecursive", "ReadOnlyNonRecursive")  # what is said of the mounts below a folder of the host
 _DATA = ("size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol")
 
 
@@ -103,10 +104,12 @@ def point(mount: Mapping[str, Any]) -> Point:
         return found | {"Name": source, "Mode": "z", "Spec": _volume(options, source, read_only, invalid)}
     if not source:
         raise invalid("field Source must not be empty")
-    _check_bind(options, invalid)
+    _check_bind(options, read_only, invalid)
     if not (source.startswith("/") or Path(source).is_absolute()):
         raise invalid(f"invalid mount path: '{source}' mount path must be absolute")
-    return found | {"Source": source, "Propagation": str(options.get("Propagation") or "rprivate")}
+    spec = {key: True for key in BELOW if options.get(key)}
+    found |= {"Source": cleaned(source), "Propagation": str(options.get("Propagation") or "rprivate")}
+    return found | ({"Spec": spec} if spec else {})
 
 
 def _volume(asked: Mapping[str, Any], source: str, read_only: bool, invalid: Any) -> dict[str, Any]:
@@ -139,14 +142,18 @@ def _sized(asked: Mapping[str, Any], invalid: Any) -> str:
     return ",".join([*([f"size={size}"] if size else []), *([f"mode={mode:o}"] if mode else []), *more])
 
 
-def _check_bind(asked: Mapping[str, Any], invalid: Any) -> None:
+def _check_bind(asked: Mapping[str, Any], read_only: bool, invalid: Any) -> None:
     propagation = str(asked.get("Propagation") or "")
     if propagation not in ("", *PRIVATE, *MOVING):
         raise invalid(f"invalid propagation mode: {propagation}")
     check_propagation(propagation)
-    for option in ("NonRecursive", "ReadOnlyNonRecursive", "CreateMountpoint"):
-        if asked.get(option):
-            raise Unsupported(f"minidocker does not have the option {option} of bind mounts: leave it out")
+    if asked.get("CreateMountpoint"):
+        raise Unsupported("minidocker does not have the option CreateMountpoint of bind mounts: leave it out")
+    for option in ("ReadOnlyNonRecursive", "ReadOnlyForceRecursive"):
+        if asked.get(option) and not read_only:
+            raise invalid(f"mount source must be read-only for {option}")
+    if asked.get("ReadOnlyNonRecursive") and asked.get("ReadOnlyForceRecursive"):
+        raise invalid("ReadOnlyForceRecursive must not be specified together with ReadOnlyNonRecursive")
 
 
 def check_sources(host: Mapping[str, Any]) -> None:

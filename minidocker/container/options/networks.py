@@ -23,7 +23,8 @@ OPTIONS = frozenset(
     "network network_mode network_disabled networking_config mac_address ports publish_all_ports".split()
 )
 MAC = re.compile(r"[0-9a-fA-F]{2}([:-])(?:[0-9a-fA-F]{2}\1){4}[0-9a-fA-F]{2}")
-ENDPOINT = {"IPAMConfig": None, "Links": None, "Aliases": None, "MacAddress": "", "DriverOpts": None}
+ENDPOINT: dict[str, Any] = {"IPAMConfig": None, "Links": None, "Aliases": None, "MacAddress": "", "DriverOpts": None}
+ENDPOINT |= {"GwPriority": 0}
 
 
 def host_config(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,9 +51,16 @@ def host_config(given: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidArgument("conflicting options: hostname and the UTS mode")
     if str(network_of(given)).startswith(JOINS):
         for option, what in ALONE.items():
-            if given.get(option):
-                raise InvalidArgument(f"conflicting options: {what}")
+            if asked := given.get(option):
+                exposed = option == "ports" and isinstance(asked, Mapping) and not any(map(_bound, asked.values()))
+                raise InvalidArgument(
+                    f"conflicting options: {what.replace('publishing', 'exposing') if exposed else what}"
+                )
     return modes
+
+
+def _bound(places: Any) -> bool:
+    return places is None or bool(places)
 
 
 def network_of(given: Mapping[str, Any]) -> Any:

@@ -92,7 +92,7 @@ def bind(text: str, driver: str = "") -> Point:
     check_propagation(propagation)
     point = {"Type": kind, "Destination": cleaned(target), "Mode": mode, "RW": "ro" not in words}
     if kind == "bind":
-        return point | {"Source": source, "Propagation": propagation or "rprivate"}
+        return point | {"Source": cleaned(source), "Propagation": propagation or "rprivate"}
     spec = {"NoCopy": "nocopy" in words, "Driver": driver}
     return point | {"Name": source, "Mode": mode or "z", "Propagation": "", "Spec": spec}
 

@@ -196,6 +196,8 @@ def refuse_real(box: Box) -> None:
         "seccomp profiles": box.security.seccomp not in ("builtin", "unconfined"),
         "devices": box.devices,
         "IPv6 and link-local addresses": any(wire.more for wire in box.wires),
+        "networks with enable_icc=false": any(wire.alone for wire in box.wires),
+        "mounts below a folder": any(isinstance(one, Bind) and not (one.recursive and one.deep) for one in box.mounts),
     }
     for what, asked in real.items():
         if asked:
