@@ -37,7 +37,7 @@ def target_for(root: int, source: str, path: str, is_dir: bool) -> int:
     if stat.S_ISDIR(os.fstat(target).st_mode) != is_dir:
         text = "Are you trying to mount a directory onto a file (or vice-versa)? "
         text += "Check if the specified host path exists and is the expected type"
-        raise Refusal(f"{what}: not a directory: {text}", 127)
+        raise Refusal(f"{what}: not a directory: {text}")
     return target
 
 

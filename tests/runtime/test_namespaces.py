@@ -459,7 +459,7 @@ def test_binds_that_cannot_be(house: House, tmp_path: Path) -> None:
         house.start(house.sh("true", mounts=(Bind("/no/such", "/x"),)))
     with pytest.raises(StartError, match="Are you trying to mount a directory onto a file") as error:
         house.start(house.sh("true", mounts=(Bind(str(tmp_path), "/etc/passwd"),)))
-    assert error.value.exit_code == 127
+    assert error.value.exit_code == 125
 
 
 def test_no_link_in_the_image_leads_a_mount_or_the_working_directory_out(house: House, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class Lab:
         wires = [self.wire(id, name, network, place, aliases) for place, network in enumerate(networks)]
         doors = [[wires[0]["address"].partition("/")[0], port] for port in ports]
         listeners, upstream = [listen("127.0.0.1", 0, "tcp") for _ in ports], plug.upstream()
-        namespace = plug.namespace_of(process.pid)
+        namespace = os.open(f"/proc/{process.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         request = {"do": "plug", "container": id, "wires": wires, "servers": [], "doors": doors}
         fds = [namespace, upstream.fileno(), *(one.fileno() for one in listeners)]
         self.hosts.append(Host(id, process, plug.ask(self.plugs, request, fds), [x.getsockname() for x in listeners]))
