@@ -33,7 +33,7 @@ lab: setup
 
 test:
 	@$(SETUP) course,test
-	@$(MAKE) --no-print-directory -j2 lint tests  # mypy has work for one core, most tests wait for a process
+	@$(MAKE) --no-print-directory -j2 lint tests  # mypy, nice, takes what the tests leave, as they often wait
 	@$(MAKE) --no-print-directory notebooks
 
 # Files are begun in alphabetical order, so the long ones come early and the short doctests fill what is left.
@@ -45,7 +45,7 @@ lint:
 	@$(SETUP) course,test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	nice $(BIN)/mypy
 
 # Every stored output is computed again and compared, on each runtime that this machine has, both at the same time.
 # (source.ipynb of an exercise holds the solutions; tests/grading proves it.)

@@ -100,7 +100,8 @@ def chromium() -> Iterator[Browser]:
 
 
 def wait_for(address: str) -> None:
-    for _ in range(300):
+    end = time.monotonic() + 120  # on a busy machine it takes half a minute
+    while time.monotonic() < end:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(address, timeout=2).close()
             return
