@@ -133,7 +133,7 @@ class TestLife:
         assert [(verb, path, daemon.ask(verb, path)[0]) for verb, path, _ in verbs] == verbs
 
     def test_one_that_cannot_start(self, daemon: Served) -> None:
-        for command, status, words in (("nope", 400, "executable file not found"), ("/etc", 400, "is a directory")):
+        for command, status, words in (("nope", 400, "executable file not found"), ("/etc", 400, "permission denied")):
             id = make(daemon, {"Image": IMAGE, "Cmd": [command]}, start=False)
             found, answer = daemon.ask("POST", f"/containers/{id}/start")
             assert (found, words in answer["message"]) == (status, True)
