@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minidocker.grading import wire
-from minidocker.grading.compare import same
+from minidocker.grading.compare import describe, same
 from minidocker.layer import WHITEOUT
 from minidocker.tree import directory, file, symlink
 
@@ -55,15 +55,17 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_whatever_comes_is_a_value_or_a_value_error(found: Any) -> None:
+def test_whatever_comes_is_a_value_that_can_be_told_or_a_value_error(found: Any) -> None:
     with contextlib.suppress(ValueError):
-        wire.decode(found)
+        value = wire.decode(found)
+        assert " at 0x" not in describe(value) and same(value, value) in (True, False)
 
 
 @pytest.mark.parametrize(
     "found",
     [
         {"int": "f" * 5000},
+        {"other": "\ud800"},
         {"int": "__import__('os')"},
         {"dict": [[[1], 2]]},
         {"dict": [[{"int": hex(1 << 61)}, 1]]},  # keys of which many could be made with one hash
@@ -98,3 +100,19 @@ def test_of_an_object_nothing_is_asked_but_its_type() -> None:
             raise AssertionError(name)
 
     assert type(through([Liar()])[0]).__name__ == "Liar"
+
+
+def test_an_entry_of_odd_things_is_told_the_same_way_each_time() -> None:
+    odd = wire.decode({"Entry": [{"other": "Kind"}, {"other": "Mode"}]})
+    assert describe(odd) == "a a Kind"
+    assert describe(wire.decode({"Entry": ["file", 420]})).startswith("a file")
+
+
+def test_the_name_of_a_class_is_not_what_its_metaclass_says() -> None:
+    class Meta(type):
+        __name__ = property(lambda _: "bool")  # type: ignore[assignment]
+
+    class Liar(metaclass=Meta):
+        pass
+
+    assert Liar.__name__ == "bool" and wire.encode(Liar()) == {"other": "Liar"}
