@@ -338,11 +338,14 @@ class Container(Drawn):
         self.state()
         if self.config["HostConfig"]["LogConfig"]["Type"] == "none":
             raise Unsupported("configured logging driver does not support reading")
-        return self._records((lambda: not gone() and self._goes_on()) if follow else None, options)
+        found = self._records((lambda: not gone() and self._goes_on()) if follow else None, options)
+        next(found)  # the log is open: docker-py reads it after it has removed the container
+        return found
 
     def _records(self, going: Callable[[], bool] | None, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        with self.watching():
-            yield from logs.read(self.path / "log.jsonl", going=going, **options)
+        with self.watching(), contextlib.closing(logs.Files(self.path / "log.jsonl")) as files:
+            yield {}
+            yield from logs.read(files, going=going, **options)
 
     def attach(
         self, stdout: bool = True, stderr: bool = True, stream: bool = False, logs: bool = False, demux: bool = False

@@ -4,7 +4,7 @@
 >>> import tempfile; folder = tempfile.TemporaryDirectory()
 >>> path = Path(folder.name) / "log.jsonl"
 >>> _ = path.write_text('{"log": "hi\\\\n", "stream": "stdout", "time": "2026-01-01T00:00:00.000000000Z"}\\n')
->>> [text(record) for record in read(path)]
+>>> [text(record) for record in read(Files(path))]
 [b'hi\\n']
 """
 
@@ -24,7 +24,7 @@ from minidocker.times import now, stamp
 
 
 def read(
-    path: Path,
+    files: Files,
     tail: str | int = "all",
     since: Any = None,
     until: Any = None,
@@ -35,7 +35,7 @@ def read(
     `tail` is a number of records or `all`; `since` and `until` are what `minidocker.times.stamp` takes.
     """
     first, last = stamp(since), stamp(until)
-    for record in _records(path, going, tail, last):
+    for record in _records(files, going, tail, last):
         if last is not None and record["time"] > last:
             return
         if first is None or record["time"] >= first:
@@ -55,23 +55,17 @@ def text(record: dict[str, Any], timestamps: bool = False, details: bool = False
 
 
 def _records(
-    path: Path, going: Callable[[], bool] | None, tail: str | int, last: str | None
+    files: Files, going: Callable[[], bool] | None, tail: str | int, last: str | None
 ) -> Iterator[dict[str, Any]]:
-    files = Files(path)
-    try:
-        for line in files.tail(int(tail)) if str(tail).isdigit() else files.rest():  # as Docker: no number is all of it
+    for line in files.tail(int(tail)) if str(tail).isdigit() else files.rest():  # as Docker: no number is all of it
+        yield from _record(line)
+    while going is not None:
+        alive = going() and (last is None or now() <= last)  # asked before reading, so that no last words are missed
+        for line in files.rest():
             yield from _record(line)
-        while going is not None:
-            alive = going() and (
-                last is None or now() <= last
-            )  # asked before reading, so that no last words are missed
-            for line in files.rest():
-                yield from _record(line)
-            if not alive:
-                return
-            monitor.doze(path.parent, monitor.TICK)
-    finally:
-        files.close()
+        if not alive:
+            return
+        monitor.doze(files.path.parent, monitor.TICK)
 
 
 def _record(line: bytes) -> Iterator[dict[str, Any]]:
@@ -88,10 +82,12 @@ class Files:
     def __init__(self, path: Path) -> None:
         self.path, self.number = path, -1
         self.file: IO[bytes] | None = None
+        self.first = self._newer()
 
     def rest(self) -> Iterator[bytes]:
         """The lines that have not been read yet."""
-        newer = self._newer()  # opened before the end of the one before is read: that is its end then
+        newer = self.first or self._newer()  # opened before the end of the one before is read: that is its end then
+        self.first = []
         yield from self._lines()
         while newer:
             self.close()
@@ -109,10 +105,11 @@ class Files:
         yield from found
 
     def close(self) -> None:
-        """Close the file that is read."""
-        if self.file:
-            self.file.close()
-        self.file = None
+        """Close the file that is read, and those that never were."""
+        for file in (self.file, *(file for _, file in self.first)):
+            if file:
+                file.close()
+        self.file, self.first = None, []
 
     def _lines(self) -> Iterator[bytes]:
         if self.file is None:

@@ -350,6 +350,14 @@ class TestAutoRemove:
             engine.containers.get("short")
         engine.containers.create(IMAGE, "true", name="short").remove()
 
+    def test_a_log_that_was_asked_for_is_whole_though_the_container_is_removed(self, engine: Engine) -> None:
+        """As docker-py's `run(remove=True)`: it asks, waits, removes, and only then reads."""
+        container = engine.containers.run(IMAGE, ["sh", "-c", "echo begun; sleep 0.05; echo ended"], detach=True)
+        lines = container.logs(stream=True)
+        container.wait()
+        container.remove()
+        assert b"".join(lines) == b"begun\nended\n"
+
     def test_its_log_is_read_to_the_end(self, engine: Engine) -> None:
         container = engine.containers.run(IMAGE, ["sh", "-c", "echo a; sleep 0.2; echo b"], detach=True, remove=True)
         lines = container.logs(stream=True)

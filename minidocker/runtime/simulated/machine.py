@@ -178,6 +178,7 @@ class Log:
     def __init__(self, path: Path, attrs: Mapping[str, str] | None = None) -> None:
         self.path, self.more = path, {"attrs": dict(attrs)} if attrs else {}
         self.rest = {"stdout": b"", "stderr": b""}
+        self.append("stdout", [])
 
     def write(self, stream: str, data: bytes) -> None:
         """Add output; the start of a line waits for its end."""
