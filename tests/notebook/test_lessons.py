@@ -6,6 +6,7 @@ They are shown where nothing runs, too: each stored output is a drawing for an e
 from __future__ import annotations
 
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -159,9 +160,11 @@ def test_a_lesson_fails_whose_stored_output_differs_or_that_was_not_executed(tmp
     notebook["cells"] = [one_plus_one(1, "2"), one_plus_one(2, "3"), one_plus_one(None, "")]
     path = tmp_path / "lesson.ipynb"
     path.write_text(json.dumps(notebook))
-    assert "--nbval notebooks/*.ipynb" in (HOME / "Makefile").read_text()
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "-p", "no:cacheprovider", path.name]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "-p nbval.plugin --nbval notebooks/*.ipynb" in (HOME / "Makefile").read_text()
+    words = "-m pytest -q -p nbval.plugin --nbval -p no:cacheprovider".split()
+    env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # as in the Makefile
+    command = [sys.executable, *words, path.name]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert "1 failed, 2 passed" in done.stdout, "it compares nothing where nothing was executed"
     assert not is_executed(path)
 
