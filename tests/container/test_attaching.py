@@ -17,7 +17,7 @@ import pytest
 import minidocker
 from minidocker.container import Container
 from minidocker.container.attaching import Frames
-from minidocker.container.logs import read
+from minidocker.container.logs import Files, read
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, DockerException, InvalidArgument, NotFound, StartError, Unsupported
 
@@ -390,4 +390,4 @@ class TestLogOptions:
     def test_a_line_cut_short_by_a_crash_is_left_out(self, tmp_path: Path) -> None:
         line = '{"log": "hi\\n", "stream": "stdout", "time": "2026-01-01T00:00:00.000000000Z"}\n'
         (tmp_path / "log.jsonl").write_text(line + line[:20] + "\n" + line)
-        assert len(list(read(tmp_path / "log.jsonl"))) == 2
+        assert len(list(read(Files(tmp_path / "log.jsonl")))) == 2
