@@ -256,9 +256,11 @@ class Containers:
         conditions = {key: texts(value) for key, value in (filters or {}).items()}
         conditions |= {key: [value] for key, value in (("before", before), ("since", since)) if value}
         tests = [container_filter(self, key, wanted) for key, wanted in conditions.items()]
+        ids = self._ids()
         if not (all or limit > 0 or "status" in conditions):
+            ids = filter(self._ran, ids)
             tests.insert(0, lambda container: container.status in LIVE)
-        found = [container for container in self._every() if _passes(container, tests)]
+        found = [container for container in self._every(ids) if _passes(container, tests)]
         return found[:limit] if limit > 0 else found
 
     def prune(self, filters: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -354,8 +356,16 @@ class Containers:
             raise InvalidArgument(f"Multiple IDs found with provided prefix: {start}")
         return self._read(ids[0]) if ids else None
 
-    def _every(self) -> Found:
-        known = [config for id in self._ids() if (config := self._read(id, glance))]
+    def _ran(self, id: str) -> bool:
+        """Whether the last that was written of a container is that it runs: of all others, no more need be read."""
+        try:
+            return glance(f"{self.folder}/{id}/state.json")["Status"] in LIVE
+        except (FileNotFoundError, ValueError):  # never started; or cut short by a power cut, and so not running
+            return False
+
+    def _every(self, ids: Iterable[str] | None = None) -> Found:
+        ids = self._ids() if ids is None else ids
+        known = [config for id in ids if (config := self._read(id, glance))]
         configs = sorted(known, key=lambda config: config["Created"], reverse=True)
         return [found for config in configs if not self.reap(found := Container(self, config))]
 
