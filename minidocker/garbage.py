@@ -7,6 +7,7 @@ unpacked layers, leavings.
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -104,8 +105,9 @@ def _delete(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         try:
             shutil.rmtree(path)
-        except FileNotFoundError:  # an engine is just deleting it: the folder of a container that was removed
-            pass
+        except OSError as error:  # an engine is just deleting it, and goes on: the folder of a container
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+                raise
         except RecursionError:  # a layer may be as deep as Linux allows
             from minidocker.runtime.discarding import discard
 

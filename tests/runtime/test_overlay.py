@@ -9,17 +9,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
+from threading import Thread
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from minidocker.errors import LayerError
+from minidocker.garbage import _delete as collect
 from minidocker.layer import WHITEOUT, Changeset, diff, directory, file, merge
 from minidocker.runtime import NO_STDIO, Box, Process, probe
 from minidocker.runtime.discarding import discard
 from minidocker.runtime.launching import answered
-from minidocker.runtime.namespaces import Namespaces
+from minidocker.runtime.namespaces import Namespaces, sweep
 from minidocker.runtime.overlay import OPAQUE, InTree, apply, scan, unpack
 from minidocker.tree import Data, Entry, Tree, symlink
 
@@ -80,6 +82,19 @@ def test_applying_a_layer_to_the_files_is_merging_it(tmp_path: Path, lower: Tree
     seen = merge(Tree(), scan(folder, Tree()))
     assert timeless(seen) == timeless(upper)
     discard(folder)
+
+
+def test_two_may_delete_one_folder_at_the_same_time(tmp_path: Path) -> None:
+    """As an engine, whose container was removed, and somebody's `docker image prune`."""
+    for number in range(30):
+        folder = tmp_path / str(number)
+        for branch in range(12):
+            (folder / str(branch) / "a" / "b" / "c").mkdir(parents=True)
+        other = Thread(target=collect, args=(folder,))
+        other.start()
+        sweep(folder)
+        other.join()
+        assert not folder.exists()
 
 
 @dataclass(frozen=True)
