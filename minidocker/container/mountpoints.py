@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -110,10 +111,11 @@ def mount(container: Container, volumes: Volumes) -> list[Point]:
     """Have its volumes mounted, now that it is to run; the mount points, as they are then. Raises APIError."""
     points = [dict(point) for point in container.config["Mounts"]]
     for point in volumes_of({"Mounts": points}):
-        alone = volumes.where(point["Name"], "").get("memory") is not None
+        in_memory = volumes.where(point["Name"], "").get("memory") is not None
+        alone = in_memory and container.runtime.name != "namespaces"  # others do not give away what they mounted
         others = set(volumes.users().get(point["Name"], [])) - {container.id} if alone else ()
         if busy := [id for id in others if container.containers.lives(id)]:
-            words = f"is in memory, and in use by {busy[0]}: minidocker gives it to one running container at a time"
+            words = f"is in memory, and in use by {busy[0]}: this runtime gives it to one running container at a time"
             raise Unsupported(f"error while mounting volume '{point['Name']}': it {words}")
     done: list[Point] = []
     try:
@@ -156,6 +158,7 @@ def _mount(point: Point, volumes: Volumes) -> Mount:
         return mounts.tmpfs(place, point["Spec"]["Memory"], read_only)
     where = volumes.where(point["Name"], point["Source"])
     if "memory" in where:
-        return mounts.tmpfs(place, f"suid,dev,exec,{where['memory']}", read_only)
+        memory = mounts.tmpfs(place, f"suid,dev,exec,{where['memory']}", read_only)
+        return replace(memory, volume=str(volumes.folder / point["Name"]))
     inside = point.get("Spec", {}).get("Subpath") or ""
     return Bind(where["folder"], place, read_only or where.get("read_only", False), inside, owned=where["owned"])

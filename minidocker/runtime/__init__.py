@@ -80,7 +80,8 @@ class Tmpfs:
     """An empty folder in memory, gone with the container; `size` is its limit in bytes (0: the system's own).
 
     `options` are those of tmpfs(5), beside the size. Without a `mode` there, it has the one of the folder that it is
-    mounted on, or 1777. `flags` are those of mount(8).
+    mounted on, or 1777. `flags` are those of mount(8). With `volume`, the folder of a volume that is no more than this,
+    all containers that run at the same time have the same one.
     """
 
     target: str
@@ -88,6 +89,7 @@ class Tmpfs:
     size: int = 0
     options: str = "mode=1777"
     flags: tuple[str, ...] = ("nosuid",)
+    volume: str = ""
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def of_the_host(share: Mapping[str, str]) -> list[str]:
 def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given: Sequence[int] = ()) -> None:
     """Make this process's new namespaces into the container's: its names, its settings, its root file system.
 
-    `given` are descriptors from outside: for each union of fuse-overlayfs's the way to its server, then shared memory.
+    `given` are descriptors from outside: for each union of fuse-overlayfs's the way to its server, then volumes in
+    memory that other containers have, too, then shared memory.
     """
     ends = iter(given)
     share = box["share"]
@@ -94,6 +95,7 @@ def build(box: Mapping[str, Any], trees: Mapping[str, int] | None = None, given:
         set_sysctl(name, value, share)
     mounts = [(wanted, open_source(wanted, box["storage"], ends)) for wanted in (*box["files"], *box["mounts"])]
     mount_union(box["path"], box["layers"], box["storage"], ends)
+    mounts = [(wanted, next(ends) if wanted.get("given") else source) for wanted, source in mounts]
     root = os.open(box["path"], os.O_PATH | os.O_DIRECTORY)
     for path, tree in (*trees.items(), *(("/dev/shm", tree) for tree in ends)):
         linux.move_mount(tree, target_of(root, path))
@@ -310,11 +312,18 @@ def attach(root: int, source: int, wanted: Mapping[str, Any]) -> None:
     is_dir = info is None or stat.S_ISDIR(info.st_mode)
     there = exists(root, wanted["target"])
     target = target_for(root, wanted["source"] or wanted["kind"], wanted["target"], is_dir)
-    if info:
+    if wanted.get("given"):
+        read_only = wanted["read_only"]
+        linux.set_attributes(source, linux.MS_RDONLY * read_only, cleared=linux.MS_RDONLY * (not read_only))
+        linux.move_mount(source, target)
+    elif info:
         tame = wanted["kind"] != "device" and device_of(info) not in HARMLESS  # devices are to be asked for one by one
         below = wanted.get("recursive", True), wanted.get("deep", True)
-        return bind(source, target, wanted["read_only"], linux.MS_NODEV if tame else 0, *below)
-    return mount_memory(target, wanted, f"mode={stat.S_IMODE(os.fstat(target).st_mode):o}" if there else "mode=1777")
+        bind(source, target, wanted["read_only"], linux.MS_NODEV if tame else 0, *below)
+    else:
+        mount_memory(target, wanted, f"mode={stat.S_IMODE(os.fstat(target).st_mode):o}" if there else "mode=1777")
+        if wanted["read_only"] and wanted["volume"]:  # for this container alone: others may write into it
+            linux.set_read_only(linux.open_inside(root, wanted["target"], os.O_PATH))
 
 
 def resize_memory(root: int, size: int) -> None:
@@ -327,7 +336,7 @@ def mount_memory(target: int, wanted: Mapping[str, Any], mode: str) -> None:
     """Mount a new tmpfs on a folder, which gives it its mode unless that was asked for."""
     options = wanted["options"]
     os.fchdir(target)
-    flags = wanted["flags"] | (linux.MS_RDONLY if wanted["read_only"] else 0)
+    flags = wanted["flags"] | (linux.MS_RDONLY if wanted["read_only"] and not wanted["volume"] else 0)
     try:
         linux.mount("tmpfs", ".", "tmpfs", flags, options if "mode=" in options else f"{mode},{options}".rstrip(","))
     except OSError as error:

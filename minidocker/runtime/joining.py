@@ -12,14 +12,14 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from minidocker.runtime import linux, plug
-from minidocker.runtime.births import KINDS, identity, other_namespaces
+from minidocker.runtime.births import KINDS, identity, other_namespaces, program_of
 from minidocker.runtime.messages import Refusal, receive_fds
-from minidocker.runtime.state import read_state
+from minidocker.runtime.state import read_config, read_state
 
 REFUSED = {  # Docker's words for a container that does not run; the one above the container is in State.Error
     "net": "cannot join network of a non running container: {}",
@@ -66,26 +66,81 @@ class Joined:
         """A copy of the mount of another container's /dev/shm, which is in its mount namespace alone."""
         if not ipc.startswith("container:"):
             return []
-        pidfd, pid = self.donors[ipc.partition(":")[2]]
-        ours, theirs = socket.socketpair()
-        helper = os.fork()
-        if helper == 0:
-            with suppress(BaseException):
-                linux.setns(pidfd, (linux.NEWUSER | linux.NEWNS) & other_namespaces(pid))
-                root = os.open("/", os.O_PATH)
-                there = linux.open_inside(root, "/dev/shm", os.O_PATH | os.O_DIRECTORY)
-                socket.send_fds(theirs, [b"!"], [linux.open_tree(there, "")])
-            os._exit(0)
-        theirs.close()
-        _, fds = receive_fds(ours, 1)
-        ours.close()
-        os.waitpid(helper, 0)
-        return list(fds)
+        return copy_of_mount(*self.donors[ipc.partition(":")[2]], "/dev/shm")
 
     def close(self) -> None:
         """Let go of the descriptors."""
         for fd in (*(pidfd for pidfd, _ in self.donors.values()), *self.shm):
             os.close(fd)
+
+
+def copy_of_mount(pidfd: int, pid: int, path: str) -> list[int]:
+    """A detached copy of what is mounted at a path of another container; nothing where that has ended."""
+    ours, theirs = socket.socketpair()
+    helper = os.fork()
+    if helper == 0:
+        with suppress(BaseException):
+            linux.setns(pidfd, (linux.NEWUSER | linux.NEWNS) & other_namespaces(pid))
+            root = os.open("/", os.O_PATH)
+            there = linux.open_inside(root, path, os.O_PATH | os.O_DIRECTORY)
+            socket.send_fds(theirs, [b"!"], [linux.open_tree(there, "")])
+        os._exit(0)
+    theirs.close()
+    _, fds = receive_fds(ours, 1)
+    ours.close()
+    os.waitpid(helper, 0)
+    return list(fds)
+
+
+@contextmanager
+def volumes_in_memory(path: str, mounts: Sequence[dict[str, Any]]) -> Iterator[list[int]]:
+    """Those of a container's volumes that are memory and that others which run have, too: copies of their mounts.
+
+    What is `given` so is marked. Until all of them are mounted, nobody else begins to use one.
+    """
+    import fcntl
+
+    wanted = sorted((mount for mount in mounts if mount.get("volume")), key=lambda mount: str(mount["volume"]))
+    locks, found = [], {}
+    try:
+        for folder in dict.fromkeys(mount["volume"] for mount in wanted):
+            locks.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+            fcntl.flock(locks[-1], fcntl.LOCK_EX)
+        for mount in wanted:
+            copy = _memory_of_others(path, os.path.basename(mount["volume"]))
+            mount["given"] = bool(copy)
+            found[id(mount)] = copy
+        yield [fd for mount in mounts for fd in found.get(id(mount), [])]
+    finally:
+        for fd in (*locks, *(fd for copy in found.values() for fd in copy)):
+            os.close(fd)
+
+
+def _memory_of_others(path: str, name: str) -> list[int]:
+    above, own = os.path.split(path)
+    for other in os.listdir(above):
+        config = read_config(f"{above}/{other}") if other != own else {}
+        for point in config.get("Mounts") or ():
+            if point.get("Name") == name and (copy := _copied(f"{above}/{other}", config, point["Destination"])):
+                return copy
+    return []
+
+
+def _copied(folder: str, config: Mapping[str, Any], target: str) -> list[int]:
+    try:
+        pidfd, pid = first_process(folder, "")
+    except Refusal:
+        return []
+    try:
+        looked_into = program_of(pid) if config["HostConfig"].get("Init") else pid
+        if looked_into != pid:
+            os.close(pidfd)
+            pidfd = os.pidfd_open(looked_into)
+        return copy_of_mount(pidfd, looked_into, target)
+    except ProcessLookupError:
+        return []
+    finally:
+        os.close(pidfd)
 
 
 def clone_inside(entries: Iterable[tuple[int, int, int]], flags: int, born: Callable[[int], None] | None = None) -> int:

@@ -194,10 +194,10 @@ def set_read_only(tree: int, recursive: bool = True) -> None:
     set_attributes(tree, MS_RDONLY, recursive)
 
 
-def set_attributes(tree: int, attributes: int, recursive: bool = True) -> None:
-    """Set flags of a mount, and of those on it; others stay as they are."""
+def set_attributes(tree: int, attributes: int, recursive: bool = True, cleared: int = 0) -> None:
+    """Set flags of a mount, and of those on it, and clear some; others stay as they are."""
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-    _syscall("mount_setattr", tree, b"", flags, _MountAttr(attributes, 0, 0, 0), ctypes.sizeof(_MountAttr))
+    _syscall("mount_setattr", tree, b"", flags, _MountAttr(attributes, cleared, 0, 0), ctypes.sizeof(_MountAttr))
 
 
 class _OpenHow(ctypes.Structure):

@@ -31,7 +31,8 @@ def describe(mount: Mount, folder: Path, rootless: bool, storage: str = OVERLAY)
         return about | {"kind": "bind", "source": mount.source, "inside": mount.inside, **below}
     if isinstance(mount, Tmpfs):
         options = ",".join(filter(None, [f"size={mount.size}" if mount.size else "", mount.options]))
-        return about | {"kind": "tmpfs", "options": options, "flags": sum(FLAGS[flag] for flag in mount.flags)}
+        flags = sum(FLAGS[flag] for flag in mount.flags)
+        return about | {"kind": "tmpfs", "options": options, "flags": flags, "volume": mount.volume}
     if isinstance(mount, Volume):
         return about | {"kind": "bind", "source": str(_opened(mount, rootless)), "inside": mount.source}
     folder.mkdir(parents=True, exist_ok=True)

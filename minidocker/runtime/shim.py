@@ -69,6 +69,7 @@ class Monitor:
         self.watched: tuple[int, int] | None = None
         self.guard = -1  # tells when the container's folder is deleted
         self.group = cgroup.Group(box["cgroup"]["name"])
+        self.memory: list[int] = []  # volumes that are no more than that, and in use by others
         self.plugs: dict[str, Any] = box["plugs"]
         self.plugged: list[Any] = []  # what is to be closed for it to be plugged in no more
 
@@ -92,12 +93,13 @@ class Monitor:
         delay = 0.0
         while True:
             began = time.monotonic()
-            try:
-                child = self.launch()
-            except Refusal as refusal:
-                self.refuse(refusal)
-                return
-            self.running(child)
+            with self.volumes_in_memory():
+                try:
+                    child = self.launch()
+                except Refusal as refusal:
+                    self.refuse(refusal)
+                    return
+                self.running(child)
             checkup = self.check_up(child)
             self.stay_with_the_folder(child)
             self.streams.carry_until(child)
@@ -123,6 +125,18 @@ class Monitor:
                 return
             self.state["RestartCount"] += 1
             self.find_wires()
+
+    @contextmanager
+    def volumes_in_memory(self) -> Iterator[None]:
+        """Have what is in memory and in use by others."""
+        if not any(mount.get("volume") for mount in self.box["mounts"]):
+            yield
+            return
+        from minidocker.runtime import joining
+
+        with joining.volumes_in_memory(self.path, self.box["mounts"]) as self.memory:
+            yield
+        self.memory = []
 
     def launch(self) -> int:
         """Start the container's first process and return its number, once the program runs. Raises Refusal."""
@@ -184,7 +198,7 @@ class Monitor:
         try:
             with self.network_of(newborn.pid) as network:  # now: one that shares lets nobody look at it later
                 with suppress(BrokenPipeError, ConnectionResetError):  # it could not do its part, and says so
-                    send(newborn.orders, message, fds + self.servers.ends + (more or []))
+                    send(newborn.orders, message, fds + self.servers.ends + self.memory + (more or []))
                 self.servers.start(newborn.pid)
                 self.plug_in(network)
         except BaseException:

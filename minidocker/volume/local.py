@@ -1,7 +1,7 @@
 """The driver `local`: a volume is a folder of ours, or with options what mount(8) would mount for it.
 
     type=none,o=bind,device=/srv/data    a folder of this machine
-    type=tmpfs,device=tmpfs,o=size=1m    memory: empty each time that a container begins to use it
+    type=tmpfs,device=tmpfs,o=size=1m    memory: all that run have the same; empty again after the last one
 
 Other file systems (nfs, cifs, ext4…) are refused by name: to mount them is the machine's business, not a container's.
 """
