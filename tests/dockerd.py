@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.until import HANG
+
 
 def missing() -> str:
     """Why there can be no dockerd here; empty where there can."""
@@ -22,7 +24,7 @@ def missing() -> str:
 
 
 @contextmanager
-def dockerd(folder: Path, *options: str, wait: float = 60.0) -> Iterator[str]:
+def dockerd(folder: Path, *options: str, wait: float = HANG) -> Iterator[str]:
     """A dockerd that keeps all it has in a folder; its address, once it answers. Where it does not, the test skips.
 
     It mounts its data folder over itself, and leaves that behind when it ends.
@@ -40,5 +42,5 @@ def dockerd(folder: Path, *options: str, wait: float = 60.0) -> Iterator[str]:
         yield host
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
         subprocess.run(["umount", "-R", "-q", folder / "data"], check=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -30,10 +29,8 @@ def test_only_our_own_names_are_made(images: Images) -> None:
 
 
 def test_the_base_image(images: Images) -> None:
-    began = time.monotonic()
     image = base.ensure(images, "minidocker/base")
     assert image is not None
-    assert time.monotonic() - began < 3
     assert image.tags == ["minidocker/base:latest"]
     assert image.config["Cmd"] == ["sh"]
     tree = image.tree()

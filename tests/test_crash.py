@@ -145,7 +145,7 @@ def test_a_container_lives_on_when_its_engine_is_killed(engine: Engine) -> None:
     child.communicate()
     container = engine.containers.get("survivor")
     assert container.status == "running"
-    assert container.wait(timeout=20)["StatusCode"] == 3
+    assert container.wait(timeout=120)["StatusCode"] == 3
     assert container.logs() == b"begun\nended\n"
     assert container.status == "exited"
 
@@ -153,7 +153,7 @@ def test_a_container_lives_on_when_its_engine_is_killed(engine: Engine) -> None:
 def test_several_engines_on_one_root(engine: Engine, valid_store: Valid) -> None:
     children = [work(engine.root, engine.runtime.name, seed, rounds=6) for seed in range(2)]
     for child in children:
-        _, said = child.communicate(timeout=60)
+        _, said = child.communicate(timeout=120)
         assert child.returncode == 0, said
     check_sound(engine, valid_store)
     assert engine.containers.list(all=True) == []
@@ -170,7 +170,7 @@ def test_several_engines_tag_one_name(engine: Engine, valid_store: Valid) -> Non
     )
     words = [sys.executable, "-c", script, str(engine.root), engine.runtime.name]
     children = [subprocess.Popen([*words, str(number)]) for number in range(2)]
-    assert [child.wait(60) for child in children] == [0, 0]
+    assert [child.wait(120) for child in children] == [0, 0]
     names = set(valid_store(engine.root))
     wanted = {f"mine{number}:{n}" for number in range(2) for n in range(8)} | {f"ours:{n}" for n in range(8)}
     assert wanted <= names

@@ -108,8 +108,8 @@ def test_what_happens_to_images(engine: Engine, told: Callable[..., Said]) -> No
 def test_a_restart_policy_is_told(engine: Engine, told: Callable[..., Said]) -> None:
     policy = {"Name": "on-failure", "MaximumRetryCount": 1}
     container = engine.containers.run(IMAGE, "false", detach=True, restart_policy=policy)
-    container.wait(timeout=10)
-    while container.wait(timeout=10) and container.attrs["State"]["Status"] != "exited":  # it ends with each life
+    container.wait(timeout=120)
+    while container.wait(timeout=120) and container.attrs["State"]["Status"] != "exited":  # it ends with each life
         time.sleep(0.05)
     container.remove()
     assert [action for action, _ in told()] == ["create", "start", "die", "start", "die", "destroy"]

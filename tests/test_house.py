@@ -122,7 +122,7 @@ def loaded_by(code: str) -> set[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=120,
         cwd=HOME,
     )
     return {name.split(".")[0] for name in done.stdout.split()}
@@ -216,7 +216,7 @@ def pretender(folder: Path, script: str) -> None:
 def set_up(project: Path, extras: str = "course") -> subprocess.CompletedProcess[str]:
     env = {"PYTHON": str(project.parent / "python3"), "PATH": "/usr/bin:/bin"}
     words = ["/bin/sh", ".ci/setup", extras]
-    return subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, timeout=30)
+    return subprocess.run(words, cwd=project, env=env, capture_output=True, text=True, timeout=120)
 
 
 def asked(project: Path) -> list[str]:

@@ -257,7 +257,7 @@ def docker(*words: str | Path, data: bytes | None = None) -> bytes:
 def docker_answers() -> bool:
     if shutil.which("docker") is None:
         return False
-    return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=20).returncode == 0
+    return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=120).returncode == 0
 
 
 class TestDocker:

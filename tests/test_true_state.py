@@ -21,6 +21,7 @@ import minidocker
 from minidocker.container import Container
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, NotFound
+from tests.until import until
 
 IMAGE = "minidocker/base"
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kill -9 is POSIX's")
@@ -46,14 +47,6 @@ def real(engine: Engine) -> None:
         pytest.skip("there are no processes of its own in the simulated runtime")
 
 
-def until(done: Callable[[], Any], seconds: float = 15) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-    return found
-
-
 def gone(pid: int) -> bool:
     try:
         return "\nState:\tZ" in Path(f"/proc/{pid}/status").read_text()
@@ -77,7 +70,7 @@ def test_a_killed_monitor(engine: Engine, run: Callable[..., Container]) -> None
     container = run(healthcheck={"test": "true"}, restart_policy={"Name": "always"})
     with engine.events(decode=True) as stream:
         pid = kill_monitor(container)
-        assert container.wait(timeout=15)["StatusCode"] == 137
+        assert container.wait(timeout=120)["StatusCode"] == 137
         assert (container.status, container.health, container.attrs["State"]["Pid"]) == ("exited", "unhealthy", 0)
         event = next(stream)
     assert (event["Action"], event["Actor"]["Attributes"]["exitCode"]) == ("die", "137")
@@ -101,7 +94,7 @@ def test_a_killed_monitor_that_waits_to_restart(run: Callable[..., Container]) -
     container = run("false", restart_policy={"Name": "always"})
     until(lambda: container.attrs["RestartCount"] >= 2 and container.status == "restarting")
     kill_monitor(container)
-    assert container.wait(timeout=15)["StatusCode"] == 137
+    assert container.wait(timeout=120)["StatusCode"] == 137
     count = container.attrs["RestartCount"]
     time.sleep(0.5)
     assert (container.status, container.attrs["RestartCount"]) == ("exited", count)
@@ -113,7 +106,7 @@ def test_a_killed_launcher(engine: Engine, run: Callable[..., Container]) -> Non
     launcher = engine.runtime._launcher  # type: ignore[attr-defined]
     os.kill(launcher._pid, signal.SIGKILL)
     assert container.exec_run("echo hi").output == b"hi\n"
-    assert run("true").wait(timeout=15)["StatusCode"] == 0
+    assert run("true").wait(timeout=120)["StatusCode"] == 0
     assert container.status == "running"
 
 
@@ -176,13 +169,13 @@ def test_a_configuration_cut_short(engine: Engine, run: Callable[..., Container]
 
 def test_a_clock_that_goes_back(run: Callable[..., Container]) -> None:
     container = run("true")
-    container.wait(timeout=15)
+    container.wait(timeout=120)
     state = json.loads((container.path / "state.json").read_text())
     later = {"StartedAt": "2999-01-01T00:00:00Z", "FinishedAt": "2999-01-01T00:00:01Z"}
     (container.path / "state.json").write_text(json.dumps(state | later))
     assert container.summary()["Status"] == "Exited (0) Less than a second ago"
     container.start()
-    assert container.wait(timeout=15)["StatusCode"] == 0
+    assert container.wait(timeout=120)["StatusCode"] == 0
 
 
 def test_its_folder_is_deleted_underneath(engine: Engine, run: Callable[..., Container]) -> None:
@@ -226,7 +219,7 @@ def test_an_engine_killed_in_the_middle(engine: Engine) -> None:
                 with contextlib.suppress(Conflict):
                     said = container.exec_run("echo hi").output
                     assert (
-                        said == b"hi\n" or b"cannot exec in a stopped container" in said or container.wait(timeout=15)
+                        said == b"hi\n" or b"cannot exec in a stopped container" in said or container.wait(timeout=120)
                     )
             container.remove(force=True)
 
@@ -246,7 +239,7 @@ class TestRemovedByItself:
     def test_but_not_before_those_who_wait_know_its_exit_code(self, engine: Engine) -> None:
         for condition in ("not-running", "removed"):
             container = engine.containers.run(IMAGE, ["sh", "-c", "sleep 0.4; exit 4"], detach=True, remove=True)
-            assert container.wait(condition=condition, timeout=15)["StatusCode"] == 4
+            assert container.wait(condition=condition, timeout=120)["StatusCode"] == 4
             until(partial(vanished, container.path))
 
     def test_restarted_it_stays(self, engine: Engine) -> None:
@@ -276,7 +269,7 @@ class TestFullDisk:
     def test_it_ends_as_it_ended(self, small: Engine) -> None:
         fill = "cat /dev/zero > /big; echo full; sleep 0.3; exit 5"
         container = small.containers.run(IMAGE, ["sh", "-c", fill], detach=True, name="fat")
-        assert container.wait(timeout=30)["StatusCode"] == 5
+        assert container.wait(timeout=120)["StatusCode"] == 5
         assert (container.status, container.attrs["State"]["Pid"]) == ("exited", 0)
         with pytest.raises(APIError, match=r"(?i)no space left on device"):
             small.containers.create(IMAGE, "true", name="thin")
@@ -287,7 +280,7 @@ class TestFullDisk:
 
     def test_one_that_runs_can_be_stopped(self, small: Engine) -> None:
         container = small.containers.run(IMAGE, ["sh", "-c", "cat /dev/zero > /big; sleep 100"], detach=True)
-        until(lambda: os.statvfs(small.root).f_bavail == 0, 30)
+        until(lambda: os.statvfs(small.root).f_bavail == 0)
         assert container.status == "running"
         container.stop(timeout=0)
         assert (container.status, container.state()["ExitCode"]) == ("exited", 137)

@@ -339,13 +339,14 @@ class Container(Drawn):
         if self.config["HostConfig"]["LogConfig"]["Type"] == "none":
             raise Unsupported("configured logging driver does not support reading")
         found = self._records((lambda: not gone() and self._goes_on()) if follow else None, options)
-        next(found)  # the log is open: docker-py reads it after it has removed the container
+        next(found)  # the log is open: docker-py reads it after it has removed the container; what is past is known
         return found
 
     def _records(self, going: Callable[[], bool] | None, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
         with self.watching(), contextlib.closing(logs.Files(self.path / "log.jsonl")) as files:
+            found = logs.read(files, going=going, **options)
             yield {}
-            yield from logs.read(files, going=going, **options)
+            yield from found
 
     def attach(
         self, stdout: bool = True, stderr: bool = True, stream: bool = False, logs: bool = False, demux: bool = False

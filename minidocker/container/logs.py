@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 from urllib.parse import quote_plus
@@ -32,10 +32,15 @@ def read(
 ) -> Iterator[dict[str, Any]]:
     """The records of a log; with `going`, also those to come for as long as it says that the container runs.
 
-    `tail` is a number of records or `all`; `since` and `until` are what `minidocker.times.stamp` takes.
+    `tail` is a number of records, those until now, or `all`; `since` and `until` are for `minidocker.times.stamp`.
     """
-    first, last = stamp(since), stamp(until)
-    for record in _records(files, going, tail, last):
+    past = files.tail(int(tail)) if str(tail).isdigit() else files.rest()  # as Docker: no number is all of it
+    last = stamp(until)
+    return _between(stamp(since), last, _records(files, past, going, last))
+
+
+def _between(first: str | None, last: str | None, records: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for record in records:
         if last is not None and record["time"] > last:
             return
         if first is None or record["time"] >= first:
@@ -55,9 +60,9 @@ def text(record: dict[str, Any], timestamps: bool = False, details: bool = False
 
 
 def _records(
-    files: Files, going: Callable[[], bool] | None, tail: str | int, last: str | None
+    files: Files, past: Iterable[bytes], going: Callable[[], bool] | None, last: str | None
 ) -> Iterator[dict[str, Any]]:
-    for line in files.tail(int(tail)) if str(tail).isdigit() else files.rest():  # as Docker: no number is all of it
+    for line in past:
         yield from _record(line)
     while going is not None:
         alive = going() and (last is None or now() <= last)  # asked before reading, so that no last words are missed
@@ -99,10 +104,9 @@ class Files:
                     for _, file in newer:
                         file.close()
 
-    def tail(self, count: int) -> Iterator[bytes]:
+    def tail(self, count: int) -> Iterable[bytes]:
         """The last lines."""
-        found = deque(self.rest(), maxlen=count)
-        yield from found
+        return deque(self.rest(), maxlen=count)
 
     def close(self) -> None:
         """Close the file that is read, and those that never were."""

@@ -133,7 +133,7 @@ class Lesson:
         begun, element = time.perf_counter(), place.element_handle()
         move()
         with contextlib.suppress(TooSlow):
-            self.page.wait_for_function(SHOWS, arg=[element, inside, shows], timeout=5000)
+            self.page.wait_for_function(SHOWS, arg=[element, inside, shows], timeout=60_000)
         self.milliseconds[f"{self.holding}: {what}"] = round(1000 * (time.perf_counter() - begun), 1)
         assert shows in self.seen(place, inside), f"{what}: the picture does not show {shows!r}"
 

@@ -80,7 +80,7 @@ def jupyterlab(folder: Path, shown: Mapping[str, Path]) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}/lab?token={token}"
         stop = urllib.request.Request(f"http://127.0.0.1:{port}/api/shutdown?token={token}", method="POST")
-        urllib.request.urlopen(stop, timeout=5).close()
+        urllib.request.urlopen(stop, timeout=120).close()
         server.wait(15)
     finally:
         server.kill()

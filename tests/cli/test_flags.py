@@ -198,6 +198,6 @@ def test_a_table_of_options_reads_back_what_it_prints() -> None:
 )
 def test_docker_itself_says_the_same(run: Command, argv: list[str]) -> None:
     env = {**os.environ, "DOCKER_HOST": "unix:///nonexistent.sock", "DOCKER_CLI_HINTS": "false"}
-    done = subprocess.run(["docker", "run", *argv], env=env, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["docker", "run", *argv], env=env, capture_output=True, text=True, timeout=120)
     first = re.split(r"\n", done.stderr)[0]
     assert (done.returncode, first) == complaint(run, *argv)

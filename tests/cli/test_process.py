@@ -30,16 +30,16 @@ def test_output_comes_while_the_program_runs(cli: Any) -> None:
     assert running.stdout is not None
     assert running.stdout.readline() == b"first\n"
     assert running.poll() is None
-    out, err = running.communicate(timeout=30)
+    out, err = running.communicate(timeout=120)
     assert (running.returncode, out, err) == (3, b"second\n", b"err\n")
     assert cli.ok("ps", "-aq") == ""
 
 
 def test_stdin_goes_in_with_i_and_only_then(cli: Any) -> None:
     running = start(cli, "run", "--rm", "-i", BASE, "cat", stdin=subprocess.PIPE)
-    assert running.communicate(b"to the program", timeout=30)[0] == b"to the program"
+    assert running.communicate(b"to the program", timeout=120)[0] == b"to the program"
     running = start(cli, "run", "--rm", BASE, "cat", stdin=subprocess.PIPE)
-    assert running.communicate(b"to nobody", timeout=30)[0] == b""
+    assert running.communicate(b"to nobody", timeout=120)[0] == b""
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
@@ -49,7 +49,7 @@ def test_signals_are_passed_on_to_the_program(cli: Any, name: str) -> None:
     assert running.stdout is not None
     assert running.stdout.readline() == b"ready\n"
     running.send_signal(getattr(signal, name))
-    out, _ = running.communicate(timeout=30)
+    out, _ = running.communicate(timeout=120)
     assert (running.returncode, out) == (7, b"got it\n")
 
 
@@ -60,7 +60,7 @@ def test_the_third_ctrl_c_ends_the_wait_for_a_program_that_ignores_it(cli: Any) 
     for _ in range(3):
         time.sleep(0.2)
         running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=30)
+    _, err = running.communicate(timeout=120)
     assert (running.returncode, err) == (1, b"\ngot 3 SIGTERM/SIGINTs, forcefully exiting\n")
     assert cli.ok("ps", "-aq") == ""
 
@@ -75,7 +75,7 @@ def test_ctrl_c_stops_a_build_and_leaves_the_store_in_order(cli: Any, tmp_path: 
         assert line, running.communicate()
     time.sleep(0.7)
     running.send_signal(signal.SIGINT)
-    running.communicate(timeout=30)
+    running.communicate(timeout=120)
     assert running.returncode == 130
     assert cli.ok("images", "-aq") == before
     assert cli.ok("ps", "-aq") == ""
@@ -85,7 +85,7 @@ def test_ctrl_c_stops_a_build_and_leaves_the_store_in_order(cli: Any, tmp_path: 
 def test_following_a_log_ends_with_the_container(cli: Any) -> None:
     id = cli.ok("run", "-d", BASE, "sh", "-c", "echo a; sleep 0.5; echo b")
     following = start(cli, "logs", "-f", id)
-    assert following.communicate(timeout=30) == (b"a\nb\n", b"")
+    assert following.communicate(timeout=120) == (b"a\nb\n", b"")
     cli.ok("rm", id)
 
 
@@ -108,23 +108,19 @@ def test_archives_are_not_written_to_a_terminal(cli: Any) -> None:
     master, slave = pty.openpty()
     try:
         running = start(cli, "save", BASE, stdout=slave)
-        assert b"cowardly refusing to save to a terminal" in running.communicate(timeout=30)[1]
+        assert b"cowardly refusing to save to a terminal" in running.communicate(timeout=120)[1]
         assert running.returncode == 1
     finally:
         os.close(master)
         os.close(slave)
 
 
-def test_version_is_quick(tmp_path: Path) -> None:
-    """Under 150 ms on a machine at rest; here beside Python's own start, which a loaded machine slows as much."""
+def test_version_loads_next_to_nothing(tmp_path: Path) -> None:
+    """…and so it is quick: modules are counted beside those of Python's own start."""
 
-    def least(code: str) -> float:
-        times = []
-        for _ in range(5):
-            began = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
-            times.append(time.perf_counter() - began)
-        return min(times)
+    def loaded(code: str) -> int:
+        count = f"{code}; import sys; print(len(sys.modules))"
+        done = subprocess.run([sys.executable, "-c", count], check=True, capture_output=True, cwd=tmp_path)
+        return int(done.stdout.split()[-1])
 
-    shown = least("from minidocker.cli import main; main(['version'])")
-    assert shown < max(0.15, 4 * least("pass"))
+    assert loaded("from minidocker.cli import main; main(['version'])") < loaded("pass") + 50

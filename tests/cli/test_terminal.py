@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 import minidocker
+from tests.until import HANG, comes
 
 BASE = "minidocker/base"
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a pty of Linux")
@@ -65,7 +66,7 @@ class Terminal:
 
         return not self.modes()[3] & termios.ICANON
 
-    def play(self, *steps: Step, timeout: float = 60) -> tuple[int, bytes]:
+    def play(self, *steps: Step, timeout: float = HANG) -> tuple[int, bytes]:
         """Type what each step says once its text is seen (and, for keys, our terminal raw); exit code and output."""
         left, at, end = list(steps), 0, time.monotonic() + timeout
         while time.monotonic() < end:
@@ -80,15 +81,13 @@ class Terminal:
                     break
                 self.seen += data
         assert not left, (left, self.seen)
-        return self.process.wait(timeout=30), self.seen
+        return self.process.wait(timeout=HANG), self.seen
 
     def do(self, action: bytes | Callable[[Terminal], object]) -> None:
         if callable(action):
             action(self)
             return
-        until = time.monotonic() + 20
-        while not self.is_raw() and time.monotonic() < until:
-            time.sleep(0.01)
+        comes(self.is_raw)
         os.write(self.master, action)
 
     def close(self) -> None:

@@ -7,8 +7,7 @@ import socket
 import struct
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from minidocker.container.attaching import Frames
 from minidocker.container.logs import Files, read
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, DockerException, InvalidArgument, NotFound, StartError, Unsupported
+from tests.until import until
 
 IMAGE = "minidocker/base"
 ROOT = sys.platform.startswith("linux") and os.geteuid() == 0
@@ -45,13 +45,6 @@ def up(real: Engine) -> Iterator[Container]:
     container = real.containers.run(IMAGE, "sleep 1000", detach=True)
     yield container
     container.remove(force=True)
-
-
-def until(done: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def everything(connection: socket.socket, tty: bool = False) -> list[tuple[int, bytes]]:
@@ -81,7 +74,7 @@ class TestAttach:
         container = real.containers.create(IMAGE, ["sh", "-c", "read x; echo got $x"], stdin_open=True)
         with container.connect(stdin=True) as connection:
             code = f"import minidocker; minidocker.connect({str(real.root)!r}).containers.get({container.id!r}).start()"
-            subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+            subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
             connection.sendall(b"this\n")
             assert said(everything(connection), 1) == b"got this\n"
 
@@ -106,7 +99,7 @@ class TestAttach:
             connection.sendall(b"all\n")
             connection.shutdown(socket.SHUT_WR)
             assert said(everything(connection), 1) == b"all\n"
-        assert container.wait(timeout=20)["StatusCode"] == 0
+        assert container.wait(timeout=120)["StatusCode"] == 0
 
     def test_the_input_of_many_does_not(self, real: Engine) -> None:
         container = real.containers.run(IMAGE, "cat", stdin_open=True, detach=True)
@@ -147,7 +140,7 @@ class TestAttach:
         container = real.containers.run(IMAGE, ["sh", "-c", script], tty=True, detach=True)
         until(lambda: container.logs())
         container.resize(height=33, width=44)
-        container.wait(timeout=20)
+        container.wait(timeout=120)
         assert container.logs() == b"up\r\n33 44\r\n"
         with pytest.raises(Conflict):
             container.resize(1, 1)
@@ -157,7 +150,7 @@ class TestAttach:
         container = real.containers.create(IMAGE, ["sh", "-c", f"head -c {size} /dev/zero; exit 4"])
         with container.connect() as connection:
             container.start()
-            assert container.wait(timeout=30)["StatusCode"] == 4
+            assert container.wait(timeout=120)["StatusCode"] == 4
             assert len(said(everything(connection), 1)) == size
 
     def test_one_who_goes_does_not_stop_the_program(self, real: Engine) -> None:
@@ -167,7 +160,7 @@ class TestAttach:
         container.start()
         connection.recv(10)
         connection.close()
-        assert container.wait(timeout=60)["StatusCode"] == 0
+        assert container.wait(timeout=120)["StatusCode"] == 0
         assert container.logs(tail=1) == b"end\n"
 
     def test_where_it_is_paused(self, real: Engine) -> None:
@@ -307,7 +300,7 @@ class TestRotation:
             (disk / "log").touch()
             (container.path / "log.jsonl").symlink_to(disk / "log")
             container.start()
-            assert container.wait(timeout=30)["StatusCode"] == 6
+            assert container.wait(timeout=120)["StatusCode"] == 6
             assert 0 < len(container.logs()) < 400_000
             assert container.state()["LogLost"] > 0
         finally:

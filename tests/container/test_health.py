@@ -14,6 +14,7 @@ from minidocker.container.options import health
 from minidocker.engine import Engine
 from minidocker.errors import InvalidArgument
 from minidocker.runtime import HealthCheck
+from tests.until import until
 
 IMAGE = "minidocker/base"
 MS = 10**6
@@ -36,15 +37,6 @@ def run(engine: Engine) -> Iterator[Callable[..., Container]]:
         container.remove(force=True)
 
 
-def until(done: Callable[[], Any], seconds: float = 15) -> Any:
-    """What `done` gives as soon as it is true."""
-    end = time.monotonic() + seconds
-    while not (found := done()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-    return found
-
-
 def state(container: Container) -> dict[str, Any]:
     found: dict[str, Any] = container.attrs["State"]["Health"]
     return found
@@ -56,8 +48,8 @@ def becomes(container: Container, status: str) -> None:
 
 def results(container: Container, count: int = 1) -> list[dict[str, Any]]:
     """Its results, when there are so many."""
-    found: list[dict[str, Any]] = until(lambda: len(state(container)["Log"]) >= count and state(container)["Log"])
-    return found
+    until(lambda: len(state(container)["Log"]) >= count)
+    return list(state(container)["Log"])
 
 
 class TestLife:
@@ -148,7 +140,7 @@ class TestLife:
 
     def test_nothing_is_left_when_the_program_ends(self, engine: Engine, run: Callable[..., Container]) -> None:
         container = run("sleep 60", command="sleep 0.4")
-        container.wait(timeout=10)
+        container.wait(timeout=120)
         assert container.state()["ExitCode"] == 0
         with engine.events(decode=True) as stream:
             time.sleep(0.2)

@@ -7,8 +7,7 @@ import os
 import re
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from minidocker.container import Container, stats, top
 from minidocker.container.options import limits
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, InvalidArgument, StartError, Unsupported
+from tests.until import until
 
 BASE = "minidocker/base"
 CPUS = os.cpu_count() or 1
@@ -44,14 +44,6 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield opened
         for container in opened.containers.list(all=True):
             container.remove(force=True)
-
-
-def until(what: Callable[[], Any]) -> Any:
-    end = time.monotonic() + 20
-    while not (found := what()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
-    return found
 
 
 class TestRefused:

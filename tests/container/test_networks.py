@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from minidocker.errors import APIError, InvalidArgument, NotFound, StartError
 from minidocker.network.network import Forbidden
 from minidocker.runtime import plug, wayout
 from tests.bridged import bridged
+from tests.until import HANG, until
 
 BASE = "minidocker/base"
 SERVE = ["sh", "-c", "while true; do echo $HOSTNAME | busybox nc -l -p 80; done"]
@@ -67,22 +68,15 @@ def place(container: Container, network: str = "bridge") -> dict[str, Any]:
     return found
 
 
-def until(true: Callable[[], Any]) -> None:
-    end = time.monotonic() + 15
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def read(port: int) -> str:
     """What a server in a container says, once it is there."""
-    end = time.monotonic() + 10
-    while True:
-        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=5) as client:
-            if said := client.recv(100):
-                return said.decode().strip()
-        assert time.monotonic() < end
-        time.sleep(0.02)
+
+    def said() -> bytes:
+        with suppress(ConnectionError), socket.create_connection(("127.0.0.1", port), timeout=HANG) as client:
+            return client.recv(100)
+        return b""
+
+    return until(said).decode().strip()
 
 
 class TestSaid:
@@ -209,7 +203,7 @@ class TestReached:
         assert host != "127.0.0.1"
         with socket.create_server((host, 0)) as server:
             made.exec_run(["busybox", "nc", "-w", "5", "outside", str(server.getsockname()[1])], detach=True)
-            server.settimeout(10)
+            server.settimeout(120)
             client, (source, _) = server.accept()
             client.close()
         assert source == host, "a connection of the machine's own"

@@ -32,7 +32,7 @@ class Served:
 
     def connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
-        sock.settimeout(20)
+        sock.settimeout(120)
         sock.connect(str(self.path))
         return sock
 
@@ -95,7 +95,7 @@ def docker(daemon: Served, tmp_path: Path) -> Callable[..., subprocess.Completed
 
     def run(*args: str, stdin: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [program, *args], input=stdin, env=env, capture_output=True, text=True, timeout=60, check=False, **options
+            [program, *args], input=stdin, env=env, capture_output=True, text=True, timeout=120, check=False, **options
         )
 
     return run

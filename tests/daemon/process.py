@@ -10,31 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from tests.typed import typed
+from tests.until import comes
 
 
 def ask(path: Path, method: str, target: str, body: object = None) -> tuple[int, bytes]:
     """One request through a UNIX socket: status and body."""
-    connection = http.client.HTTPConnection("x", timeout=20)
+    connection = http.client.HTTPConnection("x", timeout=120)
     connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.settimeout(20)
+    connection.sock.settimeout(120)
     connection.sock.connect(str(path))
     connection.request(method, target, None if body is None else json.dumps(body))
     answer = connection.getresponse()
     with contextlib.closing(connection):
         return answer.status, answer.read()
-
-
-def until(true: Callable[[], object], seconds: float = 20) -> bool:
-    """Wait for something to be so; whether it is."""
-    end = time.monotonic() + seconds
-    while not (found := true()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return bool(found)
 
 
 class Daemon:
@@ -73,7 +64,7 @@ class Daemon:
                 return True
             return False
 
-        return until(ended)
+        return comes(ended)
 
     def kill(self) -> None:
         """As a fixture's last act."""

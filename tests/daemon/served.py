@@ -37,7 +37,7 @@ class Line(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(60)
+        self.sock.settimeout(120)
         self.sock.connect(str(self.path))
 
 
@@ -93,7 +93,7 @@ class Served:
         env = {"PATH": os.environ["PATH"], "DOCKER_HOST": f"unix://{self.socket}", "DOCKER_BUILDKIT": "0"}
         env["HOME"] = env["DOCKER_CONFIG"] = str(self.socket.parent)
         done = subprocess.run(
-            [DOCKER, *args], input=stdin, capture_output=True, env=env, cwd=cwd, timeout=60, check=False
+            [DOCKER, *args], input=stdin, capture_output=True, env=env, cwd=cwd, timeout=120, check=False
         )
         return subprocess.CompletedProcess(args, done.returncode, done.stdout.decode(), done.stderr.decode())
 

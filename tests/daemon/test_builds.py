@@ -7,7 +7,6 @@ import gzip
 import io
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.served import Line, Served, needs_docker, serve, tar
+from tests.until import until
 
 ID = re.compile(r"[0-9a-f]{12}")
 GONE = "Removing intermediate container ID\n"
@@ -197,15 +197,12 @@ def test_a_step_is_on_a_network_of_ones_own(daemon: Served) -> None:
 
 def test_a_client_that_leaves_ends_its_build(daemon: Served) -> None:
     line = Line(daemon.socket)
-    line.request("POST", "/build?t=left", tar(Dockerfile="FROM minidocker/base\nRUN echo begun; sleep 30"))
+    line.request("POST", "/build?t=left", tar(Dockerfile="FROM minidocker/base\nRUN echo begun; sleep 300"))
     got = line.getresponse()
     while b"begun\\n" not in got.readline():
         pass
     line.close()
-    deadline = time.monotonic() + 20
-    while any((daemon.engine.root / "tmp").iterdir()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not list((daemon.engine.root / "tmp").iterdir())
+    until(lambda: not list((daemon.engine.root / "tmp").iterdir()))
     assert not daemon.engine.images.find("left")
 
 

@@ -39,7 +39,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
 def program(major: str) -> str:
     """Docker Compose of a major version, wherever it is; `docker-compose` may be either."""
     for found in filter(None, map(shutil.which, PROGRAMS)):
-        done = subprocess.run([found, "version", "--short"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([found, "version", "--short"], capture_output=True, text=True, timeout=120, check=False)
         if done.stdout.strip().removeprefix("v").startswith(f"{major}."):
             return found
     pytest.skip(f"there is no Docker Compose {major} here")
@@ -66,7 +66,7 @@ class Project:
     def __call__(self, *args: str, stdin: str = "", code: int | None = 0) -> Done:
         with self.popen(*args, stdin=subprocess.PIPE) as running:
             try:
-                out, err = running.communicate(stdin, timeout=60)
+                out, err = running.communicate(stdin, timeout=120)
             finally:
                 running.kill()
         assert code in (None, running.returncode), f"{args} exited with {running.returncode}: {out}{err}"
@@ -174,7 +174,7 @@ services:
         while not (lines and "exited with code 3" in lines[-1]):
             lines.append(running.stdout.readline())
         running.send_signal(signal.SIGINT)
-        running.communicate(timeout=60)
+        running.communicate(timeout=120)
         assert running.returncode == 130
     assert compose.states() == {"a-1": "exited 3", "b-1": "exited 143"}
 
@@ -193,7 +193,7 @@ def test_of_an_end_one_hears_after_the_last_words() -> None:
         waiting.start()
         talks.over("b")
         assert not heard.is_set()
-    waiting.join(20)
+    waiting.join(120)
     assert heard.is_set()
 
 
@@ -296,7 +296,7 @@ def test_events_orphans_and_two_projects(compose: Project) -> None:
         while "exec_die" not in seen:
             seen.append(json.loads(events.stdout.readline())["action"])
         events.terminate()
-        events.communicate(timeout=60)
+        events.communicate(timeout=120)
     assert sorted(seen) == sorted([*["create", "start"] * 2, "exec_create: true ", "exec_start: true ", "exec_die"])
     compose("-p", "q", "up", "-d")
     assert "Found orphan containers ([p-b-1])" in compose("-f", "one.yaml", "up", "-d").stderr

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.daemon.conftest import IMAGE, Served
+from tests.until import until
 
 Docker = Callable[..., subprocess.CompletedProcess[str]]
 SLEEP = {"Image": IMAGE, "Cmd": ["sleep", "60"]}
@@ -186,10 +186,7 @@ class TestStreams:
         before = threading.active_count()
         for connection in connections:
             connection.close()
-        end = time.monotonic() + 10
-        while threading.active_count() > before - len(connections) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert threading.active_count() <= before - len(connections)
+        until(lambda: threading.active_count() <= before - len(connections))
         assert daemon.ask("GET", f"/containers/{id}/json")[1]["State"]["Running"]
 
     def test_exec(self, daemon: Served) -> None:

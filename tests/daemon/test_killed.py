@@ -22,7 +22,8 @@ from minidocker.fsck import problems
 from minidocker.registry.server import Registry
 from minidocker.registry.serving import serving
 from minidocker.web.message import FilePart, Gone, Request, Response
-from tests.daemon.process import Daemon, until
+from tests.daemon.process import Daemon
+from tests.until import comes
 
 docker_sdk = pytest.importorskip("docker")
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no UNIX sockets here")
@@ -73,7 +74,7 @@ def command(daemon: Daemon, *words: str, stdin: str = "") -> Callable[[], object
         return lambda: None
     env = os.environ | {"DOCKER_HOST": f"unix://{daemon.socket}", "DOCKER_BUILDKIT": "0"}
     return lambda: subprocess.run(
-        ["docker", *words], input=stdin, env=env, capture_output=True, text=True, timeout=50, check=True
+        ["docker", *words], input=stdin, env=env, capture_output=True, text=True, timeout=120, check=True
     )
 
 
@@ -82,7 +83,7 @@ def killed(daemon: Daemon, pid: int, *clients: Client) -> Any:
     os.kill(pid, signal.SIGKILL)
     assert daemon.gone(pid)
     for client in clients:
-        client.thread.join(20)
+        client.thread.join(120)
         assert not client.thread.is_alive()
         assert client.ended is not None or shutil.which("docker") is None
     assert list(problems(Store(daemon.root))) == []
@@ -106,9 +107,9 @@ def nothing_is_left(daemon: Daemon, after: Any) -> None:
     os.kill(pid, signal.SIGTERM)
     assert daemon.gone(pid)
     shutil.rmtree(daemon.root / "networks")  # else the switch would wait ten seconds for another container
-    assert until(lambda: not daemon.left()), daemon.left()
+    assert comes(lambda: not daemon.left()), daemon.left()
     assert list(problems(Store(daemon.root))) == []
-    assert until(lambda: all(path.name.endswith("lock") for path in (daemon.root / "tmp").iterdir()))
+    assert comes(lambda: all(path.name.endswith("lock") for path in (daemon.root / "tmp").iterdir()))
 
 
 def sleepers() -> set[str]:
@@ -124,9 +125,9 @@ def test_in_the_middle_of_a_build(daemon: Daemon) -> None:
     pid, client = daemon.start(), sdk(daemon)
     build = Client(lambda: client.images.build(fileobj=io.BytesIO(BUILD.encode()), tag="half"))
     typed = Client(command(daemon, "build", "-", stdin=BUILD.replace("/big", "/large")))
-    assert until(lambda: len(sleepers()) == 1 + bool(shutil.which("docker")))
+    assert comes(lambda: len(sleepers()) == 1 + bool(shutil.which("docker")))
     after = killed(daemon, pid, build, typed)
-    assert until(lambda: not sleepers()), "the programs of its steps ended with it"
+    assert comes(lambda: not sleepers()), "the programs of its steps ended with it"
     assert after.images.list("half") == []
     made, _ = after.images.build(fileobj=io.BytesIO(BUILD.replace(f"; sleep {LONG}", "").encode()), tag="half")
     assert made.tags == ["half:latest"]
@@ -147,7 +148,7 @@ def test_in_the_middle_of_a_pull(daemon: Daemon, tmp_path: Path) -> None:
     def trickle() -> Iterator[bytes]:
         yield bytes(10)
         halfway.set()
-        go_on.wait(30)
+        go_on.wait(120)
         raise Gone
 
     with serving(Slow(Store(tmp_path / "registry")), "127.0.0.1:0") as address:
@@ -160,7 +161,7 @@ def test_in_the_middle_of_a_pull(daemon: Daemon, tmp_path: Path) -> None:
         pid, client = daemon.start(), sdk(daemon)
         pull = Client(lambda: client.images.pull(f"{url}/app", tag="1"))
         typed = Client(command(daemon, "pull", f"{url}/app:1"))
-        assert halfway.wait(20)
+        assert halfway.wait(120)
         after = killed(daemon, pid, pull, typed)
         go_on.set()
         assert after.images.list(f"{url}/app") == []
@@ -178,7 +179,7 @@ def test_in_the_middle_of_runs(daemon: Daemon) -> None:
     many = Client(runs)
     typed = Client(command(daemon, "run", "--rm", "--name", "typed", IMAGE, "sleep", "1000"))
     looking = sdk(daemon)
-    assert until(lambda: len(looking.containers.list()) > 3)
+    assert comes(lambda: len(looking.containers.list()) > 3)
     kept = {one.id: one.attrs["State"]["Pid"] for one in looking.containers.list()}
     after = killed(daemon, pid, many, typed)
     alive = {one.id: one.attrs["State"]["Pid"] for one in after.containers.list()}
@@ -189,7 +190,7 @@ def test_in_the_middle_of_runs(daemon: Daemon) -> None:
 def test_in_the_middle_of_commits(daemon: Daemon) -> None:
     pid, client = daemon.start(), sdk(daemon)
     box = client.containers.run(IMAGE, BIG, detach=True, name="big")
-    assert until(lambda: box.logs() == b"made\n")
+    assert comes(lambda: box.logs() == b"made\n")
 
     def commits() -> None:
         while True:
@@ -197,7 +198,7 @@ def test_in_the_middle_of_commits(daemon: Daemon) -> None:
 
     many = Client(commits)
     typed = Client(command(daemon, "commit", "big", "typed:1"))
-    typed.thread.join(10)
+    typed.thread.join(120)
     typed = Client(command(daemon, "commit", "big", "typed:2"))
     after = killed(daemon, pid, many)
     for image in after.images.list():

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.daemon.served import Line, Served, needs_docker, serve, tar
+from tests.until import until
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +91,7 @@ def test_events_are_told_as_they_happen_until_the_client_leaves(daemon: Served) 
     assert json.loads(got.readline())["Actor"]["Attributes"]["name"] == "told"
     line.close()
     got.close()
-    deadline = time.monotonic() + 10
-    while threading.active_count() > threads and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert threading.active_count() <= threads
+    until(lambda: threading.active_count() <= threads)
     daemon.ask("DELETE", "/networks/told")
 
 

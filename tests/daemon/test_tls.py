@@ -76,7 +76,7 @@ def docker(address: str) -> Docker:
         env = os.environ | {"DOCKER_HOST": f"tcp://{address}", "DOCKER_CERT_PATH": str(papers)}
         env |= {"DOCKER_TLS_VERIFY": tls, "DOCKER_CONFIG": str(papers)}
         return subprocess.run(
-            ["docker", *words], input=stdin, env=env, capture_output=True, text=True, timeout=60, check=False
+            ["docker", *words], input=stdin, env=env, capture_output=True, text=True, timeout=120, check=False
         )
 
     return run

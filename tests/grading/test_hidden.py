@@ -73,7 +73,7 @@ def test_who_knows_the_examples_only_passes_in_public_and_fails_here(name: str, 
 def test_what_is_hidden_is_in_no_process_of_a_learners(name: str) -> None:
     learnt = f"from minidocker.grading import exercise; check, *_ = exercise({name!r}, globals()); check(); import sys"
     said = f"{learnt}; print([name for name in sys.modules if name.startswith('minidocker.grading.hidden.')])"
-    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", said], capture_output=True, text=True, timeout=120)
     assert done.stdout == "[]\n", done.stderr
 
 

@@ -21,6 +21,7 @@ from minidocker.plugin import client
 from minidocker.plugin.discovery import Plugin
 from minidocker.plugin.networkdriver import NetworkDriver
 from minidocker.runtime import probe
+from tests.until import comes
 
 pytest.importorskip("pyroute2", reason="no pyroute2, which the switch speaks netlink with")
 ROOT = sys.platform.startswith("linux") and os.geteuid() == 0
@@ -56,12 +57,12 @@ class Served:
 
     def asked(self, least: int = 0) -> list[str]:
         """The questions since somebody last looked, less those whether it is there; so many at `least` are awaited."""
-        end = time.monotonic() + 20
-        while True:
-            lines = self.log.read_text().splitlines() if self.log.exists() else []
-            if sum(line.startswith("NetworkDriver.") for line in lines) >= least or time.monotonic() > end:
-                break
-            time.sleep(0.02)
+
+        def so_far() -> list[str]:
+            return self.log.read_text().splitlines() if self.log.exists() else []
+
+        comes(lambda: sum(line.startswith("NetworkDriver.") for line in so_far()) >= least)
+        lines = so_far()
         self.log.unlink(missing_ok=True)
         return [line.partition(".")[2] for line in lines if line.startswith("NetworkDriver.")]
 

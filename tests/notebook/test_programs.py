@@ -62,7 +62,7 @@ def test_it_ends_with_a_notebook_that_is_killed(tmp_path: Path) -> None:
         "import os, sys; from tests.notebook.test_programs import waiter; from minidocker.notebook import beside\n"
         f"print(beside(waiter, {str(tmp_path / 'x')!r}).pid, flush=True); os.kill(os.getpid(), 9)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     try:
         there = os.pidfd_open(int(done.stdout))
     except ProcessLookupError:

@@ -44,7 +44,7 @@ class Talk:
     def ask(self, method: str, path: str, body: bytes | Iterable[bytes] | None = None, **headers: str) -> Answer:
         """A request; `Content_Range=…` is a header. `path` may be a whole URL, or what a Location said."""
         if self._connection is None:
-            self._connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=20)
+            self._connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=120)
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
             self._connection.request(method, path.removeprefix(self.url), body, self.headers | named)

@@ -62,7 +62,7 @@ def test_manifest_inspect_prints_what_docker_prints(
     if shutil.which("docker") is None:
         pytest.skip("docker is not installed")
     words = ["manifest", "inspect", "--insecure", *flags, names[which]]
-    docker = subprocess.run(["docker", "-H", "unix:///nowhere", *words], capture_output=True, text=True, timeout=30)
+    docker = subprocess.run(["docker", "-H", "unix:///nowhere", *words], capture_output=True, text=True, timeout=120)
     capfd.readouterr()
     code = main(["--root", str(engine.root), *words])
     said = capfd.readouterr()

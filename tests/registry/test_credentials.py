@@ -163,5 +163,5 @@ def test_docker_logs_out_of_what_we_logged_in_to(home: Path) -> None:
     Credentials().store("reg.lan:5000", Login("ada", "x"))
     Credentials().store("docker.io", Login("ada", "y"))
     for words, left in ([["reg.lan:5000"], [key_of("docker.io")]], [[], []]):
-        subprocess.run(["docker", "logout", *words], env={**os.environ}, check=True, capture_output=True, timeout=30)
+        subprocess.run(["docker", "logout", *words], env={**os.environ}, check=True, capture_output=True, timeout=120)
         assert [*(json.loads(home.read_text()).get("auths") or {})] == left

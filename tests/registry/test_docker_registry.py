@@ -8,7 +8,6 @@ import shutil
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from minidocker.registry.trace import Exchange, trace
 from minidocker.registry.wire import NotTLS, Request, Wire
 from tests.dockerd import dockerd, missing
 from tests.registry.upset import upset
+from tests.until import until
 
 pytestmark = pytest.mark.skipif(not shutil.which("docker-registry"), reason="docker-registry is not installed")
 PASSWORD = "pass"
@@ -33,6 +33,13 @@ HTPASSWD = "ada:$2b$05$.ZSo6s9rluRdUO4TnXctb.X9ZDYZSQnNfz7SO6Vdwn3w280E3RxES\n"
 def address(host: str) -> tuple[str, int]:
     name, _, port = host.partition(":")
     return name, int(port)
+
+
+def answers(address: tuple[str, int]) -> bool:
+    """Whether somebody listens."""
+    with suppress(OSError), socket.create_connection(address):
+        return True
+    return False
 
 
 @contextmanager
@@ -51,11 +58,7 @@ def serving(folder: Path, more: str = "") -> Iterator[str]:
         ["docker-registry", "serve", config], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            with suppress(OSError), socket.create_connection(address(host), 1):
-                break
-            time.sleep(0.02)
+        until(lambda: answers(address(host)))
         yield host
     finally:
         process.kill()
@@ -285,7 +288,7 @@ def certificate(folder: Path) -> None:
         pytest.skip("openssl is not installed")
 
     def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=60)
+        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True, timeout=120)
 
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     openssl("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=authority")

@@ -41,7 +41,7 @@ class Upstream:
         half = len(data) // 2
         yield data[:half]
         if self.slow:
-            self.go_on.wait(10)
+            self.go_on.wait(120)
         if self.cut:
             self.cut -= 1
             raise ConnectionResetError
@@ -105,7 +105,7 @@ def test_one_fetch_feeds_all_who_wait_while_it_runs(source: Talk, upstream: Upst
 
     def pull(_: int) -> bool:
         own = Talk(url)
-        begun.wait(10)
+        begun.wait(120)
         try:
             return own.ask("GET", f"/v2/app/blobs/{name}").body == data
         finally:
@@ -113,9 +113,9 @@ def test_one_fetch_feeds_all_who_wait_while_it_runs(source: Talk, upstream: Upst
 
     with ThreadPoolExecutor(8) as pool:
         found = [pool.submit(pull, number) for number in range(8)]
-        begun.wait(10)
+        begun.wait(120)
         upstream.go_on.set()
-        assert all(one.result(20) for one in found)
+        assert all(one.result(120) for one in found)
     assert upstream.asked.count(f"GET /v2/app/blobs/{name}") == 1
 
 

@@ -185,7 +185,7 @@ class Program:
         assert self.process.stdout is not None
         self.process.send_signal(number)
         self.process.stdout.close()
-        return self.process.wait(10)
+        return self.process.wait(120)
 
 
 def test_it_stops_when_it_is_told_to(tmp_path: Path) -> None:

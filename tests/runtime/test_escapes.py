@@ -24,7 +24,8 @@ from minidocker.runtime.capabilities import DEFAULT
 from minidocker.runtime.masks import MASKED, READ_ONLY
 from minidocker.runtime.seccomp import default_profile, resolved
 from minidocker.tree import Entry, symlink
-from tests.runtime.test_namespaces import BUSYBOX, FolderLayer, House, output, readable_by_all, state, until, wait
+from tests.runtime.test_namespaces import BUSYBOX, FolderLayer, House, output, readable_by_all, state, wait
+from tests.until import until
 
 ROOT = sys.platform.startswith("linux") and os.geteuid() == 0
 PYTHON = "/usr/bin/python3"
@@ -102,7 +103,7 @@ def test_no_attack_succeeds_without_root_either(victim: int) -> None:
             env={"PYTHONPATH": str(folder), "PATH": os.environ["PATH"], "HOME": "/"},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr
         attacked(done.stdout)
@@ -144,7 +145,7 @@ def under_runc(house: House, victim: int, folder: Path) -> dict[str, str]:
     spec["linux"]["seccomp"] = resolved(default_profile(), DEFAULT)
     (folder / "config.json").write_text(json.dumps(spec))
     name = f"escapes-{os.getpid()}"
-    done = subprocess.run(["runc", "run", "-b", str(folder), name], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["runc", "run", "-b", str(folder), name], capture_output=True, text=True, timeout=120)
     if done.returncode:
         pytest.skip(f"runc does not work here: {done.stderr[-300:]}")
     found: dict[str, str] = json.loads(done.stdout)

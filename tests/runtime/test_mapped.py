@@ -78,6 +78,8 @@ def test_a_user_with_many_ids() -> None:
     package = Path(__file__).parents[2] / "minidocker"
     shutil.copytree(package, folder / "minidocker", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(Path(__file__).with_name("test_namespaces.py"), folder / "trial.py")
+    (folder / "tests").mkdir()
+    shutil.copy(Path(__file__).parents[1] / "until.py", folder / "tests")
     mock = "from unittest.mock import MagicMock\nimport sys\nsys.modules['pytest'] = MagicMock()\n"
     (folder / "pytest.py").write_text(mock)
     (folder / "subuid").write_text("somebody:1:1\nnobody:100000:65536\nbroken\nnobody:x:y\n")

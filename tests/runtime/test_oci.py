@@ -17,8 +17,9 @@ import minidocker
 from minidocker.errors import Conflict, InvalidArgument, StartError, Unsupported
 from minidocker.layer import WHITEOUT, Changeset, directory, file
 from minidocker.runtime import Bind, Box, Device, Process, Secret, Security, Tmpfs, oci
+from tests.until import until
 
-from .test_namespaces import ROOT, FolderLayer, House, alive, output, pytestmark, state, until, wait
+from .test_namespaces import ROOT, FolderLayer, House, alive, output, pytestmark, state, wait
 
 __all__ = ["pytestmark"]
 PLAIN = Box(Path("/srv/c1"), [], Process(("sh", "-c", "true"), ("PATH=/bin",)), "web")
@@ -309,7 +310,7 @@ house.runtime.close()
         python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else python
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", python, "-c", program]
         environment = {"PYTHONPATH": str(folder), "PATH": os.environ["PATH"], "HOME": "/"}
-        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
         assert done.stdout == "3 0 web 1 /x\n", done.stderr
     finally:
         with contextlib.suppress(OSError):

@@ -12,7 +12,8 @@ import pytest
 
 from minidocker.errors import StartError, Unsupported
 from minidocker.runtime import Box, Names, Process
-from tests.runtime.test_namespaces import PATH, House, alive, output, pytestmark, root_only, state, until, wait
+from tests.runtime.test_namespaces import PATH, House, alive, output, pytestmark, root_only, state, wait
+from tests.until import until
 
 __all__ = ["pytestmark"]
 KINDS = {"pid": "pid", "ipc": "ipc", "uts": "uts", "net": "net", "cgroup": "cgroup"}

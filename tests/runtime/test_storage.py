@@ -15,8 +15,9 @@ from minidocker.layer import WHITEOUT, Changeset, diff, directory, file, merge, 
 from minidocker.runtime import Bind, Box, probe
 from minidocker.runtime.mounting import kept
 from minidocker.tree import Entry, Tree, symlink
+from tests.until import until
 
-from .test_namespaces import ROOT, FolderLayer, House, alive, output, pytestmark, state, until, wait
+from .test_namespaces import ROOT, FolderLayer, House, alive, output, pytestmark, state, wait
 
 __all__ = ["pytestmark"]
 
@@ -257,7 +258,7 @@ print(*(f"{{path}}:{{entry.kind}}" for path, entry in house.runtime.changes(box)
 house.clear()
 house.runtime.close()
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"True {wanted} {wanted}: ") and "cannot mount the overlay2" in lines[0], done.stderr
     assert lines[1:] == [f"{wanted} b bin dev etc home proc root sys tmp", "/b:whiteout /c:file"], done.stderr

@@ -7,8 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import pytest
 from minidocker.content import Store
 from minidocker.network import Network, Networks
 from minidocker.runtime import plug, probe
+from tests.until import until
 
 pytest.importorskip("pyroute2", reason="no pyroute2, which the switch speaks netlink with")
 ROOT = sys.platform.startswith("linux") and os.geteuid() == 0
@@ -47,7 +47,7 @@ class Host:
 
     def sh(self, command: str) -> str:
         args = ["nsenter", "-t", str(self.process.pid), "-n", "busybox", "sh", "-c", command]
-        done = subprocess.run(args, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(args, capture_output=True, text=True, timeout=120)
         return done.stdout + done.stderr
 
     def resolve(self, name: str) -> set[str]:
@@ -120,13 +120,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     made = Lab(tmp_path)
     yield made
     made.close()
-
-
-def until(true: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_hosts_on_one_network_reach_and_know_each_other(lab: Lab) -> None:

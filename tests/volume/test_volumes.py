@@ -350,7 +350,7 @@ class TestMounting:
             BASE, ["sh", "-c", "while ! [ -e /d/go ]; do sleep 0.05; done; cat /d/go"], volumes=["v1:/d"], detach=True
         )
         run("echo went > /d/.go; mv /d/.go /d/go", "v1:/d")
-        waits.wait(timeout=60)
+        waits.wait(timeout=120)
         assert waits.logs() == b"went\n"
 
     def test_a_part_of_a_volume(self, run: Run) -> None:

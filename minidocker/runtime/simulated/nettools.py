@@ -25,6 +25,7 @@ TABLE: dict[str, Command] = {}
 ICMP, DATA = 8, 56  # bytes of an echo request's head, and of what it carries
 LONGEST_HEAD = 1 << 16  # bytes of a request's or an answer's head
 NAP = 0.01
+UNSURE = "Non-authoritative answer:\n"  # as Docker's server has it, once for each kind of address that is asked for
 
 
 class BadAddress(ValueError):
@@ -111,10 +112,10 @@ def nslookup(process: Process, options: Options, operands: list[str]) -> int:  #
         found = neighbours.lookup(name)
         answer = "".join(f"Name:\t{name}\nAddress: {address}\n" for address in found)
         refused = f"** server can't find {name}: NXDOMAIN\n"
-        process.out(f"{answer}\n\n" if found else f"{refused}\n{refused}\n")
+        process.out(f"{UNSURE}{answer}\n{UNSURE}\n" if found else f"{refused}\n{refused}\n")
         return int(not found)
     known = neighbours.reverse(name)
-    process.out(f"{turned}\tname = {known}\n\n" if known else f"** server can't find {turned}: NXDOMAIN\n\n")
+    process.out(f"{UNSURE}{turned}\tname = {known}\n\n" if known else f"** server can't find {turned}: NXDOMAIN\n\n")
     return int(not known)
 
 

@@ -154,7 +154,7 @@ def test_a_registry_listens_until_its_lesson_is_closed(tmp_path: Path, monkeypat
         assert answer.status == 200
     close_below(tmp_path)
     with pytest.raises(OSError):
-        urlopen(f"http://{first}/v2/", timeout=5)
+        urlopen(f"http://{first}/v2/", timeout=120)
     monkeypatch.setattr("sys.platform", "emscripten")
     with pytest.raises(Unsupported, match="make lab"):
         registry(tmp_path / "a")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ pytest.importorskip("ipywidgets")
 import minidocker
 from minidocker.engine import Engine
 from minidocker.notebook.widgets.lifelab import LOOK, WRITE, LifeLab, life_lab
+from tests.until import until
 
 IMAGE = "minidocker/base"
 
@@ -91,9 +91,7 @@ def test_it_follows_what_the_container_does_by_itself(engine: Engine) -> None:
     async def watch() -> str:
         lab = life_lab(engine, IMAGE, ["sh", "-c", "echo hi > /note; sleep 0.2; exit 3"], name="short")
         press(lab, "start")
-        end = time.monotonic() + 10
-        while lab.last.status == "running" and time.monotonic() < end:
-            await asyncio.sleep(0.05)
+        await asyncio.to_thread(until, lambda: lab.last.status != "running")
         assert lab.timer is None, "nobody looks at what has ended"
         lab.close()
         return twin(lab)

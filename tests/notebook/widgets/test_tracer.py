@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,6 @@ from tests.bridged import bridged
 
 BASE = "minidocker/base"
 SERVE = ["sh", "-c", "mkdir /w; hostname >/w/index.html; httpd -p ${AT:-80} -h /w; echo ready; exec sleep 1000"]
-HANDLER = 0.5  # seconds in which a move has answered; more than the goal: machines are busy
 
 
 @pytest.fixture(scope="module", params=["simulated", "namespaces"])
@@ -81,9 +79,7 @@ def test_it_begins_with_the_question_and_shows_so_without_a_kernel(lab: Tracer) 
 
 
 def test_a_move_is_followed_at_once(lab: Tracer) -> None:
-    began = time.perf_counter()
     lab.target.value = "shy"
-    assert time.perf_counter() - began < HANDLER
     assert "127.0.0.1:80 only" in twin(lab)
     lab.start.value = "shy"
     lab.target.value = "localhost"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
@@ -15,7 +14,9 @@ import pytest
 import minidocker
 from minidocker.engine import Engine
 from minidocker.errors import ContainerError, StartError, Unsupported
+from minidocker.runtime.simulated.nettools import UNSURE
 from tests.bridged import bridged
+from tests.until import until
 
 BASE = "minidocker/base"
 SERVER = "echo hello > /tmp/index.html; httpd -f -p 80 -h /tmp"
@@ -79,7 +80,7 @@ def test_the_name_server_knows_names_and_addresses(engine: Engine) -> None:
     web, twin = address(engine, "web"), address(engine, "twin")
     head = "Server:\t\t127.0.0.11\nAddress:\t127.0.0.11:53\n\n"
     for name in ("web", "web.front"):
-        assert says(engine, f"nslookup {name}") == f"{head}Name:\t{name}\nAddress: {web}\n\n\n= 0\n"
+        assert says(engine, f"nslookup {name}") == f"{head}{UNSURE}Name:\t{name}\nAddress: {web}\n\n{UNSURE}\n= 0\n"
     assert "name = web.front\n\n= 0\n" in says(engine, f"nslookup {web}")
     assert says(engine, "nslookup nosuch") == head + 2 * "** server can't find nosuch: NXDOMAIN\n\n" + "= 1\n"
     assert {web, twin} & {*re.findall(r"Address: (\S+)", says(engine, "nslookup both"))} == {twin}
@@ -141,27 +142,25 @@ def test_who_is_connected_later_is_found_and_finds(engine: Engine) -> None:
     try:
         assert "0% packet loss" in says(engine, "ping -c 1 far")
         assert far.exec_run("ping -c 1 web").exit_code == 0
-        end = time.monotonic() + 5
         own = address(engine, "far")
-        while own not in (text := far.exec_run("cat /etc/hosts").output.decode()):
-            assert time.monotonic() < end, text
+        until(lambda: own in far.exec_run("cat /etc/hosts").output.decode())
     finally:
         front.disconnect(far)
     assert far.exec_run("ping -c 1 web").exit_code == 1
+
+
+def read(port: int) -> bytes:
+    """What a web server says, once it is there."""
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
+        return bytes(answer.read())
+    return b""
 
 
 def test_a_published_port_leads_in(engine: Engine) -> None:
     made = engine.containers.run(BASE, ["sh", "-c", SERVER], network="front", ports={"80": None}, detach=True)
     try:
         port = int(made.attrs["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"])
-        end = time.monotonic() + 10
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/") as answer:
-                    assert answer.read() == b"hello\n"
-                break
-            except OSError:
-                assert time.monotonic() < end
+        assert until(lambda: read(port)) == b"hello\n"
         with pytest.raises(StartError, match="port is already allocated"):
             engine.containers.run(BASE, "true", network="front", ports={"80": port})
     finally:

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from minidocker.runtime import Bind, Box, Process, Stdio
 from minidocker.runtime.simulated.applets import COMMANDS
 from minidocker.runtime.simulated.kernel import STUB
 from minidocker.runtime.simulated.runtime import Simulated
+from tests.until import until
 
 
 @dataclass
@@ -74,12 +75,6 @@ class Container:
     def log(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.path / "log.jsonl").read_text().splitlines()]
 
-    def wait(self, until: Callable[[], bool], seconds: float = 15) -> None:
-        end = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < end, "it never happened"
-            time.sleep(0.01)
-
     def ended(self) -> bool:
         lock = FileLock(self.path / "monitor.lock", shared=True)
         if not lock.acquire(blocking=False):
@@ -95,7 +90,7 @@ def container(tmp_path: Path) -> Iterator[Container]:
     if (found.path / "monitor.lock").exists() and not found.ended():
         (found.path / "stopped").touch()
         found.runtime.signal(found.box("sh"), 9)
-        found.wait(found.ended)
+        until(found.ended)
 
 
 # In the foreground
@@ -253,13 +248,13 @@ def test_a_detached_container_lives_with_its_monitor(container: Container) -> No
         "sh", "-c", "trap 'echo bye; exit 7' TERM; echo up; echo 1 > /made; while :; do sleep 0.02; done"
     )
     container.runtime.start(box)
-    container.wait(lambda: (container.path / "log.jsonl").exists() and bool(container.log()))
+    until(lambda: (container.path / "log.jsonl").exists() and bool(container.log()))
     state = container.state()
     assert (state["Status"], state["Running"]) == ("running", True)
     assert state["Monitor"] not in (0, os.getpid())
     other = Simulated()  # another engine
     with (container.path / "out").open("w+b") as out:
-        container.wait(lambda: "/made" in other.changes(box))
+        until(lambda: "/made" in other.changes(box))
         assert (
             other.exec(
                 box,
@@ -275,7 +270,7 @@ def test_a_detached_container_lives_with_its_monitor(container: Container) -> No
     with pytest.raises(Conflict):
         other.remove(box)
     other.signal(box, 15)
-    container.wait(container.ended)
+    until(container.ended)
     assert container.state()["ExitCode"] == 7
     assert [record["log"] for record in container.log()] == ["up\n", "bye\n"]
     with pytest.raises(Conflict):
@@ -285,23 +280,23 @@ def test_a_detached_container_lives_with_its_monitor(container: Container) -> No
 def test_process_1_has_no_default_action_for_signals(container: Container) -> None:
     box = container.box("sh", "-c", "echo up; sleep 30")
     container.runtime.start(box)
-    container.wait(lambda: (container.path / "log.jsonl").exists())
+    until(lambda: (container.path / "log.jsonl").exists())
     container.runtime.signal(box, 15)
     container.runtime.signal(box, 2)
     time.sleep(0.2)
     assert not container.ended()
     container.runtime.signal(box, 9)
-    container.wait(container.ended)
+    until(container.ended)
     assert container.state()["ExitCode"] == 137
 
 
 def test_exec_may_kill_what_runs_inside(container: Container) -> None:
     box = container.box("sh", "-c", "sleep 30; echo woken $?")
     container.runtime.start(box)
-    container.wait(lambda: len(container.runtime.top(box)) == 2)
+    until(lambda: len(container.runtime.top(box)) == 2)
     pid = next(row["pid"] for row in container.runtime.top(box) if row["pid"] != 1)
     assert container.runtime.exec(box, Process(("kill", str(pid)))) == 0
-    container.wait(container.ended)
+    until(container.ended)
     assert container.log()[-1]["log"] == "woken 143\n"
 
 
@@ -316,16 +311,16 @@ def test_pause_and_unpause(container: Container) -> None:
     with pytest.raises(Conflict):
         container.runtime.pause(box)
     container.runtime.unpause(box)
-    container.wait(lambda: len(container.log()) > before)
+    until(lambda: len(container.log()) > before)
     container.runtime.pause(box)
     container.runtime.signal(box, 9)  # also a frozen one dies
-    container.wait(container.ended)
+    until(container.ended)
 
 
 def test_restart_policies(container: Container) -> None:
     box = container.box("sh", "-c", "echo x >> /count; exit 3", restart=("on-failure", 2))
     container.runtime.start(box)
-    container.wait(container.ended)
+    until(container.ended)
     state = container.state()
     assert (state["RestartCount"], state["ExitCode"], state["Status"]) == (2, 3, "exited")
     assert container.runtime.changes(box)["/count"].data.read() == b"x\n" * 3
@@ -336,7 +331,7 @@ def test_no_policy_applies_to_what_a_person_stopped(container: Container) -> Non
     container.runtime.start(box)
     (container.path / "stopped").touch()
     container.runtime.signal(box, 9)
-    container.wait(container.ended)
+    until(container.ended)
     assert container.state()["RestartCount"] == 0
 
 
@@ -344,7 +339,7 @@ def test_no_policy_applies_to_what_a_person_stopped(container: Container) -> Non
 def test_with_its_monitor_a_container_dies(container: Container) -> None:
     container.runtime.start(container.box("sleep", "30"))
     os.kill(container.state()["Monitor"], 9)
-    container.wait(container.ended)
+    until(container.ended)
     assert container.state()["Running"]  # what the engine then sees as killed: a state that nobody keeps
 
 
@@ -352,7 +347,7 @@ def test_files_are_copied_into_a_running_container(container: Container) -> None
     box = container.box("sh", "-c", "until test -f /in; do sleep 0.02; done; cat /in; test -f /etc/group || echo gone")
     container.runtime.start(box)
     Simulated().apply(box, Changeset({"/in": file(b"copied\n"), "/etc/group": WHITEOUT}))
-    container.wait(container.ended)
+    until(container.ended)
     assert [record["log"] for record in container.log()] == ["copied\n", "gone\n"]
 
 
@@ -365,7 +360,7 @@ def test_two_processes_write_at_the_same_time_and_nothing_is_lost(container: Con
     thread = threading.Thread(target=lambda: container.runtime.exec(box, Process(("sh", "-c", script))))
     thread.start()
     thread.join()
-    container.wait(lambda: len(Simulated().changes(box)) == 80)
+    until(lambda: len(Simulated().changes(box)) == 80)
 
 
 def test_long_lines_are_cut_into_records_of_16_kib(container: Container) -> None:
