@@ -234,7 +234,8 @@ def _unpublished(plan: Plan, port: int) -> Ends:
     who = next(iter(exposing or inside), "")
     why = f"port {port} of your machine is nobody's"
     if exposing:
-        why = f"nobody's: {who} exposes its own port {port}, which opens nothing here"
+        they = f"{who} exposes its" if len(exposing) == 1 else f"{len(exposing)} containers expose their"
+        why = f"nobody's: {they} own port {port}, which opens nothing here"
     elif inside:
         why = f"nobody's: {who} listens at its own port {port}, which is another one"
     return ends(PORT, why, REFUSED, PUBLISH.format(port))

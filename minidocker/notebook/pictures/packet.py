@@ -12,7 +12,7 @@ from minidocker.notebook.pictures.svg import Figure, Markup, el, group, rect, te
 if TYPE_CHECKING:
     from minidocker.engine import Engine
 
-WIDTH, TOP, ROW = 740, 34, 40
+WIDTH, TOP, ROW, FOUND = 760, 34, 40, 216
 ASKED = {
     NAME: "Whose name is it?",
     WAY: "Is there a way?",
@@ -78,4 +78,4 @@ def _step(hop: Hop, last: bool) -> Iterator[Markup]:
     yield el("circle", cx=14, cy=12, r=11, class_=" ".join(look))
     yield text(14, 16.5, SIGNS[hop.ok] if asked else "", "md-b", text_anchor="middle")
     yield text(36, 17, ASKED[hop.piece], "md-b" if asked else "md-dim")
-    yield text(200, 17, hop.found, width=WIDTH - 200)
+    yield text(FOUND, 17, hop.found, width=WIDTH - FOUND)

@@ -35,7 +35,7 @@ RULES = {  # class -> how it looks; a figure brings only those that it uses
     "h": "font-weight:600;font-size:13px",
     "s": "font-size:10.5px",
     "b": "font-weight:600",
-    "dim": f"fill:{PALE}",
+    "dim": "fill-opacity:.7",  # of text: on every colour of a box it has the contrast of WCAG's AA
     "box": f"fill:var(--jp-layout-color1,Canvas);stroke:{EDGE}",
     "slab": f"fill:var(--jp-layout-color2,#8882);stroke:{EDGE}",
     "thin": f"fill:none;stroke:{EDGE}",
