@@ -30,7 +30,8 @@ def listing(call: Call) -> Response:
         since=call.text("since") or None,
         filters=call.filters(),
     )
-    rows = [row for one in containers if (row := _row(one, call.flag("size")))]
+    size = call.flag("size")
+    rows = [row for one in containers if (row := _row(one, size))]
     shown = {pair: _shown(call, *pair) for pair in {(row["Image"], row["ImageID"]) for row in rows}}
     return Response.json([row | {"Image": shown[row["Image"], row["ImageID"]]} for row in rows])
 
