@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import signal
 import stat
 import tarfile
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ from minidocker.tree import Entry, FileData, Kind, Tree
 
 hypothesis.settings.register_profile("minidocker", deadline=None, max_examples=100)
 hypothesis.settings.load_profile("minidocker")
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell has it in the background, and all that we start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OCI = "application/vnd.oci.image."
 REF_NAME = "org.opencontainers.image.ref.name"

@@ -110,11 +110,19 @@ def test_ctrl_c_on_the_command_line_leaves_nothing(engine: Engine) -> None:
     folder = engine.root.parent / "context"
     folder.mkdir(exist_ok=True)
     (folder / "Dockerfile").write_text(APART.format(one=f"echo go; {LONG}9", two=f"echo go; {LONG}9"))
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heed}; import sys; from minidocker.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = ["--root", str(engine.root), "--runtime", engine.runtime.name, "build", "--progress", "rawjson"]
+    words = [
+        "-m",
+        "minidocker",
+        "--root",
+        str(engine.root),
+        "--runtime",
+        engine.runtime.name,
+        "build",
+        "--progress",
+        "rawjson",
+    ]
     with subprocess.Popen(
-        [sys.executable, "-c", code, *words, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        [sys.executable, *words, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     ) as run:
         assert run.stdout
         begun = 0

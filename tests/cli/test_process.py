@@ -17,20 +17,17 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals a
 
 
 def start(cli: Any, *argv: str, **options: Any) -> subprocess.Popen[bytes]:
-    # a shell that starts things in the background makes them ignore Ctrl-C, and they hand that on
-    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
-    code = f"{heed}; import sys; from minidocker.cli import main; sys.exit(main())"
-    words = [sys.executable, "-c", code, "--root", str(cli.root), "--runtime", cli.runtime, *argv]
+    words = [sys.executable, "-m", "minidocker", "--root", str(cli.root), "--runtime", cli.runtime, *argv]
     pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(words, **(pipes | options))
 
 
 def test_output_comes_while_the_program_runs(cli: Any) -> None:
-    running = start(cli, "run", "--rm", BASE, "sh", "-c", "echo first; sleep 1; echo second; echo err >&2; exit 3")
+    script = "echo first; read on; echo second; echo err >&2; exit 3"
+    running = start(cli, "run", "--rm", "-i", BASE, "sh", "-c", script, stdin=subprocess.PIPE)
     assert running.stdout is not None
     assert running.stdout.readline() == b"first\n"
-    assert running.poll() is None
-    out, err = running.communicate(timeout=120)
+    out, err = running.communicate(b"\n", timeout=120)
     assert (running.returncode, out, err) == (3, b"second\n", b"err\n")
     assert cli.ok("ps", "-aq") == ""
 

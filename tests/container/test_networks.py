@@ -232,7 +232,10 @@ class TestReached:
         first, second = real.networks.create("aa"), real.networks.create("bb")
         made = run(real, network="bb")
         other = run(real, network="aa")
-        out = lambda: [line.split()[2] for line in sh(made, "ip route").splitlines() if line.startswith("default")]  # noqa: E731
+
+        def out() -> list[str]:
+            return [line.split()[2] for line in sh(made, "ip route").splitlines() if line.startswith("default")]
+
         assert out() == [second.gateway]
         first.connect(made)
         assert out() == [first.gateway]  # by name
