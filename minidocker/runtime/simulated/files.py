@@ -70,10 +70,10 @@ class Mounts:
             if here is None:
                 raise failure(errno.ENOENT, target)
             target = self._mount_point(target, here.is_dir)
-        except OSError as error:  # a link to nothing, or a file, on the way there
+            self.table[target] = (mounted(mount, target, self.volumes), getattr(mount, "read_only", True))
+        except OSError as error:  # a link to nothing, or a file, on the way there: perhaps only since we looked first
             what = getattr(mount, "source", "") or type(mount).__name__.lower()
             raise StartError(f"cannot mount {what} on {target}: {(error.strerror or '').lower()}") from error
-        self.table[target] = (mounted(mount, target, self.volumes), getattr(mount, "read_only", True))
         if isinstance(mount, Tmpfs) and "noexec" in mount.flags:
             self.noexec.add(target)
 
