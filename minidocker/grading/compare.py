@@ -48,6 +48,17 @@ def same(got: Any, want: Any) -> bool:
     return bool(kind in PLAIN and got == want)
 
 
+def as_lists(value: Any) -> Any:
+    """A value with lists where it has tuples.
+
+    >>> same(as_lists([("a", 1)]), as_lists([["a", 1]]))
+    True
+    """
+    if type(value) is dict:
+        return {key: as_lists(item) for key, item in value.items()}
+    return list(map(as_lists, value)) if type(value) in (list, tuple) else value
+
+
 def copy(value: Any) -> Any:
     """A copy of nested dicts, lists and tuples, to find out afterwards whether a function changed its arguments.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minidocker.errors import NotFound
-from minidocker.grading.compare import copy, describe, difference, same
+from minidocker.grading.compare import as_lists, copy, describe, difference, same
 from minidocker.grading.hidden import hidden_cases
 from minidocker.grading.transplant import Borrowed, Spoiled, replaced
 from minidocker.grading.verdict import Message, Verdict, Voice
@@ -171,8 +171,10 @@ class Exercise:
         said = (
             difference(got, case.want) if type(got) is dict else f"Expected {describe(case.want)}, got {describe(got)}"
         )
-        yours = _drawn(task, got, case)
-        lines = (f"{said[:1].upper()}{said[1:]}.", case.hint or _ask(task), _called(task, case))
+        yours, hint = _drawn(task, got, case), case.hint or _ask(task)
+        if same(as_lists(got), as_lists(case.want)):
+            hint = "The values are right. But [a, b] is a list, and (a, b) a tuple: look which is expected where."
+        lines = (f"{said[:1].upper()}{said[1:]}.", hint, _called(task, case))
         return Verdict(title, lines, "under way", yours, expected)
 
     def _score(self) -> Message:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from minidocker.grading import MODULES
+from minidocker.grading import MODULES, exercise
 from minidocker.grading.exercise import Exercise
 from minidocker.grading.release import dump, read, released, source
 from tests.grading.conftest import EXERCISES, FOLDER
@@ -174,6 +174,12 @@ def test_a_wrong_tree_is_drawn_beside_the_expected_one(solved: Exercise) -> None
 def test_a_name_that_is_no_function_is_said_to_be_none(solved: Exercise, thing: Any) -> None:
     solved.namespace["apply"] = thing
     assert not solved.judge("1.2").passed
+
+
+def test_who_returns_lists_for_tuples_is_told_just_that() -> None:
+    learner = {"publish": lambda text: [[f"{text}/tcp", "", ""]]}
+    check, _, _ = exercise("11-networks", learner)
+    assert "[a, b] is a list, and (a, b) a tuple" in str(check("11.1"))
 
 
 def test_hints_open_one_after_another(solved: Exercise) -> None:
