@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 KILL = 9
 DEATH = 10.0  # seconds in which one that is killed has to be dead
-FAREWELL = 5.0  # seconds in which a monitor that has written its last state ends, and lets go of its lock
+FAREWELL = 30.0  # seconds in which a monitor that has written its last state ends, and lets go of its lock
 
 
 class Container(Drawn):

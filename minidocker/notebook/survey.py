@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from minidocker.engine import Engine
 
 LISTENS = "0A"  # the state TCP_LISTEN, in /proc/net/tcp
-PATIENCE = 2  # seconds that a probe waits
+PATIENCE = 5  # seconds that a probe waits
 
 
 def survey(engine: Engine, before: Plan | None = None) -> Plan:

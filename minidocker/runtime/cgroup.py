@@ -27,7 +27,7 @@ HOME = "/minidocker"  # the cgroup of our containers' cgroups
 COUNTERS = ("memory", "cpuacct", "pids")  # version 1: where every container is, since these count what it uses
 CONTROLLERS = ("memory", "cpu", "cpuacct", "cpuset", "pids", "blkio", "io", "devices", "freezer")
 SELF = ""  # version 2: what is there without any controller
-PATIENCE = 2.0  # seconds that the kernel may take to freeze, or to bury the dead
+PATIENCE = 10.0  # seconds that the kernel may take to freeze, or to bury the dead
 
 
 class Place(NamedTuple):

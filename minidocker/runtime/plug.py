@@ -24,7 +24,7 @@ from minidocker.runtime.state import boot_id
 SOCKET = "switch.sock"
 REFUSED = ".refused"  # why it could not start, and in which run of the machine
 NO_CODEC = "networks need the Python package pyroute2: pip install 'minidocker-course[networks]'"
-PATIENCE = 5.0  # seconds in which a switch must have started
+PATIENCE = 30.0  # seconds in which a switch must have started
 PACKAGES = ("minidocker", "minidocker.runtime", "minidocker.network", "pyroute2")
 BOOTSTRAP = """import sys, types
 for name, folder in zip(sys.argv[1].split(), sys.argv[2:]):

@@ -19,7 +19,7 @@ from minidocker.runtime import linux
 
 INTERFACE, GATEWAY, TABLE = "tap0", "10.0.2.2", 100
 NETWORK, OWN = "10.0.2.0/24", "10.0.2.100"  # slirp4netns's own
-PATIENCE = 5.0  # seconds in which the program must have made its interface
+PATIENCE = 30.0  # seconds in which the program must have made its interface
 SEARCH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PROGRAMS = ("slirp4netns", "pasta")
 PASTA = f"""--foreground --quiet --config-net --ns-ifname {INTERFACE} --address {OWN} --netmask 24 --gateway {GATEWAY}

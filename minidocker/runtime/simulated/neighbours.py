@@ -27,7 +27,7 @@ from minidocker.runtime.wires import wires_now
 Waiting = Generator[bool, None, None]
 LOOPBACK = "127.0.0.1"
 SECRET = 32  # letters of a password
-PATIENCE = 5.0  # seconds in which who listens must let one in
+PATIENCE = 30.0  # seconds in which who listens must let one in
 NO_WORLD = (
     "the simulated runtime has no way out to the world, only to its containers; "
     "to reach it use the namespaces runtime (Linux); `minidocker doctor` tells how"
