@@ -38,7 +38,7 @@ test:
 
 # Files are begun in alphabetical order, so the long ones come early and the short doctests fill what is left.
 tests:
-	$(PYTEST) -p xdist.plugin -p _hypothesis_pytestplugin -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -p xdist.plugin -p _hypothesis_pytestplugin -n 2 --dist loadfile --no-loadscope-reorder
 
 lint:
 	@$(SETUP) course,test

@@ -30,6 +30,7 @@ from minidocker.grading.sandbox import Limits
 from minidocker.grading.score import Result, Tally, TaskResult, fraction, points
 from minidocker.grading.submission import Submission, exercise_of, load
 from minidocker.grading.verdict import Verdict
+from minidocker.runtime.probe import FORCED
 from minidocker.times import now
 
 if TYPE_CHECKING:
@@ -243,7 +244,12 @@ def _engine(root: str, runtime: str) -> Engine:
 
 def _where(job: Job) -> tuple[str, Callable[[], sandbox.Sandbox]]:
     """Where it runs here, in words, and how that is started. Raises DockerException where it may not run."""
-    return _place(job.root, job.runtime, job.require, job.limits)
+    return _place(job.root, _runtime(job), job.require, job.limits)
+
+
+def _runtime(given: Job | Batch) -> str:
+    """The runtime that is asked for, here and now: what is kept for it holds for no other."""
+    return given.runtime or os.environ.get(FORCED, "")
 
 
 @cache
@@ -277,7 +283,7 @@ class Batch:
 
     def place(self) -> str:
         """Where they run, if that is here. Raises DockerException where they may not."""
-        return _place(self.root, self.runtime, self.require, self.limits)[0]
+        return _place(self.root, _runtime(self), self.require, self.limits)[0]
 
     def job(self, submission: Submission, path: Path) -> Job | Result:
         """What is to be done for one; or what it comes to, where nothing can be."""

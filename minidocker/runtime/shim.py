@@ -44,7 +44,7 @@ from minidocker.runtime.state import (
 from minidocker.runtime.stdio import Streams
 
 FIRST_DELAY, LONGEST_DELAY, LONG_ENOUGH = 0.1, 60.0, 10.0  # seconds: Docker's back-off between restarts
-FAREWELL = 2.0  # seconds in which a switch must have let go
+FAREWELL = 30.0  # seconds in which a switch must have let go
 WAKE = signal.SIGUSR1  # tells a monitor that waits to restart its container to look whether it still should
 
 

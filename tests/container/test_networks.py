@@ -293,7 +293,7 @@ class TestReached:
         first = made.state()["Pid"]
         os.kill(first, signal.SIGKILL)
         until(lambda: made.state()["Pid"] not in (0, first))
-        assert place(made)["IPAddress"] in sh(made, "busybox ip a")
+        until(lambda: place(made)["IPAddress"] in sh(made, "busybox ip a"))
 
     def test_the_switch_is_killed(self, real: Engine) -> None:
         net = real.networks.create("net")

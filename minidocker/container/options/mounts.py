@@ -55,7 +55,7 @@ def tmpfs(target: str, options: str, read_only: bool = False) -> Tmpfs:
     """One `--tmpfs`. Of options that contradict each other the last one counts; nothing said is `nosuid,nodev,noexec`.
 
     >>> tmpfs("/run", "size=1m,exec,ro")
-    Tmpfs(target='/run', read_only=True, size=0, options='size=1m', flags=('nodev', 'nosuid'))
+    Tmpfs(target='/run', read_only=True, size=0, options='size=1m', flags=('nodev', 'nosuid'), volume='')
     """
     _check_target(target)
     flags, data = {"nosuid": True, "nodev": True, "noexec": True, "ro": read_only}, {}
