@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -91,32 +91,43 @@ class Events(Iterator[Any]):
 class Lines:
     """The lines of a journal, also of one that others write to, and put another file in the place of, meanwhile."""
 
-    file: BinaryIO | None = None
-    before: BinaryIO | None = None
+    files: Sequence[BinaryIO] = ()  # those that are read, or will be, oldest first
 
     def __init__(self, folder: Path, past: bool) -> None:
         self.folder = folder
-        self.file = self._open(NAME)
-        self.before = self._open(OLD) if past else None
-        if self.file and not past:
-            self.file.seek(0, os.SEEK_END)
+        self.files = self._after(None)
+        if self.files and not past:
+            for file in self.files[:-1]:
+                file.close()
+            self.files = self.files[-1:]
+            self.files[0].seek(0, os.SEEK_END)
 
     def read(self) -> Iterator[Event]:
         """What has come since the last time."""
-        if self.before:
-            with self.before:
-                yield from _events(self.before)
-            self.before = None
-        while True:
-            self.file = self.file or self._open(NAME)
-            if self.file is None:
+        self.files = self.files or self._after(None)
+        while self.files:
+            file = self.files[0]
+            if len(self.files) == 1:  # asked before reading, so that the file's last lines are not missed
+                self.files = [file, *self._after(file)]
+            yield from _events(file)
+            if len(self.files) == 1:
                 return
-            moved = self._moved(self.file)  # asked before reading, so that the file's last lines are not missed
-            yield from _events(self.file)
-            if not moved:
-                return
-            self.file.close()
-            self.file = None
+            file.close()
+            self.files = self.files[1:]
+
+    def _after(self, file: BinaryIO | None) -> list[BinaryIO]:
+        """The files that came after one, oldest first; all there are, where that is None."""
+        if file and self._has(NAME, file):
+            return []
+        new, old = self._open(NAME), self._open(OLD)
+        while not self._has(NAME, new):  # another one has taken its place: which is the older one?
+            for each in filter(None, (new, old)):
+                each.close()
+            new, old = self._open(NAME), self._open(OLD)
+        if old and file and os.path.samestat(os.fstat(old.fileno()), os.fstat(file.fileno())):
+            old.close()
+            old = None
+        return [each for each in (old, new) if each]
 
     def _open(self, name: str) -> BinaryIO | None:
         try:
@@ -124,14 +135,16 @@ class Lines:
         except FileNotFoundError:
             return None
 
-    def _moved(self, file: BinaryIO) -> bool:
+    def _has(self, name: str, file: BinaryIO | None) -> bool:
+        """Whether a file has that name; None: whether there is none."""
         try:
-            return not os.path.samestat(os.fstat(file.fileno()), (self.folder / NAME).stat())
+            there = (self.folder / name).stat()
         except FileNotFoundError:
-            return False  # the next one is not there yet
+            return file is None
+        return file is not None and os.path.samestat(os.fstat(file.fileno()), there)
 
     def __del__(self) -> None:
-        for file in filter(None, (self.file, self.before)):
+        for file in self.files:
             file.close()
 
 

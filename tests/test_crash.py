@@ -132,8 +132,8 @@ def test_a_container_lives_on_when_its_engine_is_killed(engine: Engine) -> None:
     script = (
         "import sys, time, minidocker\n"
         "engine = minidocker.connect(sys.argv[1], runtime=sys.argv[2])\n"
-        "engine.containers.run('minidocker/base', ['sh', '-c', 'echo begun; sleep 1; echo ended; exit 3'],"
-        " detach=True, name='survivor')\n"
+        "waits = 'echo begun; until [ -e /go ]; do sleep 0.05; done; echo ended; exit 3'\n"
+        "engine.containers.run('minidocker/base', ['sh', '-c', waits], detach=True, name='survivor')\n"
         "print('ready', flush=True)\n"
         "time.sleep(100)\n"
     )
@@ -145,6 +145,7 @@ def test_a_container_lives_on_when_its_engine_is_killed(engine: Engine) -> None:
     child.communicate()
     container = engine.containers.get("survivor")
     assert container.status == "running"
+    container.exec_run("touch /go")
     assert container.wait(timeout=120)["StatusCode"] == 3
     assert container.logs() == b"begun\nended\n"
     assert container.status == "exited"

@@ -14,12 +14,14 @@ from typing import Any
 import pytest
 
 from minidocker import journal
+from minidocker.container import Container
 from minidocker.engine import Engine
 from minidocker.errors import InvalidArgument
 from minidocker.events import Events, matches
+from tests.until import until
 
 IMAGE = "minidocker/base"
-PATIENT = ["sh", "-c", "trap 'exit 7' TERM; while :; do sleep 0.05; done"]
+PATIENT = ["sh", "-c", "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"]
 Said = list[tuple[str, dict[str, str]]]
 
 
@@ -46,11 +48,16 @@ def journal_now() -> str:
     return now()
 
 
+def ready(container: Container, starts: int) -> None:
+    """Wait until the shell has set its trap, as often as it was started."""
+    until(lambda: container.logs().count(b"ready\n") >= starts)
+
+
 def test_the_life_of_a_container_is_told_as_docker_tells_it(engine: Engine, told: Callable[..., Said]) -> None:
     """As recorded from Docker's engine 20.10, for the same commands."""
     container = engine.containers.create(IMAGE, PATIENT, name="aa", labels={"k": "v"})
     container.start()
-    time.sleep(0.3)
+    ready(container, 1)
     container.exec_run("echo hi")
     container.top()
     container.pause()
@@ -62,9 +69,9 @@ def test_the_life_of_a_container_is_told_as_docker_tells_it(engine: Engine, told
     container.update(restart_policy={"Name": "on-failure", "MaximumRetryCount": 2})
     container.stop()
     container.start()
-    time.sleep(0.3)
+    ready(container, 2)
     container.restart()
-    time.sleep(0.3)
+    ready(container, 3)
     container.kill()
     container.start()
     container.remove(force=True)
@@ -206,8 +213,26 @@ class TestJournal:
         assert seen == [str(number) for number in range(100)]
         assert sum(file.stat().st_size for file in (tmp_path / "events").iterdir()) < 2500
 
+    @pytest.mark.parametrize("begun", [0, 1, 4, 5])
+    def test_a_reader_may_be_late_by_one_file(
+        self, begun: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(journal, "LIMIT", 1000)  # five lines, or four and a longer one
+
+        def write(first: int, last: int) -> None:
+            for number in range(first, last):
+                journal.append(str(tmp_path), "image", "tag", str(number), {})
+
+        write(0, begun)
+        stream = Events(tmp_path)
+        write(begun, begun + 1)
+        assert begun == 0 or next(stream)["Actor"]["ID"] == str(begun)
+        write(begun + 1, 9)
+        left = [next(stream)["Actor"]["ID"] for _ in range(begun + (begun > 0), 9)]
+        assert left == [str(number) for number in range(begun + (begun > 0), 9)]
+
     def test_many_writers(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(journal, "LIMIT", 10_000)
+        monkeypatch.setattr(journal, "LIMIT", 20_000)  # what a reader may be late by
         stream = Events(tmp_path)
 
         def write(writer: int) -> None:

@@ -91,15 +91,17 @@ def test_steps_of_stages_that_run_together_take_turns(cli: Any, tmp_path: Path) 
 
 
 def test_a_failure_shows_the_output_once_more_and_stops_the_others(cli: Any, tmp_path: Path) -> None:
-    text = APART.replace("echo two >", "echo oh; exit 9;").replace("sleep 0.3", "sleep 60")
+    text = (
+        APART.replace("echo two >", "echo oh; exit 9;").replace("sleep 0.3", "sleep 60").replace("sleep 0.1", "sleep 1")
+    )
     done = cli("build", "--no-cache", "--progress", "plain", written(tmp_path, text))
     assert done.code == 1
-    error = 'process "/bin/sh -c sleep 0.1; echo oh; exit 9; /tmp/two" did not complete successfully: exit code: 9'
+    error = 'process "/bin/sh -c sleep 1; echo oh; exit 9; /tmp/two" did not complete successfully: exit code: 9'
     assert re.search(rf"^#\d+ ERROR: {re.escape(error)}$", done.err, re.MULTILINE)
     assert re.search(r"^#\d+ CANCELED$", done.err, re.MULTILINE)
     assert steady(done.err)[-5:] == [
         "------",
-        " > [two 2/2] RUN sleep 0.1; echo oh; exit 9; /tmp/two:",
+        " > [two 2/2] RUN sleep 1; echo oh; exit 9; /tmp/two:",
         "N oh",
         "------",
         f"ERROR: failed to solve: {error}",

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from minidocker.container import Container, life
+from minidocker.container.waiting import Waiting
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, ContainerError, InvalidArgument, NotFound, StartError
-from tests.until import until
+from tests.until import HANG, until
 
 IMAGE = "minidocker/base"
-PATIENT = ["sh", "-c", "trap 'echo got; exit 7' TERM; while :; do sleep 0.05; done"]
-DEAF = ["sh", "-c", "trap '' TERM; while :; do sleep 0.05; done"]
+PATIENT = ["sh", "-c", "trap 'echo got; exit 7' TERM; echo ready; while :; do sleep 0.05; done"]
+DEAF = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done"]
 
 
 @pytest.fixture
@@ -45,10 +46,10 @@ def made(engine: Engine) -> Iterator[Callable[..., Container]]:
             container.remove(force=True)
 
 
-def ready(container: Container) -> None:
-    """Give the shell the time to set its traps."""
+def ready(container: Container, starts: int = 1) -> None:
+    """Wait until the shell has set its traps, as often as it was started."""
     if container.config["Config"]["Cmd"] in (PATIENT, DEAF):
-        time.sleep(0.15)
+        until(lambda: container.logs().count(b"ready\n") >= starts)
 
 
 def status(container: Container) -> str:
@@ -196,8 +197,8 @@ class TestExitCodes:
     def test_its_own_after_a_signal_that_it_handles(self, made: Callable[..., Container]) -> None:
         container = made("running")
         container.kill("TERM")
-        assert container.wait(timeout=5)["StatusCode"] == 7
-        assert container.logs() == b"got\n"
+        assert container.wait(timeout=HANG)["StatusCode"] == 7
+        assert container.logs() == b"ready\ngot\n"
 
     def test_an_unknown_signal_is_refused(self, made: Callable[..., Container]) -> None:
         with pytest.raises(InvalidArgument, match="Invalid signal: NOPE"):
@@ -231,7 +232,7 @@ class TestStop:
     def test_asks_first(self, made: Callable[..., Container]) -> None:
         container = made("running")
         container.stop()
-        assert (container.state()["ExitCode"], container.logs()) == (7, b"got\n")
+        assert (container.state()["ExitCode"], container.logs()) == (7, b"ready\ngot\n")
 
     def test_kills_what_does_not_hear(self, made: Callable[..., Container]) -> None:
         container = made("running", DEAF)
@@ -244,7 +245,7 @@ class TestStop:
         command = ["sh", "-c", "trap 'exit 9' USR1; echo; while :; do sleep 0.05; done"]
         container = made("running", command, stop_signal="SIGUSR1")
         next(container.logs(stream=True))
-        container.stop(timeout=5)
+        container.stop(timeout=HANG)
         assert container.state()["ExitCode"] == 9
 
     def test_waits_as_long_as_the_container_says(self, made: Callable[..., Container]) -> None:
@@ -259,15 +260,15 @@ class TestRestartPolicies:
     def test_on_failure_counts(self, made: Callable[..., Container]) -> None:
         policy = {"Name": "on-failure", "MaximumRetryCount": 2}
         container = made("running", ["sh", "-c", "echo x; exit 1"], restart_policy=policy)
-        assert container.wait(timeout=10)["StatusCode"] == 1  # of the first run, as with Docker
+        assert container.wait(timeout=HANG)["StatusCode"] == 1  # of the first run, as with Docker
         assert b"".join(container.logs(stream=True)) == b"x\n" * 3
-        assert container.wait(timeout=10)["StatusCode"] == 1
+        assert container.wait(timeout=HANG)["StatusCode"] == 1
         assert container.attrs["RestartCount"] == 2
         assert container.status == "exited"
 
     def test_on_failure_leaves_success_alone(self, made: Callable[..., Container]) -> None:
         container = made("running", ["sh", "-c", "echo x"], restart_policy={"Name": "on-failure"})
-        container.wait(timeout=5)
+        container.wait(timeout=HANG)
         assert (container.logs(), container.attrs["RestartCount"]) == (b"x\n", 0)
 
     def test_always_goes_on_until_a_person_stops_it(self, made: Callable[..., Container]) -> None:
@@ -286,7 +287,9 @@ class TestRestartPolicies:
     def test_restart_by_hand_does_not_count(self, made: Callable[..., Container]) -> None:
         container = made("running")
         container.restart()
-        assert (container.status, container.attrs["RestartCount"], container.logs()) == ("running", 0, b"got\n")
+        ready(container, 2)
+        assert (container.status, container.attrs["RestartCount"]) == ("running", 0)
+        assert container.logs() == b"ready\ngot\nready\n"
 
 
 class TestRun:
@@ -339,7 +342,7 @@ class TestAutoRemove:
 
     def test_wait_for_its_removal(self, engine: Engine) -> None:
         container = engine.containers.run(IMAGE, ["sh", "-c", "sleep 0.1; exit 4"], detach=True, auto_remove=True)
-        assert container.wait(condition="removed", timeout=5)["StatusCode"] == 4
+        assert container.wait(condition="removed", timeout=HANG)["StatusCode"] == 4
         assert not container.path.exists()
 
     def test_for_whoever_looks_next(self, engine: Engine) -> None:
@@ -367,13 +370,10 @@ class TestAutoRemove:
 
     def test_removed_by_force_while_somebody_waits(self, engine: Engine) -> None:
         container = engine.containers.run(IMAGE, PATIENT, detach=True)
-        codes: list[int] = []
-        waiter = threading.Thread(target=lambda: codes.append(container.wait()["StatusCode"]))
-        waiter.start()
-        time.sleep(0.1)
-        engine.containers.get(container.id).remove(force=True)
-        waiter.join(5)
-        assert codes == [137]
+        with contextlib.closing(Waiting(container)) as waiting, ThreadPoolExecutor(1) as beside:
+            ended = beside.submit(waiting.result)
+            engine.containers.get(container.id).remove(force=True)
+            assert ended.result(HANG) == {"StatusCode": 137, "Error": None}
 
 
 def test_what_it_wrote_survives_stop_and_start_and_dies_with_it(made: Callable[..., Container]) -> None:
@@ -402,19 +402,16 @@ def test_an_open_stdin_does_not_end(engine: Engine, made: Callable[..., Containe
         connection.sendall(b"hello\n")
         assert next(container.logs(stream=True)) == b"hello\n"
         assert container.status == "running"
-    assert made("running", "cat").wait(timeout=5)["StatusCode"] == 0
+    assert made("running", "cat").wait(timeout=HANG)["StatusCode"] == 0
 
 
 def test_next_exit_is_not_the_last_one(made: Callable[..., Container]) -> None:
     container = made("exited")
-
-    def again() -> None:
-        time.sleep(0.1)
+    with contextlib.closing(Waiting(container, "next-exit")) as waiting, ThreadPoolExecutor(1) as beside:
+        ended = beside.submit(waiting.result)
         container.start()
-        ready(container)
+        ready(container, 2)
         container.stop()
-
-    threading.Thread(target=again).start()
-    assert container.wait(condition="next-exit", timeout=20)["StatusCode"] == 7
+        assert ended.result(HANG) == {"StatusCode": 7, "Error": None}
     with pytest.raises(InvalidArgument, match="invalid condition: 'dawn'"):
         container.wait(condition="dawn")

@@ -9,7 +9,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from minidocker.errors import InvalidArgument, Unsupported
 from minidocker.fsck import problems
 from minidocker.web.message import Request, Response
 from tests.daemon.process import Daemon, ask
-from tests.until import HANG
+from tests.until import HANG, until
 
 pytestmark = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="there are no UNIX sockets here")
 
@@ -82,19 +81,13 @@ def test_sighup_reads_its_file_again(daemon: Daemon) -> None:
     pid = daemon.start()
     (daemon.root / "daemon.json").write_text('{"debug": true, "bip": "10.0.0.1/24"}')
     os.kill(pid, signal.SIGHUP)
-    for _ in range(100):
-        if "Reloaded" in daemon.log:
-            break
-        time.sleep(0.05)
+    until(lambda: "Reloaded" in daemon.log)
     ask(daemon.socket, "GET", "/v1.41/_ping")
-    assert "Calling GET /v1.41/_ping" in daemon.log
+    until(lambda: "Calling GET /v1.41/_ping" in daemon.log)
     assert '\\"bip\\" in ' in daemon.log
     (daemon.root / "daemon.json").write_text("{")
     os.kill(pid, signal.SIGHUP)
-    for _ in range(100):
-        if "cannot reload" in daemon.log:
-            break
-        time.sleep(0.05)
+    until(lambda: "cannot reload" in daemon.log)
     assert ask(daemon.socket, "GET", "/_ping")[0] == 200
 
 

@@ -165,8 +165,8 @@ def test_stages_that_are_built_together_each_have_their_rung_and_the_one_that_fa
     progress = magics.Progress("app")
     progress.handle = shown = Shown()
     text = "FROM minidocker/base AS one\nRUN sleep 60\nFROM minidocker/base AS two\nENV A=1\n"
-    text += "RUN sleep 0.5; echo oh; exit 2\nFROM scratch\nCOPY --from=one / /\nCOPY --from=two / /\n"
+    text += "RUN sleep 1; echo oh; exit 2\nFROM scratch\nCOPY --from=one / /\nCOPY --from=two / /\n"
     with pytest.raises(BuildError):
         engine.images.build(text=text, on_event=progress)
-    assert any("  …    RUN sleep 60\n  …    RUN sleep 0.5; echo oh; exit 2" in str(one) for one in shown.updates)
+    assert any("  …    RUN sleep 60\n  …    RUN sleep 1; echo oh; exit 2" in str(one) for one in shown.updates)
     assert (progress.line(text), progress.said) == (5, ["oh\n"])

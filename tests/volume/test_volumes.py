@@ -8,7 +8,6 @@ import os
 import re
 import tarfile
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -22,6 +21,7 @@ from minidocker.container import Container
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, InvalidArgument, NotFound, Unsupported
 from minidocker.volume import Volume, Volumes
+from tests.until import until
 
 BASE = "minidocker/base"
 Run = Callable[..., str]
@@ -399,11 +399,7 @@ class TestMounting:
 
     def test_those_that_remove_themselves_take_only_what_has_no_name(self, engine: Engine) -> None:
         engine.containers.run(BASE, "true", volumes=["/anon", "named:/n"], detach=True, auto_remove=True)
-        for _ in range(600):
-            if not engine.containers.list(all=True) and names(engine) == ["named"]:
-                break
-            time.sleep(0.05)
-        assert names(engine) == ["named"]
+        until(lambda: not engine.containers.list(all=True) and names(engine) == ["named"])
 
     def test_listing_containers(self, engine: Engine) -> None:
         made = engine.containers.create(BASE, "true", volumes=["v1:/data"])

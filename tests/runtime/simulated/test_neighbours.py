@@ -115,7 +115,8 @@ def test_who_listens_at_loopback_is_reached_by_itself_alone(engine: Engine) -> N
 def test_two_programs_talk(engine: Engine) -> None:
     one = engine.containers.get("twin")
     one.exec_run(["sh", "-c", "rm -f /tmp/came; nc -l -p 99 > /tmp/came < /dev/null &"])
-    script = "nc -l -p 98 > /tmp/here & sleep 0.3; echo hello | nc localhost 98; wait; cat /tmp/here"
+    script = "nc -l -p 98 > /tmp/here & until echo hello | nc localhost 98 2>/dev/null; do sleep 0.05; done; wait"
+    script += "; cat /tmp/here"
     assert says(engine, script) == "hello\n= 0\n"
 
 
