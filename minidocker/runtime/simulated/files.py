@@ -84,7 +84,8 @@ class Mounts:
             here = resolve(self, prefix(here) + name)  # type: ignore[arg-type]
             if self.get(here) is None:
                 self._make(here, is_dir or number < len(names))
-        if here == "/" or self.get(here).is_dir != is_dir:  # type: ignore[union-attr]
+        found = self.get(here)  # nothing, where somebody took it away meanwhile: it may be in a volume
+        if found is None or here == "/" or found.is_dir != is_dir:
             raise failure(errno.ENOTDIR if is_dir else errno.EISDIR, target)
         return here
 
