@@ -7,6 +7,7 @@ credentials, unless it is that same server. Nobody waits for ever: a server that
 from __future__ import annotations
 
 import http.client
+import selectors
 import socket
 import ssl
 import threading
@@ -170,7 +171,7 @@ class Wire:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 self.put_back(request, connection, reuse=False)
                 stale = isinstance(error, (http.client.RemoteDisconnected, ConnectionError)) and used
-                if not stale:
+                if not stale or request.body is not None:  # of a body, who knows what came: the sender has to ask
                     fail(request, error)
             except BaseException:
                 self.put_back(request, connection, reuse=False)
@@ -197,8 +198,11 @@ class Wire:
         key = _key(request)
         with self.lock:
             found = self.idle.get(key)
-            if found:
+            while found:
                 connection = found.pop()
+                if _over(connection):
+                    connection.close()
+                    continue
                 self.busy.add(connection)
                 return connection, True
         connection = self._opened(request)
@@ -323,6 +327,15 @@ def shown(request: Request) -> str:
     url = urlsplit(request.url)
     place = f"{url.scheme}://{url.netloc.rpartition('@')[2]}{url.path}"
     return f'{request.method.capitalize()} "{place}"'
+
+
+def _over(connection: http.client.HTTPConnection) -> bool:
+    """Whether an idle connection has something to say: nobody asked, so it can only be that the server left."""
+    if connection.sock is None:
+        return True
+    with selectors.DefaultSelector() as selector:
+        selector.register(connection.sock, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 def fail(request: Request, error: Exception) -> NoReturn:

@@ -330,15 +330,16 @@ def test_plain_http_where_tls_is_wanted(host: str) -> None:
 
 @contextmanager
 def cutting(host: str, after: int) -> Iterator[str]:
-    """A way to a server that breaks off the first connection over which so many bytes have gone."""
+    """A way to a server that breaks off, once: the first connection over which so many bytes have gone one way."""
     listener = socket.create_server(("127.0.0.1", 0))
-    left = [after]
+    uncut = threading.Lock()  # who gets it is the one that cuts
 
     def carry(one: socket.socket, other: socket.socket) -> None:
+        gone = 0
         with suppress(OSError):
             while data := one.recv(65536):
-                left[0] -= len(data)
-                if left[0] < 0 and left[0] + len(data) >= 0:
+                gone += len(data)
+                if gone > after and uncut.acquire(blocking=False):
                     break
                 other.sendall(data)
         for end in (one, other):
