@@ -14,7 +14,8 @@ BIN := .venv/bin
 PY := $(BIN)/python
 SETUP := PYTHON="$(PYTHON)" sh .ci/setup
 # Plugins are named where they are needed: to import them all takes each process of pytest five seconds.
-PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PY) -m pytest -q -p _hypothesis_pytestplugin
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(PY) -m pytest -q
+TESTS := $(PYTEST) -p _hypothesis_pytestplugin
 ROOT_USER := $(if $(filter 0,$(shell id -u)),--allow-root)
 
 .DEFAULT_GOAL := help
@@ -40,9 +41,9 @@ test:
 # Thousands of processes are started, killed and waited for, on a busy machine: what fails runs once more, alone, and is
 # named. What fails twice, fails; what failed once is to be mended too.
 tests:
-	@$(PYTEST) -p xdist.plugin -n 2 --dist loadfile --no-loadscope-reorder || { \
+	@$(TESTS) -p xdist.plugin -n 2 --dist loadfile --no-loadscope-reorder || { \
 	  status=$$?; [ $$status -eq 1 ] || exit $$status; echo "tests: once more, alone: what failed beside the others"; \
-	  $(PYTEST) --last-failed --last-failed-no-failures none; }
+	  $(TESTS) --last-failed --last-failed-no-failures none; }
 
 lint:
 	@$(SETUP) course,test

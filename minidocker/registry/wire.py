@@ -7,7 +7,6 @@ credentials, unless it is that same server. Nobody waits for ever: a server that
 from __future__ import annotations
 
 import http.client
-import selectors
 import socket
 import ssl
 import threading
@@ -21,6 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 from minidocker.errors import APIError
 from minidocker.registry.settings import TIMEOUT, certificates
 from minidocker.registry.trace import Exchange, tell
+from minidocker.waiting import ready
 
 REDIRECTS = (301, 302, 303, 307, 308)
 MAX_REDIRECTS = 10
@@ -200,11 +200,10 @@ class Wire:
             found = self.idle.get(key)
             while found:
                 connection = found.pop()
-                if _over(connection):
-                    connection.close()
-                    continue
-                self.busy.add(connection)
-                return connection, True
+                if not _over(connection):
+                    self.busy.add(connection)
+                    return connection, True
+                connection.close()
         connection = self._opened(request)
         with self.lock:
             self.busy.add(connection)
@@ -331,11 +330,7 @@ def shown(request: Request) -> str:
 
 def _over(connection: http.client.HTTPConnection) -> bool:
     """Whether an idle connection has something to say: nobody asked, so it can only be that the server left."""
-    if connection.sock is None:
-        return True
-    with selectors.DefaultSelector() as selector:
-        selector.register(connection.sock, selectors.EVENT_READ)
-        return bool(selector.select(0))
+    return connection.sock is None or bool(ready([connection.sock.fileno()], 0))
 
 
 def fail(request: Request, error: Exception) -> NoReturn:
