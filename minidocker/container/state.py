@@ -48,7 +48,11 @@ def read(folder: Path, bury: Bury = lambda state: None) -> dict[str, Any]:  # no
     state = _load(folder)
     while state["Status"] in LIVE and not monitor.lives(folder):
         lock = FileLock(folder / "monitor.lock")  # nobody starts it while we write
-        if lock.acquire(blocking=False):
+        try:
+            free = lock.acquire(blocking=False)
+        except FileNotFoundError:  # it has `--rm`, and went of itself after we looked
+            raise NotFound(f"No such container: {folder.name}") from None
+        if free:
             try:
                 state = _load(folder)  # the monitor's last words may have come meanwhile
                 if state["Status"] in LIVE:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minidocker.container import Container, life
+from minidocker.container import state as states
 from minidocker.container.waiting import Waiting
 from minidocker.engine import Engine
 from minidocker.errors import APIError, Conflict, ContainerError, InvalidArgument, NotFound, StartError
+from minidocker.runtime import monitor
 from tests.until import HANG, until
 
 IMAGE = "minidocker/base"
@@ -351,6 +355,14 @@ class TestAutoRemove:
         with pytest.raises(NotFound):
             engine.containers.get("short")
         engine.containers.create(IMAGE, "true", name="short").remove()
+
+    def test_for_whoever_looks_in_the_very_moment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        folder = tmp_path / "short"
+        folder.mkdir()
+        (folder / "state.json").write_text('{"Status": "running"}')
+        monkeypatch.setattr(monitor, "lives", shutil.rmtree)  # says nothing: it is not there
+        with pytest.raises(NotFound, match="No such container: short"):
+            states.read(folder)
 
     def test_a_log_that_was_asked_for_is_whole_though_the_container_is_removed(self, engine: Engine) -> None:
         """As docker-py's `run(remove=True)`: it asks, waits, removes, and only then reads."""
